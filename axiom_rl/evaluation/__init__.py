@@ -1,0 +1,1 @@
+"""Scores with honest uncertainty, comparisons of model N with N+1, and the report of a run."""

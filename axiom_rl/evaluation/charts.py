@@ -1,0 +1,139 @@
+"""Line charts drawn with matplotlib: no browser, no JavaScript, no network, and a PNG for pasting.
+
+Plotly and Altair pages need megabytes of JavaScript and stay blank in print or in a mail; every
+number here is also in a table, so nothing is lost without hovering. The inline SVG keeps its text
+as text and takes its colours from the page's CSS variables, so that it follows light and dark. Bars
+and heat maps are plain HTML and CSS, which reflow on a phone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from axiom_rl.evaluation.blocks import Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours of the text, the grid and the lines."""
+
+    ink: str
+    grid: str
+    lines: tuple[str, ...]
+
+
+PRINT = Palette("#1f2430", "#d5dae3", ("#2563eb", "#c2570c", "#0f8a6d", "#8a3ffc"))
+PAGE = Palette("#010101", "#020202", ("#030101", "#030202", "#030303", "#030404"))
+"""Stand-ins: `to_svg` replaces them by the page's CSS variables."""
+MARKERS = "os^D"
+DASHES = ("-", "--", "-.", ":")
+MOST_MARKERS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One named line; `low` and `high` draw its 95 % interval where given."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+def line_chart(
+    folder: Path,
+    name: str,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    share: bool,
+    caption: str,
+) -> Chart:
+    """Draw lines that differ in colour, dash and marker, and write `folder`/charts/`name`.png.
+
+    Args:
+        folder: the run folder.
+        name: file name without ending.
+        series: one to four lines.
+        x_label: what the x axis counts; its ticks are whole numbers.
+        y_label: what the y axis measures.
+        share: the y axis runs from 0 to 100 %.
+        caption: the sentence under the chart, and its text for screen readers.
+    """
+    path = folder / "charts" / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _draw(series, x_label, y_label, share, PRINT).savefig(path, dpi=160, facecolor="white")
+    svg = to_svg(_draw(series, x_label, y_label, share, PAGE), name)
+    return Chart(svg, f"charts/{name}.png", caption)
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """Return the figure as an `<svg>` element; `name` keeps its ids apart from other charts'."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    variables = {PAGE.ink: "var(--ink)", PAGE.grid: "var(--line)"}
+    variables |= {color: f"var(--series-{i})" for i, color in enumerate(PAGE.lines, start=1)}
+    for color, variable in variables.items():
+        text = text.replace(color, variable)
+    return text
+
+
+def _draw(
+    series: Sequence[Series], x_label: str, y_label: str, share: bool, palette: Palette
+) -> Figure:
+    figure = Figure(figsize=(5.4, 2.7), layout="constrained")
+    axes = figure.add_subplot()
+    for number, line in enumerate(series):
+        color = palette.lines[number % len(palette.lines)]
+        axes.plot(
+            line.x,
+            line.y,
+            label=line.name,
+            color=color,
+            linestyle=DASHES[number % len(DASHES)],
+            marker=MARKERS[number % len(MARKERS)] if len(line.x) <= MOST_MARKERS else "",
+            markersize=4,
+            linewidth=1.6,
+        )
+        if line.low and line.high:
+            axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.13, linewidth=0)
+    _style(axes, x_label, y_label, share, palette)
+    if len(series) > 1:
+        axes.legend(
+            frameon=False,
+            labelcolor=palette.ink,
+            ncols=len(series),
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+        )
+    return figure
+
+
+def _style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
+    axes.set_xlabel(x_label, color=palette.ink)
+    axes.set_ylabel(y_label, color=palette.ink)
+    axes.tick_params(colors=palette.ink, length=0)
+    axes.grid(color=palette.grid, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if share:
+        axes.set_ylim(0, 1.03)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    else:
+        axes.set_ylim(bottom=0)

@@ -1,0 +1,293 @@
+"""Model N against model N+1: is one better, worse, or can this much data not tell?
+
+The difference of two mean pass rates gets one of two 95 % intervals, by the scope of the problems:
+
+- fixed (the problems are the population): stratified by problem over samples alone. The two
+  models' stratified Wilson intervals are joined by Newcombe's hybrid score method (1998).
+- sampled (the problems stand for more like them): paired bootstrap over problems, each drawn with
+  all its samples of both models, since drawing the samples again inside would count their noise
+  twice. The bootstrap's standard error is widened by Student's t for the number of problems.
+
+docs/statistics.md has the simulations behind this choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.evaluate import Evaluation, ProblemScore
+from axiom_rl.evaluation.metrics import (
+    CONFIDENCE,
+    Interval,
+    Scope,
+    fisher_exact,
+    holm,
+    rate_interval,
+    stratified_variance,
+    t_quantile,
+    two_sided,
+)
+
+Answer = Literal["better", "worse", "cannot tell from this much data"]
+BOOTSTRAP_DRAWS = 4000
+BOOTSTRAP_SEED = 0
+POWER = 0.8
+SMALL_SET = 10
+"""Below this many sampled problems, their spread may come out as zero by chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemChange:
+    """One problem under both models."""
+
+    id: str
+    before: ProblemScore
+    after: ProblemScore
+    p_value: float
+    """Fisher's exact test, corrected by Holm for the number of problems."""
+    answer: Answer
+
+    @property
+    def difference(self) -> float:
+        """Pass rate after minus before."""
+        return self.after.rate - self.before.rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupChange:
+    """The problems of one type or difficulty; its interval is not corrected for their number."""
+
+    name: str
+    problems: int
+    before: float
+    after: float
+    difference: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What two evaluations on the same problems and tests say about their models."""
+
+    scope: Scope
+    before: Evaluation
+    after: Evaluation
+    difference: Interval
+    """Mean pass rate after minus before, in -1..1."""
+    answer: Answer
+    detectable: float
+    """Smallest difference that data like these find in 80 % of cases."""
+    needed: int | None
+    """Samples per problem (fixed) or problems (sampled) that would tell a difference as large as
+    the one seen; None where the answer is given already or no difference was seen."""
+    problems: tuple[ProblemChange, ...]
+    """Largest losses first."""
+
+    def groups(self, key: Callable[[ProblemScore], str]) -> list[GroupChange]:
+        """Split by a key of the problem (its type, its difficulty), largest losses first."""
+        names = sorted({key(change.before) for change in self.problems})
+        return sorted(
+            (self._group(name, key) for name in names), key=lambda row: row.difference.value
+        )
+
+    def _group(self, name: str, key: Callable[[ProblemScore], str]) -> GroupChange:
+        rows = [change for change in self.problems if key(change.before) == name]
+        before, after = [row.before for row in rows], [row.after for row in rows]
+        return GroupChange(
+            name=name,
+            problems=len(rows),
+            before=sum(row.rate for row in before) / len(rows),
+            after=sum(row.rate for row in after) / len(rows),
+            difference=difference_interval(before, after, self.scope)[0],
+        )
+
+
+def compare(before: Evaluation, after: Evaluation, comparisons: int = 1) -> Comparison:
+    """Compare two evaluations of the same problems, tests, base weights and sampler settings.
+
+    Args:
+        before: model N.
+        after: model N+1.
+        comparisons: how many models are compared with model N; by Bonferroni, all the intervals
+            together then hold the truth in 95 % of cases.
+
+    Raises:
+        AxiomError: if they are not comparable, saying in what they differ.
+    """
+    require_comparable(before, after)
+    ids = list(before.per_problem)
+    old = [before.per_problem[key] for key in ids]
+    new = [after.per_problem[key] for key in ids]
+    confidence = 1 - (1 - CONFIDENCE) / comparisons
+    difference, error = difference_interval(old, new, before.scope, confidence)
+    answer = _answer(difference)
+    return Comparison(
+        scope=before.scope,
+        before=before,
+        after=after,
+        difference=difference,
+        answer=answer,
+        detectable=_factor() * error,
+        needed=_needed(difference.value, error, before) if answer.startswith("cannot") else None,
+        problems=_problem_changes(before.per_problem, after.per_problem),
+    )
+
+
+def difference_interval(
+    before: Sequence[ProblemScore],
+    after: Sequence[ProblemScore],
+    scope: Scope,
+    confidence: float = CONFIDENCE,
+) -> tuple[Interval, float]:
+    """Return the difference of two mean pass rates with its interval, and its standard error.
+
+    Args:
+        before: the problems under model N.
+        after: the same problems, in the same order, under model N+1.
+        scope: whether the problems are the population or a sample of it.
+        confidence: of the interval.
+    """
+    old = ([row.passed for row in before], [row.samples for row in before])
+    new = ([row.passed for row in after], [row.samples for row in after])
+    samples_alone = _newcombe(
+        rate_interval(*old, "fixed", confidence), rate_interval(*new, "fixed", confidence)
+    )
+    if scope == "fixed":
+        return samples_alone, math.sqrt(stratified_variance(*old) + stratified_variance(*new))
+    gains = np.array([b.rate - a.rate for a, b in zip(before, after, strict=True)])
+    error = float(bootstrap_errors(gains[np.newaxis])[0])
+    half = t_quantile(0.5 + confidence / 2, len(gains) - 1) * error if len(gains) > 1 else math.inf
+    mean = float(np.mean(gains))
+    low, high = max(-1.0, mean - half), min(1.0, mean + half)
+    if len(gains) < SMALL_SET:
+        low, high = min(low, samples_alone.low), max(high, samples_alone.high)
+    return Interval(mean, low, high), error
+
+
+def bootstrap_errors(gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard errors of mean paired gains, by a seeded bootstrap over problems.
+
+    Scaled by sqrt(n / (n - 1)): a resample's spread is that of the data, which divides by n.
+
+    Args:
+        gains: shape (comparisons, problems).
+
+    Returns:
+        One error per comparison; infinite where there is one problem alone.
+    """
+    count = gains.shape[1]
+    if count < 2:
+        return np.full(len(gains), math.inf)
+    errors: NDArray[np.float64] = np.std(gains @ _resamples(count).T, axis=1)
+    return errors * math.sqrt(count / (count - 1))
+
+
+def detectable_difference(problems: int, samples: int, rate: float = 0.5) -> float:
+    """Smallest gain that a run will find in 80 % of cases, to be stated before it starts.
+
+    Args:
+        problems: how many problems.
+        samples: samples per problem.
+        rate: expected pass rate of every problem; 1/2 is the worst case.
+    """
+    return _factor() * math.sqrt(2 * rate * (1 - rate) / (problems * samples))
+
+
+def require_comparable(before: Evaluation, after: Evaluation) -> None:
+    """Refuse evaluations that measured different things.
+
+    Raises:
+        AxiomError: naming every difference.
+    """
+    reasons = [
+        f"{name}: {old!r} against {new!r}"
+        for name, old, new in _measured(before, after)
+        if old != new
+    ]
+    missing = sorted(before.per_problem.keys() ^ after.per_problem.keys())
+    if missing:
+        reasons.append(f"problems in one of them alone: {', '.join(missing[:5])} ({len(missing)})")
+    empty = [
+        key
+        for evaluation in (before, after)
+        for key, row in evaluation.per_problem.items()
+        if not row.samples
+    ]
+    if empty:
+        reasons.append(f"problems without a judged sample: {', '.join(sorted(set(empty))[:5])}")
+    if reasons:
+        raise AxiomError(
+            "these evaluations cannot be compared:\n  " + "\n  ".join(reasons) + "\n"
+            "evaluate both with the same problems, tests, base model and sampler settings"
+        )
+
+
+def _measured(before: Evaluation, after: Evaluation) -> list[tuple[str, object, object]]:
+    rows: list[tuple[str, object, object]] = [
+        ("tests", before.tests, after.tests),
+        ("hash of the tests", before.tests_sha256, after.tests_sha256),
+        ("split", before.split, after.split),
+        ("weights (model.sha256)", before.model.get("sha256"), after.model.get("sha256")),
+    ]
+    for key in sorted(before.sampler.keys() | after.sampler.keys()):
+        rows.append((f"sampler.{key}", before.sampler.get(key), after.sampler.get(key)))
+    return rows
+
+
+def _problem_changes(
+    before: Mapping[str, ProblemScore], after: Mapping[str, ProblemScore]
+) -> tuple[ProblemChange, ...]:
+    raw = [
+        fisher_exact((row.passed, after[key].passed), (row.samples, after[key].samples))
+        for key, row in before.items()
+    ]
+    changes = []
+    for (key, row), p_value in zip(before.items(), holm(raw), strict=True):
+        gain = after[key].rate - row.rate
+        sure = p_value <= 1 - CONFIDENCE
+        answer = _answer(Interval(gain, gain, gain) if sure else Interval(gain, -1.0, 1.0))
+        changes.append(
+            ProblemChange(id=key, before=row, after=after[key], p_value=p_value, answer=answer)
+        )
+    return tuple(sorted(changes, key=lambda change: change.difference))
+
+
+def _newcombe(before: Interval, after: Interval) -> Interval:
+    difference = after.value - before.value
+    down = math.hypot(after.value - after.low, before.high - before.value)
+    up = math.hypot(after.high - after.value, before.value - before.low)
+    return Interval(difference, difference - down, difference + up)
+
+
+@lru_cache(maxsize=1)
+def _resamples(count: int) -> NDArray[np.float64]:
+    """Weight of each problem in each bootstrap draw: (draws, problems), rows sum to 1."""
+    random = np.random.default_rng(BOOTSTRAP_SEED)
+    return random.multinomial(count, np.full(count, 1 / count), size=BOOTSTRAP_DRAWS) / count
+
+
+def _answer(difference: Interval) -> Answer:
+    if difference.low > 0:
+        return "better"
+    return "worse" if difference.high < 0 else "cannot tell from this much data"
+
+
+def _needed(difference: float, error: float, evaluation: Evaluation) -> int | None:
+    if difference == 0 or not math.isfinite(error):
+        return None
+    size = evaluation.problems
+    if evaluation.scope == "fixed":
+        size = max(row.samples for row in evaluation.per_problem.values())
+    return math.ceil(size * (_factor() * error / difference) ** 2)
+
+
+def _factor() -> float:
+    """Standard errors between no difference and one found with the stated power."""
+    return two_sided(CONFIDENCE) + two_sided(2 * POWER - 1)

@@ -1,0 +1,139 @@
+"""Two or more runs side by side: the first against each of the others, as a page of its own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation import answers
+from axiom_rl.evaluation.blocks import Block, Code, Page, Section, Table, Text, harmless
+from axiom_rl.evaluation.compare import Comparison, compare
+from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
+from axiom_rl.evaluation.pages import to_html, to_markdown
+from axiom_rl.evaluation.run_folder import read_run
+from axiom_rl.files import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing compared: its name, its evaluation, its configuration where it is known."""
+
+    name: str
+    evaluation: Evaluation
+    config: str
+
+
+def compare_runs(paths: Sequence[Path], output: Path) -> str:
+    """Compare runs and write comparison.md and comparison.html to `output`.
+
+    Args:
+        paths: run folders (their last evaluation counts) or evaluation files; the first one is the
+            base that every other is compared with.
+        output: folder for the two pages.
+
+    Returns:
+        The answers, one line per comparison, for the terminal.
+
+    Raises:
+        AxiomError: for fewer than two, a folder without an evaluation, or evaluations that
+            measured different things.
+    """
+    if len(paths) < 2:
+        raise AxiomError(
+            "stage.runs needs two or more runs: stage=compare stage.runs=[outputs/a,outputs/b]"
+        )
+    base, *others = _entries(paths)
+    comparisons = [
+        compare(base.evaluation, other.evaluation, comparisons=len(others)) for other in others
+    ]
+    page = build_page(base, others, comparisons)
+    write_text(output / "comparison.html", to_html(page))
+    write_text(output / "comparison.md", to_markdown(page))
+    return page.headline
+
+
+def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison]) -> Page:
+    """Return the content of the comparison page."""
+    pairs = list(zip(others, comparisons, strict=True))
+    sentences = [answers.answer_sentence(c, base.name, other.name) for other, c in pairs]
+    named = [(base.name, "before", base.evaluation)]
+    named += [(other.name, "after", other.evaluation) for other in others]
+    result: list[Block] = [answers.overall_bars(named)]
+    if len(others) > 1:
+        result.append(
+            Text(
+                f"{len(others)} models are compared with {base.name}; the intervals of the "
+                "differences are widened (Bonferroni), so that all of them together hold the "
+                "truth in 95 % of cases."
+            )
+        )
+    result += [
+        Text(answers.scope_text(base.evaluation)),
+        Text(answers.method_text(base.evaluation)),
+    ]
+    sections = [Section("Result", result)]
+    sections += [Section(f"{other.name} against {base.name}", _pair(c)) for other, c in pairs]
+    diffs = [_config_diff(base, other) for other in others]
+    sections.append(Section("Differences in configuration", [d for d in diffs if d is not None]))
+    tones = {answers.tone(c) for c in comparisons}
+    return Page(
+        title=f"Comparison with {base.name}",
+        headline="\n".join(sentences),
+        tone=tones.pop() if len(tones) == 1 else "",
+        weights=answers.weights_text(base.evaluation),
+        sections=[section for section in sections if section.blocks],
+    )
+
+
+def _pair(comparison: Comparison) -> list[Block]:
+    blocks: list[Block] = [Text(answers.power_text(comparison))]
+    blocks += answers.problem_blocks(comparison)
+    blocks += _groups(comparison)
+    return blocks
+
+
+def _groups(comparison: Comparison) -> list[Table]:
+    """Types and difficulties, where they group several problems."""
+    tables = []
+    scores = [change.before for change in comparison.problems]
+    if len({row.type for row in scores}) < len(scores):
+        tables.append(answers.group_table("type", comparison.groups(lambda row: row.type)))
+    if len({row.difficulty for row in scores}) > 1:
+        levels = comparison.groups(lambda row: f"level {row.difficulty}")
+        tables.append(answers.group_table("difficulty", levels))
+    return tables
+
+
+def _entries(paths: Sequence[Path]) -> list[Entry]:
+    names = _short_names(paths)
+    return [_entry(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def _entry(path: Path, name: str) -> Entry:
+    if path.is_file():
+        return Entry(name, read_evaluation(path), "")
+    run = read_run(path)
+    evaluation = run.after or run.before
+    if evaluation is None:
+        raise AxiomError(f"{path} holds no evaluation; finish it with resume={path}")
+    return Entry(name, evaluation, run.config)
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """Drop the leading folders that all paths share."""
+    parts = [path.resolve().with_suffix("").parts for path in paths]
+    shared = 0
+    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+        shared += 1
+    return ["/".join(p[shared:]) for p in parts]
+
+
+def _config_diff(base: Entry, other: Entry) -> Code | None:
+    old, new = base.config.splitlines(), other.config.splitlines()
+    lines = list(difflib.unified_diff(old, new, base.name, other.name, lineterm="", n=2))
+    if not (old and new and lines):
+        return None
+    return Code(f"{other.name} against {base.name}", harmless("\n".join(lines)))

@@ -1,0 +1,183 @@
+"""Measuring a model: draw, judge, score, and write it all down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+from axiom_rl.config import SamplerConfig
+from axiom_rl.evaluation.evaluate import FRESH_TESTS, Evaluation, score, write_evaluation
+from axiom_rl.problems.dataset import Splits
+from axiom_rl.rollouts import Drawn, Rollout, Task, draw_rollouts, task_for
+from axiom_rl.run import Run
+from axiom_rl.sampler import Sampler
+from axiom_rl.types import Verdict
+from axiom_rl.verify import Verifier
+
+HIDDEN_TESTS = "hidden tests"
+SETTINGS = ("backend", "n", "temperature", "top_p", "max_new_tokens")
+
+
+class Policy:
+    """A model at one point of the run; loaded when first sampled from, dropped on `close`."""
+
+    def __init__(self, adapter: str | None, load: Callable[[str | None], Sampler]) -> None:
+        """Remember how to load the base model with `adapter` (None: the base model alone)."""
+        self.adapter = adapter
+        self._load = load
+        self._sampler: Sampler | None = None
+
+    def __call__(self) -> Sampler:
+        """Return the sampler, loading the model the first time."""
+        if self._sampler is None:
+            self._sampler = self._load(self.adapter)
+        return self._sampler
+
+    def close(self) -> None:
+        """Let go of the model's memory."""
+        self._sampler = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What stays the same while models change."""
+
+    run: Run
+    splits: Splits
+    verifier: Verifier
+    load_sampler: Callable[[str | None], Sampler]
+    """From the folder of an adapter, or None, to a sampler."""
+    sampler: SamplerConfig
+    style: str
+    seed: int
+    fresh_seed: int
+    """Seed of the fresh tests, which all models of all runs on these problems share."""
+    model: Mapping[str, Any]
+    """Identity of the base weights, see `Evaluation.model`."""
+
+    def policy(self, adapter: str | None) -> Policy:
+        """Return the base model with an adapter, not yet loaded."""
+        return Policy(adapter, self.load_sampler)
+
+
+def measure(scene: Scene, iteration: int, policy: Policy, phase: str) -> tuple[Rollout, ...]:
+    """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
+
+    Writes completions/<phase>.jsonl, evaluation/<phase>.json (the headline: the test split, or,
+    where there is none, the train problems; always on fresh tests) and metrics rows for each split.
+    """
+    splits = scene.splits
+    tasks = [
+        task_for(problem, scene.fresh_seed)
+        for problem in (*splits.train, *splits.val, *splits.test)
+    ]
+    finished = scene.run.is_finished(f"evaluate/{phase}")
+    with scene.run.timed("evaluate", iteration, log=not finished) as columns:
+        drawn = draw(scene, phase, tasks, range(scene.sampler.n), policy, iteration)
+        columns.update(cost(drawn))
+    if finished:
+        return drawn.rollouts
+    for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):
+        _log(scene, iteration, evaluation)
+        if evaluation.tests == FRESH_TESTS and evaluation.split == headline_split(splits):
+            write_evaluation(scene.run.folder / "evaluation" / f"{phase}.json", evaluation)
+    scene.run.finish(f"evaluate/{phase}")
+    return drawn.rollouts
+
+
+def headline_split(splits: Splits) -> str:
+    """Return the split that a report's first line is about."""
+    return "test" if splits.test else "val" if splits.val and not splits.train else "train"
+
+
+def draw(
+    scene: Scene,
+    phase: str,
+    tasks: Sequence[Task],
+    samples: range,
+    policy: Policy,
+    iteration: int,
+    temperature: float | None = None,
+) -> Drawn:
+    """Draw and judge samples of one phase, with a random stream named by seed and phase."""
+    return draw_rollouts(
+        scene.run.folder / "completions" / f"{phase}.jsonl",
+        tasks,
+        samples,
+        sampler=policy,
+        verifier=scene.verifier,
+        style=scene.style,
+        stream=f"{scene.seed}/{phase}",
+        iteration=iteration,
+        temperature=temperature,
+    )
+
+
+def cost(spent: Drawn) -> dict[str, float]:
+    """Return the columns of a timing row."""
+    seconds = max(spent.seconds, 1e-9)
+    return {
+        "tokens": spent.tokens,
+        "tokens_per_second": round(spent.tokens / seconds, 1),
+        "verify_seconds": round(spent.verify_seconds, 3),
+        "verify_share": round(spent.verify_seconds / seconds, 4),
+        "verify_cpu_seconds": round(spent.verify_cpu_seconds, 3),
+    }
+
+
+def _by_split(
+    scene: Scene, tasks: Sequence[Task], rollouts: Sequence[Rollout], adapter: str | None
+) -> list[Evaluation]:
+    """Score each split on fresh tests, and the train split on its hidden tests as well."""
+    evaluations = []
+    for split, group in groupby(tasks, key=lambda task: task.problem.split):
+        members = list(group)
+        ids = {task.problem.id for task in members}
+        own = [item for item in rollouts if item.completion.problem_id in ids]
+        kinds = [FRESH_TESTS, *([HIDDEN_TESTS] if all(task.hidden for task in members) else [])]
+        evaluations += [_score(scene, split, kind, members, own, adapter) for kind in kinds]
+    return evaluations
+
+
+def _score(
+    scene: Scene,
+    split: str,
+    tests: str,
+    tasks: Sequence[Task],
+    rollouts: Sequence[Rollout],
+    adapter: str | None,
+) -> Evaluation:
+    hidden = [item.hidden for item in rollouts if item.hidden]
+    fresh = [item.fresh for item in rollouts if item.fresh]
+    on_fresh = tests == FRESH_TESTS
+    judged: list[Verdict] = fresh if on_fresh else hidden
+    settings = asdict(scene.sampler)
+    return score(
+        [task.fresh if on_fresh and task.fresh else task.problem for task in tasks],
+        [item.completion for item in rollouts],
+        judged,
+        hidden if on_fresh and len(hidden) == len(fresh) else None,
+        split=split,
+        model=dict(scene.model) | {"adapter": adapter},
+        sampler={key: settings[key] for key in SETTINGS},
+        seed=scene.seed,
+        tests=tests,
+    )
+
+
+def _log(scene: Scene, iteration: int, evaluation: Evaluation) -> None:
+    scene.run.tracker.log(
+        "evaluate",
+        iteration,
+        split=evaluation.split,
+        tests=evaluation.tests,
+        accuracy=evaluation.pass_at_1.value,
+        low=evaluation.pass_at_1.low,
+        high=evaluation.pass_at_1.high,
+        samples=evaluation.samples,
+        solved=evaluation.solved,
+        problems=evaluation.problems,
+        faults=evaluation.faults,
+    )

@@ -1,0 +1,120 @@
+"""What the phases of a run did and cost: gold solutions, training loss, time, tokens, memory."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.evaluation.blocks import Block, Chart, Table, Text, duration, percent
+from axiom_rl.evaluation.charts import Series, line_chart
+from axiom_rl.evaluation.run_folder import RunFolder
+
+
+def training_blocks(run: RunFolder) -> list[Block]:
+    """Gold solutions by iteration, and the training loss."""
+    blocks: list[Block] = []
+    collected = run.rows("collect")
+    if collected:
+        columns = ("samples", "passed", "solutions", "duplicates", "total_solutions", "unsolved")
+        headers = [
+            "iteration",
+            "samples",
+            "passed",
+            "new unique solutions",
+            "duplicates filtered",
+            "unique solutions so far",
+            "problems unsolved",
+        ]
+        cells = [[str(r["iteration"]), *(str(r.get(c, "?")) for c in columns)] for r in collected]
+        blocks.append(Table(headers, cells))
+    elif run.solutions:
+        cells = [[str(key), str(count)] for key, count in run.solutions.items()]
+        blocks.append(Table(["iteration", "unique solutions"], cells))
+    steps = [row for row in run.rows("train") if known(row.get("loss"))]
+    if steps:
+        blocks += [_loss_table(steps), _loss_chart(run.path, steps)]
+    return blocks
+
+
+def _loss_table(steps: list[dict[str, Any]]) -> Table:
+    rows = []
+    for iteration in sorted({row["iteration"] for row in steps}):
+        of_iteration = [row for row in steps if row["iteration"] == iteration]
+        losses = [row["loss"] for row in of_iteration]
+        rows.append(
+            [
+                str(iteration),
+                str(len(losses)),
+                f"{losses[0]:.4f}",
+                f"{losses[-1]:.4f}",
+                f"{min(losses):.4f}",
+            ]
+        )
+    return Table(["iteration", "logged steps", "first loss", "last loss", "lowest loss"], rows)
+
+
+def _loss_chart(folder: Path, steps: list[dict[str, Any]]) -> Chart:
+    losses = [float(row["loss"]) for row in steps]
+    return line_chart(
+        folder,
+        "loss",
+        [Series("training loss", list(range(1, len(losses) + 1)), losses)],
+        x_label="logged step, all iterations in a row",
+        y_label="loss",
+        share=False,
+        caption="Training loss over the run.",
+    )
+
+
+def timing_blocks(run: RunFolder) -> list[Block]:
+    """Time, tokens, time lost to the verifier and memory of each phase, and in all."""
+    rows = run.rows("timing")
+    if not rows:
+        return []
+    cells = [
+        [
+            str(row.get("name", "")),
+            str(row["iteration"]),
+            duration(row.get("seconds")),
+            _count(row.get("tokens")),
+            _count(row.get("tokens_per_second")),
+            percent(row["verify_share"]) if known(row.get("verify_share")) else "",
+            f"{row['peak_memory_gb']:.2f}" if known(row.get("peak_memory_gb")) else "",
+        ]
+        for row in rows
+    ]
+    headers = [
+        "phase",
+        "iteration",
+        "time",
+        "tokens",
+        "tokens/s",
+        "waiting for verdicts",
+        "peak GB",
+    ]
+    return [Text(_totals(rows)), Table(headers, cells)]
+
+
+def _totals(rows: list[dict[str, Any]]) -> str:
+    seconds, tokens, waited, judged = (
+        math.fsum(row[key] for row in rows if known(row.get(key)))
+        for key in ("seconds", "tokens", "verify_seconds", "verify_cpu_seconds")
+    )
+    peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
+    text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"
+    if judged and seconds:
+        text += (
+            f"; the programs judged took {duration(judged)} of CPU time beside the sampling, which "
+            f"waited {duration(waited)} for verdicts, {percent(waited / seconds)} of the time"
+        )
+    return f"{text}; peak memory {max(peaks):.2f} GB." if peaks else f"{text}."
+
+
+def _count(value: Any) -> str:
+    return f"{value:,.0f}" if known(value) else ""
+
+
+def known(value: Any) -> bool:
+    """Whether a column of metrics.jsonl holds a number."""
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,258 @@
+"""The report of a run: report.md and report.html, written from the run folder alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation import answers
+from axiom_rl.evaluation.blocks import (
+    BarGroup,
+    Bars,
+    Block,
+    Page,
+    Section,
+    Table,
+    Text,
+    percent,
+    with_interval,
+)
+from axiom_rl.evaluation.charts import Series, line_chart
+from axiom_rl.evaluation.compare import Comparison, compare
+from axiom_rl.evaluation.evaluate import FRESH_TESTS, Evaluation
+from axiom_rl.evaluation.pages import to_html, to_markdown
+from axiom_rl.evaluation.phases import known, timing_blocks, training_blocks
+from axiom_rl.evaluation.provenance import provenance_section, raw_section
+from axiom_rl.evaluation.run_folder import RunFolder, read_run
+from axiom_rl.evaluation.samples import sample_section
+from axiom_rl.files import write_text
+
+SPLITS = ("train", "val", "test")
+MOST_ROWS = 12
+"""Longer tables of what a chart shows are folded."""
+
+
+def write_report(run_folder: Path) -> None:
+    """Write report.md, report.html and charts/*.png; reads nothing outside the run folder.
+
+    A run without training, or one that was interrupted, gets a report of what there is.
+
+    Raises:
+        AxiomError: if the folder does not exist, or a file in it is damaged.
+    """
+    run = read_run(run_folder)
+    page = build_page(run)
+    write_text(run_folder / "report.html", to_html(page))
+    write_text(run_folder / "report.md", to_markdown(page))
+
+
+def build_page(run: RunFolder) -> Page:
+    """Return the report's content; draws the charts into the run folder."""
+    comparison, refusal = _compared(run)
+    sections = [
+        Section("Result", _result(run, comparison, refusal)),
+        Section("Problem by problem", _problems(run, comparison)),
+        Section("Over the iterations", _curves(run)),
+        Section("Verdicts of the samples", _failures(run)),
+        Section("Gold solutions and training", training_blocks(run)),
+        Section("Time and tokens", timing_blocks(run)),
+        provenance_section(run),
+        sample_section(run),
+        raw_section(run),
+    ]
+    return Page(
+        title=f"Run report: {run.path.resolve().parent.name}/{run.path.resolve().name}",
+        headline=_headline(run, comparison),
+        tone=answers.tone(comparison) if comparison else "",
+        weights=answers.weights_text(run.after or run.before),
+        sections=[section for section in sections if section.blocks],
+    )
+
+
+def _compared(run: RunFolder) -> tuple[Comparison | None, str]:
+    if run.before is None or run.after is None:
+        return None, ""
+    try:
+        return compare(run.before, run.after), ""
+    except AxiomError as error:
+        return None, str(error)
+
+
+def _headline(run: RunFolder, comparison: Comparison | None) -> str:
+    if comparison:
+        return answers.answer_sentence(comparison)
+    only = run.after or run.before
+    if only is None:
+        return "No evaluation has finished in this run yet."
+    name = only.model.get("name", "The model")
+    rate = with_interval(only.pass_at_1)
+    text = (
+        f"{name} passes {rate} of its samples and solves {only.solved} of {only.problems} problems"
+    )
+    return f"{text}." if run.finished else f"{text}; the run has not finished."
+
+
+def _result(run: RunFolder, comparison: Comparison | None, refusal: str) -> list[Block]:
+    blocks: list[Block] = []
+    if not run.finished:
+        blocks.append(Text(_unfinished(run), warning=True))
+    if refusal:
+        blocks.append(Text(refusal, warning=True))
+    named = _named(run)
+    if not named:
+        return blocks
+    blocks.append(answers.overall_bars(named))
+    blocks.append(_score_table(named))
+    blocks += [Text(_faults(name, e), warning=True) for name, _series, e in named if e.faults]
+    if comparison:
+        blocks.append(Text(answers.power_text(comparison)))
+    evaluation = named[-1][2]
+    blocks += [Text(answers.scope_text(evaluation)), Text(answers.method_text(evaluation))]
+    return blocks
+
+
+def _named(run: RunFolder) -> list[tuple[str, str, Evaluation]]:
+    rows: list[tuple[str, str, Evaluation]] = []
+    if run.before:
+        rows.append(("Before (model N)" if run.after else "The model", "before", run.before))
+    if run.after:
+        rows.append(("After (model N+1)", "after", run.after))
+    return rows
+
+
+def _unfinished(run: RunFolder) -> str:
+    if run.after:
+        return (
+            f"The run has not finished: 'after' is iteration {run.last_iteration}, its last so far."
+        )
+    return (
+        "The run has not finished: there is no evaluation after training, so nothing is compared."
+    )
+
+
+def _faults(name: str, evaluation: Evaluation) -> str:
+    return (
+        f"{name}: the sandbox itself failed on {evaluation.faults} samples; they are left out of "
+        "every rate."
+    )
+
+
+def _score_table(named: list[tuple[str, str, Evaluation]]) -> Table:
+    ks = sorted({k for _name, _series, e in named for k in e.pass_at_k if k > 1})
+    rows = [
+        ["pass rate per sample", *(percent(e.pass_at_1.value) for *_n, e in named)],
+        ["its 95 % interval", *(_bounds(e.pass_at_1.low, e.pass_at_1.high) for *_n, e in named)],
+        ["problems solved at least once", *(f"{e.solved} of {e.problems}" for *_n, e in named)],
+        *[[f"pass@{k}", *(percent(e.pass_at_k.get(k)) for *_n, e in named)] for k in ks],
+        ["judged samples", *(str(e.samples) for *_n, e in named)],
+        ["failed samples", *(str(_failed(e)) for *_n, e in named)],
+        ["pass hidden but fail fresh tests", *(_gap(e) for *_n, e in named)],
+        ["split, seed", *(f"{e.split}, {e.seed}" for *_n, e in named)],
+    ]
+    return Table(["", *_short(named)], rows)
+
+
+def _short(named: list[tuple[str, str, Evaluation]]) -> list[str]:
+    """Column headings that fit a phone: Before, After."""
+    return [name.partition(" (")[0] for name, *_rest in named]
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
+
+
+def _failed(evaluation: Evaluation) -> int:
+    return evaluation.samples - sum(row.passed for row in evaluation.per_problem.values())
+
+
+def _gap(evaluation: Evaluation) -> str:
+    return "not measured" if evaluation.overfit_gap is None else percent(evaluation.overfit_gap)
+
+
+def _problems(run: RunFolder, comparison: Comparison | None) -> list[Block]:
+    evaluation = run.after or run.before
+    if evaluation is None:
+        return []
+    blocks = answers.problem_blocks(comparison) if comparison else [_single_bars(evaluation)]
+    cells = {(row.type, row.difficulty) for row in evaluation.per_problem.values()}
+    if len(cells) < evaluation.problems:
+        if comparison:
+            blocks.append(answers.group_table("type", comparison.groups(lambda row: row.type)))
+        blocks.append(answers.heat_map(evaluation, "Pass rate by type and level, latest model."))
+    return blocks
+
+
+def _single_bars(evaluation: Evaluation) -> Block:
+    rows = sorted(evaluation.per_problem.items(), key=lambda item: (item[1].rate, item[0]))
+    if len(rows) <= answers.MOST_BARS:
+        return Bars(
+            [BarGroup(r.title or key, [answers.problem_bar("before", r)]) for key, r in rows]
+        )
+    cells = [[row.title, key, f"{row.passed}/{row.samples}"] for key, row in rows]
+    return Table(["problem", "id", "passed"], cells, folded=f"All {len(cells)} problems")
+
+
+def _curves(run: RunFolder) -> list[Block]:
+    rows = run.rows("evaluate")
+    names = sorted({_measured(row) for row in rows}, key=_split_order)
+    if len({row["iteration"] for row in rows}) < 3:
+        return [_curve_table(rows)] if len(names) > 1 else []
+    lines = []
+    for name in names:
+        x, y, low, high = (
+            [_plain(row.get(key)) for row in rows if _measured(row) == name]
+            for key in ("iteration", "accuracy", "low", "high")
+        )
+        lines.append(Series(name, x, y, low, high))
+    chart = line_chart(
+        run.path,
+        "accuracy",
+        lines,
+        x_label="iteration",
+        y_label="samples that pass",
+        share=True,
+        caption="Pass rate by iteration and split; bands are 95 % intervals. 0 is before training.",
+    )
+    return [chart, _curve_table(rows)]
+
+
+def _measured(row: dict[str, Any]) -> str:
+    """Name what a row measured: its split, and its tests where they are not the fresh ones."""
+    tests = row.get("tests", FRESH_TESTS)
+    return str(row.get("split", "")) + ("" if tests == FRESH_TESTS else f", {tests}")
+
+
+def _split_order(name: str) -> tuple[int, str]:
+    split = name.partition(",")[0]
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), name)
+
+
+def _curve_table(rows: list[dict[str, Any]]) -> Table:
+    cells = [
+        [
+            str(row["iteration"]),
+            _measured(row),
+            percent(row.get("accuracy")),
+            _bounds(row.get("low"), row.get("high")),
+            f"{row.get('solved', '?')} of {row.get('problems', '?')}",
+        ]
+        for row in rows
+    ]
+    folded = f"All {len(cells)} measurements" if len(cells) > MOST_ROWS else ""
+    return Table(["iteration", "split", "pass rate", "95 % interval", "solved"], cells, folded)
+
+
+def _failures(run: RunFolder) -> list[Block]:
+    named = _named(run)
+    statuses = sorted({status for *_n, e in named for status in e.verdicts})
+    rows = [
+        [status.replace("_", " "), *(str(e.verdicts.get(status, 0)) for *_n, e in named)]
+        for status in statuses
+    ]
+    return [Table(["verdict", *_short(named)], rows)] if rows else []
+
+
+def _plain(value: Any) -> float:
+    return float(value) if known(value) else math.nan

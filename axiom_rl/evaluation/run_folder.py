@@ -1,0 +1,125 @@
+"""What a run left in its folder, read back for the report; every part but the folder may be absent.
+
+A run may have been interrupted, may only evaluate, or may still be going on. What is missing is
+an empty value here, so that the report can say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
+from axiom_rl.files import read_json, read_jsonl
+from axiom_rl.tracking import read_metrics
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """The files of one run folder as data."""
+
+    path: Path
+    config: str
+    """Text of config.yaml; '' where there is none."""
+    stage: str
+    """stage.kind of the config; '' where it is unknown."""
+    environment: Row
+    metrics: list[Row]
+    evaluations: dict[str, Evaluation]
+    """By file name: before, iter_1, ..., after."""
+    completions: dict[str, list[Row]]
+    """By phase: before, iter_1, attempts_1, ..."""
+    solutions: dict[int, int]
+    """Gold solutions by iteration."""
+    statements: dict[str, str]
+    """Task statement by problem id."""
+
+    @property
+    def before(self) -> Evaluation | None:
+        """Model N, or the one model of a run that evaluates alone."""
+        others = [e for name, e in self.evaluations.items() if not _trained(name)]
+        return self.evaluations.get("before", others[0] if others else None)
+
+    @property
+    def last_iteration(self) -> int:
+        """The last iteration that was evaluated; 0 where none was."""
+        return max([0, *(int(name[5:]) for name in self.evaluations if name.startswith("iter_"))])
+
+    @property
+    def after(self) -> Evaluation | None:
+        """Model N+1: the run's last, or the last iteration reached by an unfinished run."""
+        return self.evaluations.get("after", self.evaluations.get(f"iter_{self.last_iteration}"))
+
+    @property
+    def after_phase(self) -> str:
+        """Phase of the completions that `after` was scored on."""
+        return "after" if "after" in self.completions else f"iter_{self.last_iteration}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether a training run reached its last evaluation; other stages end with their own."""
+        return self.stage not in ("", "train") or "after" in self.evaluations
+
+    def rows(self, phase: str) -> list[Row]:
+        """Rows of metrics.jsonl of one phase, in order."""
+        return [row for row in self.metrics if row.get("phase") == phase]
+
+
+def read_run(folder: Path) -> RunFolder:
+    """Read a run folder.
+
+    Raises:
+        AxiomError: if there is no such folder, or a file in it is damaged, naming it.
+    """
+    if not folder.is_dir():
+        raise AxiomError(f"no such run folder: {folder}; runs are in outputs/<name>/<timestamp>")
+    config = folder / "config.yaml"
+    environment = folder / "environment.json"
+    return RunFolder(
+        path=folder,
+        config=config.read_text(encoding="utf-8") if config.exists() else "",
+        stage=_stage(config) if config.exists() else "",
+        environment=read_json(environment) if environment.exists() else {},
+        metrics=read_metrics(folder),
+        evaluations={
+            path.stem: read_evaluation(path)
+            for path in sorted((folder / "evaluation").glob("*.json"), key=_natural)
+        },
+        completions={
+            path.stem: list(read_jsonl(path))
+            for path in sorted((folder / "completions").glob("*.jsonl"), key=_natural)
+        },
+        solutions={
+            int(path.stem.removeprefix("iter_")): sum(1 for _row in read_jsonl(path))
+            for path in sorted((folder / "solutions").glob("iter_*.jsonl"), key=_natural)
+        },
+        statements=dict(_statements(folder)),
+    )
+
+
+def _statements(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted((folder / "problems").glob("*.jsonl")):
+        for row in read_jsonl(path):
+            yield str(row.get("id", "")), str(row.get("statement", ""))
+
+
+def _trained(name: str) -> bool:
+    return name == "after" or name.startswith("iter_")
+
+
+def _stage(config: Path) -> str:
+    return str(OmegaConf.select(OmegaConf.load(config), "stage.kind", default="") or "")
+
+
+def _natural(path: Path) -> tuple[int, int, str]:
+    """Sort before, then iterations by number, then after."""
+    name, _underscore, number = path.stem.rpartition("_")
+    order = {"before": 0, "after": 2}.get(path.stem, 1)
+    return order, int(number) if number.isdecimal() else 0, name

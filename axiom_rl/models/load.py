@@ -1,0 +1,168 @@
+"""Load a resolved model for sampling or training, and export one with its adapter merged in."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils.logging import disable_progress_bar
+
+from axiom_rl.config import ModelConfig
+from axiom_rl.errors import AxiomError
+from axiom_rl.models.source import ResolvedModel
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+
+PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|endoftext|>")
+"""Tokens meant for padding, for tokenizers published without naming one (Llama 3.2)."""
+
+
+def load_model(
+    resolved: ResolvedModel, config: ModelConfig, *, dtype: torch.dtype | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the base model and its tokenizer, in eval mode, on the device that `config` names.
+
+    Of the published generation settings only what ends and pads a text is kept: a repetition
+    penalty or top_k that comes with some models would silently change what is sampled.
+
+    Args:
+        resolved: Where the weights are.
+        config: dtype, device and quantization; its other fields are not looked at.
+        dtype: Overrides `config.dtype`.
+
+    Raises:
+        AxiomError: if the device or the quantization is not to be had here.
+    """
+    device = choose_device(config.device)
+    options: dict[str, Any] = {"dtype": dtype or choose_dtype(config.dtype, device)}
+    match config.quantization:
+        case "none":
+            pass
+        case "4bit":
+            options |= _four_bit(device, options["dtype"])
+        case other:
+            raise AxiomError(f"model.quantization={other}: must be none or 4bit")
+    tokenizer = load_tokenizer(resolved)
+    disable_progress_bar()  # a bar of one second in the middle of the log
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        resolved.folder, local_files_only=True, **options
+    )
+    if config.quantization == "none":
+        model = model.to(device)
+    model.generation_config = _generation_config(model, tokenizer)
+    logger.info(
+        "%s (%s, from %s) loaded: %s on %s",
+        resolved.name,
+        resolved.format,
+        resolved.source,
+        "4 bit" if config.quantization == "4bit" else str(options["dtype"]).removeprefix("torch."),
+        device,
+    )
+    model.eval()
+    return model, tokenizer
+
+
+def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
+    """Load the tokenizer, padding on the left (so that every row's last token is its newest).
+
+    Raises:
+        AxiomError: if the tokenizer has no chat template.
+    """
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        resolved.folder, local_files_only=True
+    )
+    if tokenizer.chat_template is None:
+        raise AxiomError(
+            f"the tokenizer of {resolved.name} has no chat template: this is a base model, and an "
+            "instruction-tuned one is needed (most are named ...-Instruct)"
+        )
+    if tokenizer.pad_token is None:
+        vocabulary = tokenizer.get_vocab()
+        known = (token for token in PAD_CANDIDATES if token in vocabulary)
+        tokenizer.pad_token = next(known, tokenizer.eos_token)
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that `model.device` names; auto is cuda, then mps, then cpu.
+
+    Raises:
+        AxiomError: if it is not to be had on this machine.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if name not in available:
+        raise AxiomError(f"model.device={name}: must be auto, {', '.join(available)}")
+    if not available[name]:
+        raise AxiomError(
+            f"model.device={name}: PyTorch sees no such device here; type model.device=auto, or "
+            "install the PyTorch build for this GPU"
+        )
+    return torch.device(name)
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the number format that `model.dtype` names.
+
+    auto is bfloat16 where the device computes in it, else float32, which is then faster.
+
+    Raises:
+        AxiomError: for any other name.
+    """
+    if name in DTYPES:
+        return DTYPES[name]
+    if name != "auto":
+        raise AxiomError(f"model.dtype={name}: must be auto, {', '.join(DTYPES)}")
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "mps":
+        fast = True
+    else:
+        able = torch.cpu.get_capabilities()
+        fast = bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _four_bit(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """Options for loading with 4-bit NF4 weights (QLoRA)."""
+    if device.type != "cuda":
+        raise AxiomError(
+            "model.quantization=4bit needs an NVIDIA GPU and there is none here; type "
+            "model.quantization=none"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise AxiomError(
+            "model.quantization=4bit needs bitsandbytes: pip install 'axiom-rl[quantization]'"
+        )
+    quantized = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": quantized, "device_map": {"": device}}
+
+
+def _generation_config(model: Any, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    published = model.generation_config.eos_token_id if model.generation_config else None
+    ends = published if isinstance(published, list) else [published]
+    ids = dict.fromkeys(end for end in (tokenizer.eos_token_id, *ends) if end is not None)
+    return GenerationConfig(eos_token_id=list(ids), pad_token_id=tokenizer.pad_token_id)

@@ -1,0 +1,247 @@
+"""What a model takes in memory, worked out before anything is loaded.
+
+The arithmetic is for decoder-only transformers with grouped-query attention and a gated MLP
+(Qwen2, Llama). It is an estimate: training comes within about a fifth of what is measured (see
+tests/models/test_memory.py), and the program itself, without a model, takes PROGRAM_BYTES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import PretrainedConfig
+
+from axiom_rl.errors import AxiomError
+
+GB = 1e9
+
+PROGRAM_BYTES = 700_000_000
+"""Python with torch, transformers, PEFT and TRL loaded."""
+
+ADAPTER_BYTES = 4
+"""Adapter weights, their gradients and the optimizer's moments are float32."""
+
+FOUR_BIT_BYTES = 0.53
+"""Per weight, with the scales of NF4 double quantization."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """The sizes of a decoder-only transformer that memory depends on."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool
+
+    @property
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """Input and output width of each linear layer of a block."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        return {
+            "q_proj": (self.hidden, queries),
+            "k_proj": (self.hidden, keys),
+            "v_proj": (self.hidden, keys),
+            "o_proj": (queries, self.hidden),
+            "gate_proj": (self.hidden, self.intermediate),
+            "up_proj": (self.hidden, self.intermediate),
+            "down_proj": (self.intermediate, self.hidden),
+        }
+
+    @property
+    def linear_weights(self) -> int:
+        """Parameters of all blocks' linear layers (norms and biases are under 0.1 %)."""
+        return self.layers * sum(rows * columns for rows, columns in self.linears.values())
+
+    @property
+    def embedding_weights(self) -> int:
+        """Parameters of the input and output embeddings."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+
+def model_shape(hf_config: PretrainedConfig | Mapping[str, Any]) -> ModelShape:
+    """Read the sizes from a transformers configuration or the contents of a config.json."""
+    fields = hf_config if isinstance(hf_config, Mapping) else hf_config.to_dict()
+    heads = fields["num_attention_heads"]
+    return ModelShape(
+        layers=fields["num_hidden_layers"],
+        hidden=fields["hidden_size"],
+        intermediate=fields["intermediate_size"],
+        heads=heads,
+        kv_heads=fields.get("num_key_value_heads") or heads,
+        head_dim=fields.get("head_dim") or fields["hidden_size"] // heads,
+        vocabulary=fields["vocab_size"],
+        tied=bool(fields.get("tie_word_embeddings")),
+    )
+
+
+def kv_cache_bytes_per_token(
+    hf_config: PretrainedConfig | Mapping[str, Any], bytes_per_value: int = 2
+) -> int:
+    """Return the key-value cache of one token of one row: 12,288 bytes for Qwen 0.5B."""
+    shape = model_shape(hf_config)
+    return 2 * shape.layers * shape.kv_heads * shape.head_dim * bytes_per_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What is done with the model; the widest batch counts."""
+
+    rows: int
+    """Rows of one batch on the device (not counting gradient accumulation)."""
+    tokens: int
+    """Tokens of its longest row, prompt and completion."""
+    logit_tokens: int
+    """Tokens per row for which logits are computed: 1 in generation."""
+    trained: bool
+    checkpointing: bool = False
+    """Gradient checkpointing: activations are computed twice instead of kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """An itemised estimate; `str(plan)` prints it."""
+
+    purpose: str
+    parts: tuple[tuple[str, float], ...]
+    """Name and bytes."""
+
+    @property
+    def total(self) -> float:
+        """Bytes in all."""
+        return sum(size for _, size in self.parts)
+
+    def __str__(self) -> str:
+        """Return one line per part, largest first, and the sum."""
+        ordered = sorted(self.parts, key=lambda part: -part[1])
+        lines = [f"  {size / GB:6.2f} GB  {name}" for name, size in ordered]
+        return "\n".join(
+            [f"memory for {self.purpose}:", *lines, f"  {self.total / GB:6.2f} GB  in all"]
+        )
+
+
+def memory_plan(
+    purpose: str,
+    hf_config: PretrainedConfig | Mapping[str, Any],
+    work: Workload,
+    *,
+    dtype: torch.dtype,
+    lora: Mapping[str, Any] | None = None,
+    four_bit: bool = False,
+) -> MemoryPlan:
+    """Estimate the memory of one phase of a run.
+
+    Args:
+        purpose: Named in the printed plan and the error, e.g. "training Qwen (batch 8 x 512)".
+        hf_config: The model's configuration, or the contents of its config.json.
+        work: The widest batch.
+        dtype: Of weights and activations.
+        lora: Options of the adapter, None where there is none or it is merged.
+        four_bit: Whether the blocks' weights are stored in 4 bits.
+    """
+    shape = model_shape(hf_config)
+    size = dtype.itemsize
+    adapter = lora_weights(shape, lora) if lora is not None else 0
+    linear = shape.linear_weights * (FOUR_BIT_BYTES if four_bit else size)
+    parts = [
+        ("program", float(PROGRAM_BYTES)),
+        ("weights", linear + shape.embedding_weights * size),
+        ("logits", work.rows * work.logit_tokens * _logit_bytes(shape, size, work)),
+    ]
+    if adapter:
+        parts.append(("adapter", adapter * ADAPTER_BYTES))
+    if work.trained:
+        parts += [
+            ("gradients", adapter * ADAPTER_BYTES),
+            ("optimizer", adapter * ADAPTER_BYTES * 2),
+            ("activations", work.rows * work.tokens * _activation_bytes(shape, size, work)),
+        ]
+    else:
+        cache = kv_cache_bytes_per_token(hf_config, size)
+        parts.append(("key-value cache", work.rows * work.tokens * cache))
+    return MemoryPlan(purpose, tuple(parts))
+
+
+def lora_weights(shape: ModelShape, lora: Mapping[str, Any]) -> int:
+    """Return the parameters of an adapter: rank times input plus output width of each layer."""
+    targets = lora.get("target_modules", "all-linear")
+    widths = [
+        sum(pair)
+        for name, pair in shape.linears.items()
+        if targets == "all-linear" or name in targets
+    ]
+    return int(lora.get("r", 8)) * sum(widths) * shape.layers
+
+
+def check_memory(plan: MemoryPlan, device: torch.device) -> None:
+    """Compare a plan with what the device has free.
+
+    Raises:
+        AxiomError: saying how much is needed, how much there is and what to turn down.
+    """
+    free = available_memory(device)
+    program = 0 if device.type == "cpu" else PROGRAM_BYTES
+    needed = plan.total - program
+    if needed > free:
+        raise AxiomError(
+            f"{plan.purpose} needs about {needed / GB:.1f} GB of memory and {free / GB:.1f} GB are "
+            f"free on {device}.\n{plan}\nTurn down sampler.memory_gb or sampler.max_batch "
+            "(sampling), trainer.args.per_device_train_batch_size or trainer.args.max_length "
+            "(training), or choose a smaller model, e.g. model=smollm2-135m"
+        )
+
+
+def available_memory(device: torch.device) -> float:
+    """Return the bytes free on a device; for the CPU also within the container's limit."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    free = float(psutil.virtual_memory().available)
+    if device.type == "mps":
+        return min(free, float(torch.mps.recommended_max_memory()))
+    return min(free, _container_limit())
+
+
+def _container_limit() -> float:
+    """Bytes left under the control group's memory limit; infinite where there is none."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+        reclaimable = dict(
+            line.split() for line in (group / "memory.stat").read_text().splitlines()
+        )
+    except FileNotFoundError:
+        return float("inf")
+    if limit == "max":
+        return float("inf")
+    return float(int(limit) - used + int(reclaimable.get("inactive_file", 0)))
+
+
+def _logit_bytes(shape: ModelShape, size: int, work: Workload) -> int:
+    """Per token: logits, their float32 copy and, in training, its log-softmax and two gradients."""
+    return shape.vocabulary * (size + 4 + (12 if work.trained else 0))
+
+
+def _activation_bytes(shape: ModelShape, size: int, work: Workload) -> int:
+    """Per token, what the backward pass of a LoRA model keeps.
+
+    In each block: the residual stream, the norms' float32 inputs, a float32 copy of every adapted
+    layer's input, queries, keys, values and output of attention, and three products of the MLP.
+    """
+    norms = 2 * shape.hidden * (4 + 2 * size)
+    adapted_inputs = 4 * sum(rows for rows, _ in shape.linears.values())
+    attention = 4 * size * shape.heads * shape.head_dim
+    mlp = 3 * size * shape.intermediate
+    block = norms + adapted_inputs + attention + mlp
+    if work.checkpointing:
+        return shape.layers * shape.hidden * size + block
+    return shape.layers * block

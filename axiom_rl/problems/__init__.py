@@ -1,0 +1,22 @@
+"""Problems without end: types by family, their generators and oracles, splits and prompts."""
+
+from axiom_rl.problems import basic, easy, hard, memorisable
+from axiom_rl.problems.assertions import ASSERTED, check
+from axiom_rl.problems.base import ProblemType, Task
+from axiom_rl.problems.generate import has_fresh_tests, make_problem, with_fresh_tests
+from axiom_rl.problems.registry import problem_types, register, register_checker
+
+__all__ = [
+    "ProblemType",
+    "Task",
+    "has_fresh_tests",
+    "make_problem",
+    "problem_types",
+    "register",
+    "with_fresh_tests",
+]
+
+for _family in (basic, easy, hard, memorisable):
+    for _problem_type in _family.TYPES:
+        register(_problem_type)
+register_checker(ASSERTED, check)

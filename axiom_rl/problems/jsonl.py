@@ -1,0 +1,118 @@
+"""Problems of the user's own, one JSON object per line.
+
+    {"statement": "Return twice n.", "entry_point": "double", "signature": "(n)",
+     "examples": [{"args": [2], "expected": 4}],
+     "tests": [{"args": [0], "expected": 0}, {"args": [-3], "expected": -6}]}
+
+`statement`, `entry_point` and `tests` (at least one) are needed; `examples` are shown in the prompt
+and must not be among the tests. Optional: `id` (default jsonl/<line>), `title`, `split` (train by
+default, val or test), `difficulty` and `time_limit_s`. Values are plain JSON, so a tuple that a
+program returns equals a list.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.errors import AxiomError
+from axiom_rl.problems.generate import SPLITS, input_key
+from axiom_rl.problems.registry import unknown_name
+from axiom_rl.types import Problem, TestCase
+
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "statement": str,
+    "entry_point": str,
+    "tests": list,
+    "signature": str,
+    "examples": list,
+    "id": str,
+    "title": str,
+    "split": str,
+    "difficulty": int,
+    "time_limit_s": (int, float),
+}
+NEEDED = ("statement", "entry_point", "tests")
+
+
+def read_user_problems(path: str) -> tuple[Problem, ...]:
+    """Read the file, checking every line.
+
+    Raises:
+        AxiomError: naming the line and field that is wrong, or an id that occurs twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise AxiomError(f"problems.path={path}: {error.strerror}") from error
+    problems: dict[str, Problem] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        problem = _problem(_row(line, where), number, where)
+        if problem.id in problems:
+            raise AxiomError(f"{where}: the id {problem.id!r} occurs twice")
+        problems[problem.id] = problem
+    if not problems:
+        raise AxiomError(f"problems.path={path}: no problems in the file")
+    return tuple(problems.values())
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise AxiomError(f"{where}: not valid JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise AxiomError(f"{where}: expected a JSON object")
+    for key, value in row.items():
+        if key not in FIELDS:
+            raise AxiomError(f"{where}: {unknown_name('field', key, FIELDS)}")
+        if not isinstance(value, FIELDS[key]) or isinstance(value, bool):
+            raise AxiomError(f"{where}: {key} has a value of type {type(value).__name__}")
+    missing = [key for key in NEEDED if not row.get(key)]
+    if missing:
+        raise AxiomError(f"{where}: {' and '.join(missing)} must not be missing or empty")
+    return row
+
+
+def _problem(row: dict[str, Any], number: int, where: str) -> Problem:
+    if not row["entry_point"].isidentifier():
+        raise AxiomError(f"{where}: entry_point {row['entry_point']!r} is no function name")
+    if row.get("split", "train") not in SPLITS:
+        raise AxiomError(f"{where}: {unknown_name('split', row['split'], SPLITS)}")
+    examples = _tests(row.get("examples", []), f"{where}: examples")
+    tests = _tests(row["tests"], f"{where}: tests")
+    shown = {input_key(test.args) for test in examples}
+    if any(input_key(test.args) in shown for test in tests):
+        raise AxiomError(f"{where}: an example is also a test; the prompt would give it away")
+    names = ", ".join(f"argument_{place + 1}" for place in range(len(tests[0].args)))
+    return Problem(
+        id=row.get("id", f"jsonl/{number}"),
+        type="jsonl",
+        difficulty=row.get("difficulty", 1),
+        split=row.get("split", "train"),
+        title=row.get("title", row["entry_point"]),
+        statement=row["statement"],
+        entry_point=row["entry_point"],
+        signature=row.get("signature", f"({names})"),
+        public_tests=examples,
+        hidden_tests=tests,
+        time_limit_s=row.get("time_limit_s"),
+        from_json=True,
+    )
+
+
+def _tests(rows: list[Any], where: str) -> tuple[TestCase, ...]:
+    tests = []
+    for row in rows:
+        match row:
+            case {"args": list(args), "expected": expected} if len(row) == 2:
+                tests.append(TestCase(args=tuple(args), expected=expected))
+            case _:
+                raise AxiomError(
+                    f'{where}: each is {{"args": [...], "expected": ...}}, not {row!r}'
+                )
+    return tuple(tests)

@@ -1,0 +1,87 @@
+"""Problems as chat messages. Prompts are short: a small model on a slow machine reads each one."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never, get_args
+
+from axiom_rl.problems.registry import unknown_name
+from axiom_rl.types import Problem, TestCase
+
+Style = Literal["direct", "chain_of_thought", "few_shot"]
+STYLES: tuple[Style, ...] = get_args(Style)
+
+Message = dict[str, str]
+"""`role` and `content`, as chat templates take them."""
+
+DIRECT = "Answer with the function alone, in one ```python block."
+WHOLE_PROGRAM = "Answer with the whole program, imports included, in one ```python block."
+REASONED = (
+    "First think step by step, in a few short sentences. Then give the function in one "
+    "```python block."
+)
+
+SHOTS: tuple[tuple[str, str], ...] = (
+    (
+        "Return the number of vowels (aeiou) in the lower-case string s.\n\n"
+        "Write one Python function `def count_vowels(s):`\n"
+        "count_vowels('banana') == 3\n\n" + DIRECT,
+        "```python\ndef count_vowels(s):\n    return sum(c in 'aeiou' for c in s)\n```",
+    ),
+    (
+        "Return the position of the largest number in a list, the first one if it occurs more "
+        "than once, or -1 for an empty list.\n\n"
+        "Write one Python function `def argmax(nums):`\n"
+        "argmax([3, 8, 8]) == 1\n\n" + DIRECT,
+        "```python\ndef argmax(nums):\n    if not nums:\n        return -1\n"
+        "    return nums.index(max(nums))\n```",
+    ),
+)
+"""Tasks of no type in the registry, so that no prompt gives an answer away."""
+
+
+def render(problem: Problem, style: str) -> list[Message]:
+    """Return the chat messages that put `problem` to a model.
+
+    Raises:
+        AxiomError: for a style other than direct, chain_of_thought and few_shot.
+    """
+    match _style(style):
+        case "direct":
+            return [_user(_question(problem, DIRECT))]
+        case "chain_of_thought":
+            return [_user(_question(problem, REASONED))]
+        case "few_shot":
+            shots = [
+                message
+                for question, answer in SHOTS
+                for message in (_user(question), {"role": "assistant", "content": answer})
+            ]
+            return [*shots, _user(_question(problem, DIRECT))]
+        case unreachable:
+            assert_never(unreachable)
+
+
+def show_call(entry_point: str, test: TestCase) -> str:
+    """Return a test as text, e.g. `two_sum([2, 7], 9) == [0, 1]`."""
+    arguments = ", ".join(repr(argument) for argument in test.args)
+    return f"{entry_point}({arguments}) == {test.expected!r}"
+
+
+def _style(style: str) -> Style:
+    for known in STYLES:
+        if style == known:
+            return known
+    raise unknown_name("problems.prompt", style, STYLES)
+
+
+def _user(content: str) -> Message:
+    return {"role": "user", "content": content}
+
+
+def _question(problem: Problem, request: str) -> str:
+    if not problem.signature:  # the statement is a program to complete
+        whole = request.replace(DIRECT, WHOLE_PROGRAM).replace("the function in", "the program in")
+        return f"{problem.statement}\n\n{whole}"
+    calls = [show_call(problem.entry_point, test) for test in problem.public_tests]
+    header = f"Write one Python function `def {problem.entry_point}{problem.signature}:`"
+    return "\n".join([problem.statement, "", header, *calls, "", request])

@@ -1,0 +1,93 @@
+"""The problem types by name. Built-in families are entered when `axiom_rl.problems` is imported."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from axiom_rl.errors import AxiomError
+from axiom_rl.problems.base import LEVEL_COUNT, Checker, ProblemType
+
+FAMILIES = ("basic", "easy", "hard", "memorisable")
+
+LONGEST_LIST = 12
+"""Names that an error message lists in full, besides the near misses."""
+
+_TYPES: dict[str, ProblemType] = {}
+_CHECKERS: dict[str, Checker] = {}
+"""Of problems that no type generates, by `Problem.type`."""
+
+
+def register(problem_type: ProblemType) -> ProblemType:
+    """Enter a problem type under its name; returns it.
+
+    Raises:
+        AxiomError: if the name is taken or is no identifier, or the type lacks levels or inputs.
+    """
+    name = problem_type.name
+    if not name.isidentifier():
+        raise AxiomError(f"problem type {name!r}: the name must be a Python identifier")
+    if name in _TYPES:
+        raise AxiomError(
+            f"problem type {name!r} is already registered (family {_TYPES[name].family}); "
+            "give yours another name"
+        )
+    if len(problem_type.levels) != LEVEL_COUNT:
+        raise AxiomError(
+            f"problem type {name!r} has {len(problem_type.levels)} levels, not {LEVEL_COUNT}"
+        )
+    if not problem_type.inputs:
+        raise AxiomError(f"problem type {name!r} has no inputs: its tests could not be drawn")
+    _TYPES[name] = problem_type
+    return problem_type
+
+
+def get_type(name: str) -> ProblemType:
+    """Return the type registered under `name`.
+
+    Raises:
+        AxiomError: if there is none; the message has the nearest names.
+    """
+    if name not in _TYPES:
+        raise unknown_name("problem type", name, _TYPES)
+    return _TYPES[name]
+
+
+def is_registered(name: str) -> bool:
+    """Tell whether `name` is a problem type that problems can be drawn from."""
+    return name in _TYPES
+
+
+def problem_types() -> dict[str, list[str]]:
+    """Return the names of the types in each family, in order of registration."""
+    families: dict[str, list[str]] = {family: [] for family in FAMILIES}
+    for problem_type in _TYPES.values():
+        families.setdefault(problem_type.family, []).append(problem_type.name)
+    return families
+
+
+def checker_for(type_name: str) -> Checker | None:
+    """Return the type's checker; None (judge by plain equality) for other and unknown types."""
+    problem_type = _TYPES.get(type_name)
+    return _CHECKERS.get(type_name) if problem_type is None else problem_type.checker
+
+
+def register_checker(type_name: str, checker: Checker) -> None:
+    """Set the checker of problems that come from a file and name this type.
+
+    Raises:
+        AxiomError: if the name is taken.
+    """
+    if type_name in _TYPES or type_name in _CHECKERS:
+        raise AxiomError(f"problem type {type_name!r} is already registered; choose another name")
+    _CHECKERS[type_name] = checker
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> AxiomError:
+    """Return the error for a name that is not among `known`, with near misses."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3)
+    hints = [f"did you mean {' or '.join(near)}?"] if near else []
+    if len(names) <= LONGEST_LIST or not near:
+        hints.append(f"known: {', '.join(names)}")
+    return AxiomError(f"unknown {what} {name!r}; {' '.join(hints)}")

@@ -1,0 +1,66 @@
+"""Progress of long work: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 15.0
+"""Time between two lines in a log."""
+
+
+class Progress:
+    """Counts things done."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        """Start to count towards `total`."""
+        self._label, self._total, self._unit = label, total, unit
+        self._done = 0
+        self._started = self._said = time.monotonic()
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total, desc=label, unit=unit, dynamic_ncols=True, disable=not terminal
+        )
+        self._terminal = terminal
+
+    def update(self, more: int, note: str = "") -> None:
+        """Count `more`; `note` is shown beside the count."""
+        self._done += more
+        if self._terminal:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(more)
+        elif (more and self._done == self._total) or time.monotonic() - self._said >= LOG_SECONDS:
+            self._said = time.monotonic()
+            self._say(note)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start; never zero."""
+        return max(time.monotonic() - self._started, 1e-9)
+
+    def _say(self, note: str) -> None:
+        count = f"{self._done} of {self._total} {self._unit}s"
+        log.info(
+            "%s: %s in %.0f s%s", self._label, count, self.seconds, f", {note}" if note else ""
+        )
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str) -> Iterator[Progress]:
+    """Show progress while the block runs."""
+    shown = Progress(label, total, unit)
+    try:
+        yield shown
+    finally:
+        shown.close()

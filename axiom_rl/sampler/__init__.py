@@ -1,0 +1,5 @@
+"""Drawing completions from a model."""
+
+from axiom_rl.sampler.base import Request, Sampler
+
+__all__ = ["Request", "Sampler"]

@@ -1,0 +1,66 @@
+"""Choosing the next token: one uniform number per row, inverted through the distribution."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+BLOCK = 256
+"""Tokens per block of the two-step cumulative sum."""
+
+
+def stream_for(stream: str, problem_id: str, sample: int) -> random.Random:
+    """Return the random stream of one sample: a function of these three and nothing else."""
+    return random.Random(f"{stream}/{problem_id}/{sample}")
+
+
+def draw_tokens(
+    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+) -> torch.Tensor:
+    """Draw one token per row by inverse transform sampling.
+
+    Args:
+        logits: (rows, vocabulary), any float type.
+        uniforms: (rows,) float64 in [0, 1).
+        temperature: 0 takes the most likely token.
+        top_p: mass of the nucleus kept (Holtzman et al. 2020); 1 keeps everything.
+
+    Returns:
+        (rows,) int64 token ids.
+    """
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    weights = torch.softmax(logits.float() / temperature, dim=-1)
+    if top_p < 1:
+        return _draw_from_nucleus(weights, uniforms, top_p)
+    return _invert(weights, uniforms)
+
+
+def _draw_from_nucleus(weights: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
+    ordered, tokens = weights.sort(dim=-1, descending=True)
+    mass_before = ordered.cumsum(dim=-1) - ordered
+    kept = ordered.masked_fill(mass_before >= top_p, 0.0)
+    chosen = _invert(kept, uniforms)
+    return tokens.gather(1, chosen[:, None])[:, 0]
+
+
+def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Invert the cumulative sum in two steps (blocks, then inside one block), in float64.
+
+    A single float32 running sum over 150,000 tokens would lose the tail.
+    """
+    rows, vocabulary = weights.shape
+    padded = torch.nn.functional.pad(weights, (0, -vocabulary % BLOCK)).view(rows, -1, BLOCK)
+    block_ends = padded.sum(dim=-1).double().cumsum(dim=-1)
+    targets = uniforms.to(weights.device)[:, None] * block_ends[:, -1:]
+    block = torch.searchsorted(block_ends, targets, right=True).clamp_max(block_ends.shape[1] - 1)
+    before = torch.where(block > 0, block_ends.gather(1, (block - 1).clamp_min(0)), 0.0)
+    inside = padded[torch.arange(rows, device=weights.device), block[:, 0]].double()
+    ends = inside.cumsum(dim=-1)
+    # The block's float32 sum differs from its float64 one; scaling keeps the target inside.
+    share = (targets - before) / (block_ends.gather(1, block) - before) * ends[:, -1:]
+    offset = torch.searchsorted(ends, share, right=True)
+    numbers = torch.arange(1, BLOCK + 1, device=weights.device)
+    last_possible = ((inside > 0) * numbers).argmax(dim=-1)
+    return block[:, 0] * BLOCK + torch.minimum(offset[:, 0], last_possible)

@@ -1,0 +1,138 @@
+"""What a sandbox takes and gives: a program with arguments in, the record of its run out.
+
+A sandbox knows nothing of expected values; `axiom_rl.verify` compares. What each isolation level
+covers is stated in `IsolationLevel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from axiom_rl.errors import AxiomError
+
+T = TypeVar("T")
+
+
+class SandboxUnavailableError(AxiomError):
+    """No sandbox of the level asked for can be had, or the one in use has stopped working."""
+
+
+class IsolationLevel(StrEnum):
+    """How much a candidate is kept from doing; every layer counted has passed its self-test.
+
+    Not covered at any level: faults of the kernel itself, timing and cache side channels. Where
+    candidates come from an adversary rather than a policy in training, use a virtual machine.
+    """
+
+    FULL = "full"
+    """Linux: system calls filtered (seccomp), files and network closed (Landlock), rlimits, and
+    namespaces where the machine allows them."""
+    REDUCED = "reduced"
+    """Linux: one of seccomp and Landlock is missing; namespaces are there in its place or not."""
+    PROCESS_ONLY = "process"
+    """A process of its own with time and memory limits: does not contain hostile code. It can read
+    the user's files, reach the network and start processes that stay."""
+    NONE = "none"
+    """`sandbox=debug`: runs in this very process, without limits."""
+
+    @property
+    def rank(self) -> int:
+        """Higher isolates more."""
+        return {"full": 3, "reduced": 2, "process": 1, "none": 0}[self.value]
+
+
+class Ending(StrEnum):
+    """How a candidate's process came to its end."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    CPU_LIMIT = "cpu_limit"
+    WALL_LIMIT = "wall_limit"
+    BROKE_SERVER = "broke_server"
+    """Two servers in a row died under it while the canary passes."""
+    FAULT = "fault"
+    """Ours: the operating system refused a process, a descriptor or memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one candidate."""
+
+    cpu_s: float
+    """CPU seconds of all tests together."""
+    memory_bytes: int
+    output_bytes: int
+    result_bytes: int
+
+    @property
+    def wall_s(self) -> float:
+        """The backstop for code that waits instead of computing."""
+        return 2 * self.cpu_s + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One program, its entry point, and the marshalled arguments of each test."""
+
+    code: str
+    entry_point: str
+    tests: tuple[bytes, ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The record of one run. `frames` are bytes that the candidate may have forged."""
+
+    ending: Ending
+    code: int = 0
+    """Exit status, signal number or errno, by `ending`."""
+    frames: bytes = b""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_memory_mb: float = 0.0
+    """Beyond what a program takes that does nothing."""
+    idle_memory_mb: float = 0.0
+    """What that is."""
+    output_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """What a pool of servers has reached and done so far."""
+
+    level: IsolationLevel
+    layers: dict[str, str] = field(default_factory=dict)
+    """Each layer with `on` or why it is off."""
+    servers: int = 0
+    restarts: int = 0
+    retries: int = 0
+
+
+class Sandbox(Protocol):
+    """Runs requests; every method may be called from any thread."""
+
+    def submit(self, request: Request, judge: Callable[[Outcome], T]) -> Future[T]:
+        """Queue a request; `judge` turns its outcome into the future's result."""
+
+    def probe(self) -> Future[None]:
+        """Check the health of every server before it takes another request."""
+
+    @property
+    def report(self) -> PoolReport:
+        """What has been reached and done so far."""
+
+    def close(self) -> None:
+        """Leave no process, thread or descriptor behind."""
+
+
+def level_of(layers: dict[str, str]) -> IsolationLevel:
+    """Return the level that layers amount to, each being `on` or off for a reason."""
+    if not all(layers.get(name) == "on" for name in ("privileges", "rlimits")):
+        return IsolationLevel.PROCESS_ONLY
+    on = sum(layers.get(name) == "on" for name in ("seccomp", "landlock"))
+    return (IsolationLevel.PROCESS_ONLY, IsolationLevel.REDUCED, IsolationLevel.FULL)[on]

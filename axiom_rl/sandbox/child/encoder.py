@@ -1,0 +1,107 @@
+"""Return values as JSON trees, read from their real types by base-class methods.
+
+The tags are those of `axiom_rl.values`. A candidate's `__eq__`, `__iter__`, `__len__`, `__class__`
+or metaclass is never consulted: the type comes from `type()` and its true method resolution order,
+and a subclass (Counter, namedtuple, IntEnum, ...) is read as its plain base type.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+MAX_DEPTH = 150
+MAX_NODES = 1_000_000
+LARGEST_PLAIN_INT = 2**53
+
+_mro = type.__dict__["__mro__"].__get__
+_NAMED = frozenset({bool, str, type(None)})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_PLAIN = _CONTAINERS | {int, float, str, bytes, complex}
+
+
+class Unencodable(Exception):
+    """The value is not plain, or is deeper or larger than the budget."""
+
+
+def tree_of(value: Any) -> Any:
+    """Return a JSON-able tree for `value`.
+
+    Raises:
+        Unencodable: for a value that is not plain, is cyclic, or goes over the budget.
+    """
+    return _tree(value, 0, [MAX_NODES])
+
+
+def _tree(value: Any, depth: int, budget: list[int]) -> Any:
+    kind = type(value)
+    if kind in _NAMED:
+        return value
+    if kind is int:
+        if -LARGEST_PLAIN_INT <= value <= LARGEST_PLAIN_INT:
+            return value
+        return {"i": hex(value)}
+    if kind is float:
+        return value if isfinite(value) else {"f": float.__repr__(value)}
+    if kind in _CONTAINERS:
+        return _container(value, kind, depth, budget)
+    if kind is bytes:
+        return {"b": value.hex()}
+    if kind is complex:
+        return {"c": [_tree(value.real, depth, budget), _tree(value.imag, depth, budget)]}
+    return _subclass(value, kind, depth, budget)
+
+
+def _container(value: Any, base: type, depth: int, budget: list[int]) -> Any:
+    if depth >= MAX_DEPTH:
+        raise Unencodable(f"a value nested deeper than {MAX_DEPTH} levels, or cyclic")
+    budget[0] -= base.__len__(value) + 1  # type: ignore[attr-defined]
+    if budget[0] < 0:
+        raise Unencodable(f"a value of more than {MAX_NODES} elements")
+    if base is dict:
+        return {
+            "d": [
+                [_tree(key, depth + 1, budget), _tree(item, depth + 1, budget)]
+                for key, item in list(dict.items(value))
+            ]
+        }
+    items = list(base.__iter__(value))  # type: ignore[attr-defined]
+    tree = items if _are_plain(items) else [_tree(item, depth + 1, budget) for item in items]
+    if base is list:
+        return tree
+    return {"t" if base is tuple else "s" if base is set else "z": tree}
+
+
+def _are_plain(items: list[int]) -> bool:
+    """Whether the items stand for themselves in JSON: the fast path of long flat lists."""
+    kinds = set(map(type, items))
+    if kinds == {int}:
+        return min(items) >= -LARGEST_PLAIN_INT and max(items) <= LARGEST_PLAIN_INT
+    return kinds <= _NAMED
+
+
+def _subclass(value: Any, kind: type, depth: int, budget: list[int]) -> Any:
+    base = next((entry for entry in _mro(kind) if entry in _PLAIN), None)
+    if base in _CONTAINERS:
+        return _container(value, base, depth, budget)
+    if base is int:
+        return _tree(int.__add__(value, 0), depth, budget)
+    if base is float:
+        return _tree(float.__float__(value), depth, budget)
+    if base is str:
+        return str.__str__(value)
+    if base is bytes:
+        return {"b": bytes.hex(value)}
+    if base is complex:
+        return _tree(complex.__add__(value, 0j), depth, budget)
+    if type.__dict__["__module__"].__get__(kind) == "numpy" and hasattr(kind, "dtype"):
+        return _numpy_scalar(value, depth, budget)
+    raise Unencodable(f"a value of type {type.__dict__['__name__'].__get__(kind)}")
+
+
+def _numpy_scalar(value: Any, depth: int, budget: list[int]) -> Any:
+    """`numpy.int64(3) == 3` holds in Python, so a numpy scalar counts as its Python value."""
+    plain = value.item() if value.ndim == 0 else value
+    if type(plain) not in _PLAIN and type(plain) is not bool:
+        raise Unencodable(f"a value of type {type(value).__name__}")
+    return _tree(plain, depth, budget)

@@ -1,0 +1,278 @@
+"""The warm server: one request at a time, one forked child per candidate.
+
+Single-threaded. It measures CPU time, wall time and memory from outside, kills what goes over, and
+sends back the bytes that the child wrote into a memory file. A request is a `HEAD` with the limits
+and a `marshal` of program and arguments (the parent is trusted); an answer is an `ANSWER` and those
+bytes. Programs, arguments and results pass through the server in pages of their own that are
+unmapped afterwards, never through its heap: a child is a copy of the server, and could search it
+for what an earlier candidate of the same problem wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import importlib
+import json
+import marshal
+import math
+import mmap
+import os
+import random
+import resource
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import runner
+from .watch import Watch
+
+if sys.platform == "linux":
+    from .layers import Layers
+
+ANSWER = struct.Struct("<BBiddQQQ")
+"""The kind, and an End."""
+LENGTH = struct.Struct("<I")
+HELLO, ENDED, FAULT = 0, 1, 2
+
+WARM_UP_RUNS = 20
+USUAL_MODULES = """
+    abc array ast base64 bisect calendar cmath collections collections.abc contextlib copy
+    dataclasses datetime decimal enum fractions functools hashlib heapq inspect io itertools json
+    keyword math numbers operator pprint queue random re secrets statistics string struct textwrap
+    threading time timeit traceback types typing unicodedata uuid warnings weakref
+""".split()  # noqa: SIM905
+"""What candidates import; loaded once, so that a child finds them in memory."""
+SAMPLE = """
+from collections import defaultdict
+
+def f(n):
+    seen = defaultdict(list)
+    for i in range(n):
+        seen[i % 3].append(i)
+    return sorted(map(len, seen.values()))
+"""
+
+
+class End(NamedTuple):
+    """How a candidate ended; the order of the fields is that of ANSWER."""
+
+    why: int = 0
+    """Why it was killed, if it was (see `watch`)."""
+    status: int = 0
+    """Of wait4; an errno in a fault."""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak: int = 0
+    """Resident memory at most, in units of ru_maxrss."""
+    printed: int = 0
+    """Bytes."""
+    most: int = 0
+    """Bytes of the record that are sent at most."""
+
+
+HEAD = struct.Struct("<ddQQQII")
+
+
+class Limits(NamedTuple):
+    """What goes before each program; the order of the fields is that of HEAD."""
+
+    cpu_s: float
+    wall_s: float
+    memory: int
+    """Bytes of address space beyond the server's own."""
+    output: int
+    """Bytes printed at most."""
+    result: int
+    """Bytes of returned values at most."""
+    tests: int
+    """How many there are."""
+    size: int
+    """Bytes of the program that follows: code, entry point, and each test's arguments, marshalled
+    apart so that every test gets fresh ones."""
+
+    @property
+    def record(self) -> int:
+        """Bytes of the whole record: the values' budget and room for frames without a value."""
+        return self.result + 65536 + 4096 * self.tests
+
+
+WARM_UP = marshal.dumps((SAMPLE, "f", (marshal.dumps((9,)),) * 3))
+WARM_UP_LIMITS = Limits(1.0, 3.0, 2**28, 2**20, 2**20, 3, len(WARM_UP))
+STANDING_LIMITS = {
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_NOFILE: 64,
+    resource.RLIMIT_STACK: 64 << 20,
+}
+"""The same for every candidate, and so set once."""
+
+
+class _Server:
+    """The state of this process: its socket, its layers, and what a bare child weighs."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.channel = socket.socket(fileno=settings["fd"])
+        self.without: list[str] = settings["without"]
+        self.layers: Layers | None = None
+        if sys.platform == "linux":
+            self.layers = Layers(self.without)
+            self.layers.enter_namespaces()
+        _preload(settings["paths"], settings["preload"])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        if "rlimits" not in self.without:
+            for kind, value in STANDING_LIMITS.items():
+                _set_limit(kind, value)
+        self.watch = Watch(self.channel, "pidfd" in self.without)
+        self.vm_bytes = _address_space()
+        if self.layers is not None:
+            self.layers.lock(settings["readable"], lambda: self._limit(WARM_UP_LIMITS))
+
+    def serve(self) -> None:
+        """Warm up, say hello, then answer requests until the parent is gone."""
+        peaks: list[int] = []
+        for _ in range(WARM_UP_RUNS):
+            with mmap.mmap(-1, len(WARM_UP)) as program:
+                program.write(WARM_UP)
+                self._judge(WARM_UP_LIMITS, program, lambda end, _file: peaks.append(end.peak))
+        gc.collect()
+        gc.freeze()
+        states = self.layers.states if self.layers is not None else {}
+        body = json.dumps({"peak": peaks[-1] if peaks else 0, "layers": states}).encode()
+        self._send(LENGTH.pack(ANSWER.size + len(body)) + ANSWER.pack(HELLO, *End()) + body)
+        head = bytearray(HEAD.size)
+        while True:
+            self._receive(memoryview(head))
+            limits = Limits(*HEAD.unpack(head))
+            with mmap.mmap(-1, limits.size) as program:
+                with memoryview(program) as view:
+                    self._receive(view)
+                self._judge(limits, program, self._answer)
+
+    def _judge(
+        self, limits: Limits, program: mmap.mmap, answer: Callable[[End, int], object]
+    ) -> None:
+        """Run one candidate to its end; `answer` gets how it ended and the file it wrote."""
+        printed = result = -1
+        try:
+            printed, result = _memory_file(), _memory_file()
+            started = time.monotonic()
+            pid = os.fork()
+            if pid == 0:
+                self._become_candidate(limits, program, printed, result)
+            why = self.watch.wait(pid, limits.cpu_s, limits.wall_s, started)
+            _, status, usage = os.wait4(pid, 0)
+            wall = time.monotonic() - started
+            self.watch.kill_strays()
+            cpu, size = usage.ru_utime + usage.ru_stime, os.fstat(printed).st_size
+            answer(End(why, status, cpu, wall, usage.ru_maxrss, size, limits.record), result)
+        except OSError as error:
+            fault = ANSWER.pack(FAULT, *End(status=error.errno or 0))
+            self._send(LENGTH.pack(ANSWER.size) + fault)
+        finally:
+            for descriptor in (printed, result):
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    def _become_candidate(
+        self, limits: Limits, program: mmap.mmap, printed: int, result: int
+    ) -> None:
+        """Turn this forked process into the candidate; never returns."""
+        leave = os._exit
+        try:
+            os.dup2(printed, 1)
+            os.dup2(printed, 2)
+            os.dup2(result, 3)
+            os.closerange(4, 1024)
+            self._limit(limits)
+            if self.layers is not None:
+                self.layers.lock_child()
+            random.seed(0)  # after a fork Python seeds it anew; verdicts must not depend on chance
+            code, entry_point, tests = marshal.loads(program)
+            runner.run(code, entry_point, tests, limits.result, runner.frame_writer(3))
+            leave(0)
+        except BaseException:  # noqa: BLE001 (nothing may return into the server's code)
+            leave(70)
+        finally:
+            leave(71)
+
+    def _limit(self, limits: Limits) -> None:
+        if "rlimits" in self.without:
+            return
+        _set_limit(resource.RLIMIT_FSIZE, max(limits.output, limits.record))
+        # Where we cannot read a child's CPU clock this limit ends it; elsewhere it stands behind.
+        seconds = math.ceil(limits.cpu_s) + (2 if self.watch.reads_clocks else 0)
+        _set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
+        _set_limit(resource.RLIMIT_AS, self.vm_bytes + limits.memory)
+
+    def _receive(self, view: memoryview) -> None:
+        """Fill `view` from the socket."""
+        done = 0
+        while done < len(view):
+            count = self.channel.recv_into(view[done:])
+            if not count:
+                os._exit(0)  # the parent is gone
+            done += count
+
+    def _answer(self, end: End, record: int) -> None:
+        """Send how a candidate ended and the file that it wrote."""
+        size = min(os.fstat(record).st_size, end.most)
+        head = LENGTH.pack(ANSWER.size + size) + ANSWER.pack(ENDED, *end)
+        if not size:
+            self._send(head)
+            return
+        with mmap.mmap(record, size, prot=mmap.PROT_READ) as pages, memoryview(pages) as view:
+            self._send(head)  # only now: a fault must not break into the middle of an answer
+            self._send(view)
+
+    def _send(self, data: bytes | memoryview) -> None:
+        try:
+            self.channel.sendall(data)
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                os._exit(0)
+            raise
+
+
+def main() -> None:
+    """Serve by the JSON settings in the second command-line argument; never returns."""
+    _Server(json.loads(sys.argv[2])).serve()
+
+
+def _preload(paths: list[str], modules: list[str]) -> None:
+    """Import what candidates use; `paths` are there for these imports alone."""
+    sys.path += paths
+    for name in [*USUAL_MODULES, *modules]:
+        importlib.import_module(name)
+    for path in paths:
+        sys.path.remove(path)
+    sys.path_importer_cache.clear()
+
+
+def _set_limit(kind: int, soft: int, hard: int | None = None) -> None:
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
+        resource.setrlimit(kind, (soft, soft if hard is None else hard))
+
+
+def _memory_file() -> int:
+    """Return a descriptor of an empty file without a name, in memory where there is such a file."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("candidate")
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return os.dup(file.fileno())
+
+
+def _address_space() -> int:
+    """Bytes of address space this process has now; 0 where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+        return int(pages) * resource.getpagesize()
+    except FileNotFoundError:
+        return 0

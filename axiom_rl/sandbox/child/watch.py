@@ -1,0 +1,101 @@
+"""Waiting for a candidate's end, on its CPU clock first and the wall clock behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+import time
+
+NOT_KILLED, CPU_KILL, WALL_KILL, PARENT_GONE = 0, 1, 2, 3
+CORES = os.cpu_count() or 1
+LONGEST_PAUSE_MS = 20.0
+
+
+class Watch:
+    """Waits for children of this process, kills them at their limits, and what they leave."""
+
+    def __init__(self, channel: socket.socket, without_pidfd: bool) -> None:
+        """Watch `channel` too: when its other end is closed, candidates end at once."""
+        self._channel = channel
+        self.reads_clocks = hasattr(os, "pidfd_open") and not without_pidfd
+        """Whether a child's end and its CPU clock can be watched (Linux), or only polled for."""
+        self._children = _open_list_of_children()
+
+    def wait(self, pid: int, cpu_s: float, wall_s: float, started: float) -> int:
+        """Wait for a child's end, not yet reaping it; returns why it was killed, if it was."""
+        pidfd = os.pidfd_open(pid) if self.reads_clocks else -1
+        try:
+            why = self._wait(pid, pidfd, cpu_s, started + wall_s)
+        finally:
+            if pidfd >= 0:
+                os.close(pidfd)
+        if why != NOT_KILLED:
+            os.kill(pid, signal.SIGKILL)
+        return why
+
+    def _wait(self, pid: int, pidfd: int, cpu_s: float, deadline: float) -> int:
+        poll = select.poll()
+        poll.register(self._channel, getattr(select, "POLLRDHUP", 0))
+        if pidfd >= 0:
+            poll.register(pidfd, select.POLLIN)
+        pause = 0.5
+        while True:
+            cpu_left = cpu_s - _cpu_time(pid) if pidfd >= 0 else cpu_s
+            wall_left = deadline - time.monotonic()
+            if cpu_left <= 0:
+                return CPU_KILL
+            if wall_left <= 0:
+                return WALL_KILL
+            pause = min(2 * pause, LONGEST_PAUSE_MS)
+            longest = 1000 * min(cpu_left / CORES, wall_left) if pidfd >= 0 else pause
+            events = poll.poll(max(1.0, longest))
+            if any(descriptor == pidfd for descriptor, _ in events) or _has_ended(pid, pidfd):
+                return NOT_KILLED
+            if events:
+                return PARENT_GONE
+
+    def kill_strays(self) -> None:
+        """End what a candidate left running; with the system call filter on there is nothing."""
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0] or self._kill_children():
+                pass
+
+    def _kill_children(self) -> bool:
+        """Kill every child there is and reap one; False where they cannot be found."""
+        if os.getpid() == 1:
+            os.kill(-1, signal.SIGKILL)
+        else:
+            listed = os.pread(self._children, 65536, 0) if self._children >= 0 else b""
+            if not listed:
+                return False
+            for child in listed.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
+        os.waitpid(-1, 0)
+        return True
+
+
+def _has_ended(pid: int, pidfd: int) -> bool:
+    """Ask for the end of a child that has no descriptor to watch."""
+    flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return pidfd < 0 and os.waitid(os.P_PID, pid, flags) is not None
+
+
+def _cpu_time(pid: int) -> float:
+    """CPU seconds of another process so far, by its own clock (Linux's clock id for a pid)."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
+
+
+def _open_list_of_children() -> int:
+    """Open the kernel's list of our children while we still can; -1 where there is none."""
+    try:
+        return os.open(f"/proc/self/task/{threading.get_native_id()}/children", os.O_RDONLY)
+    except OSError:
+        return -1

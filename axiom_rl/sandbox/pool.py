@@ -1,0 +1,325 @@
+"""The pool: one thread that keeps every server busy and repairs what breaks.
+
+Jobs wait in one queue; each server holds at most two, so that it never waits for this process. A
+server that dies, stops answering or breaks the protocol is killed and replaced, and the new one
+first runs the canary (one right and one wrong program). The job that ran is tried once more in the
+new server; the one at hand was not yet touched and goes back to the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from axiom_rl.sandbox.base import (
+    Ending,
+    Outcome,
+    PoolReport,
+    Request,
+    SandboxUnavailableError,
+    level_of,
+)
+from axiom_rl.sandbox.process import ServerProcess, ServerSettings
+from axiom_rl.sandbox.slot import Job, Slot
+from axiom_rl.sandbox.wire import Hello, ProtocolError, parse_answer
+
+START_ATTEMPTS = 3
+RECYCLE_AFTER = 10_000
+"""Candidates, after which a server is replaced by a fresh one."""
+IDLE_SECONDS = 1.0
+
+T = TypeVar("T")
+Canary = tuple[Request, Callable[[Outcome], bool]]
+"""A program whose outcome is known, and the test of its outcome."""
+
+
+class ServerPool:
+    """Runs requests on warm servers; every public method may be called from any thread."""
+
+    def __init__(
+        self,
+        servers: int,
+        settings: ServerSettings,
+        canaries: tuple[Canary, ...],
+        largest_message: int,
+    ) -> None:
+        """Start the servers and wait until each has passed its canary.
+
+        Raises:
+            SandboxUnavailableError: if they cannot be started or fail the canary.
+        """
+        self._settings = settings
+        self._canaries = canaries
+        self._largest = largest_message
+        self._servers = servers
+        self._slots: list[Slot] = []
+        self._queue: deque[Job] = deque()
+        self._lock = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._bell = socket.socketpair()
+        self._wake.setblocking(False)
+        self._bell.setblocking(False)
+        self._closing = False
+        self._failure: SandboxUnavailableError | None = None
+        self._failed_starts = self._restarts = self._retries = 0
+        self._layers: dict[str, str] = {}
+        self._probes: list[Future[None]] = []
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sandbox-pool", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self.close()
+            raise self._failure
+
+    def submit(self, request: Request, judge: Callable[[Outcome], T]) -> Future[T]:
+        """Queue a request; `judge` turns its outcome into the future's result, on our thread.
+
+        Raises:
+            SandboxUnavailableError: if the pool has failed or is closed.
+        """
+        job = Job(request, judge)
+        with self._lock:
+            self._raise_if_ended()
+            self._queue.append(job)
+        self._ring()
+        return job.future
+
+    def probe(self) -> Future[None]:
+        """Let every server run the canary before it takes another job; done when all have passed.
+
+        Raises:
+            SandboxUnavailableError: if the pool has failed or is closed.
+        """
+        probe: Future[None] = Future()
+        with self._lock:
+            self._raise_if_ended()
+            self._probes.append(probe)
+            for slot in list(self._slots):
+                slot.probe_wanted = True
+        self._ring()
+        return probe
+
+    @property
+    def report(self) -> PoolReport:
+        """What the pool has reached and done so far."""
+        return PoolReport(
+            level_of(self._layers), self._layers, self._servers, self._restarts, self._retries
+        )
+
+    def close(self) -> None:
+        """End every server and the thread; jobs that wait get a SandboxUnavailableError."""
+        self._closing = True
+        self._ring()
+        self._thread.join()
+        for resource in (self._wake, self._bell, self._selector):
+            resource.close()
+
+    def _raise_if_ended(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closing:
+            raise SandboxUnavailableError("the sandbox is closed")
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._bell.send(b"!")
+
+    # Everything below runs on the pool's own thread.
+
+    def _run(self) -> None:
+        try:
+            self._selector.register(self._wake, selectors.EVENT_READ, None)
+            for _ in range(self._servers):
+                self._slots.append(self._open_slot())
+            while not self._closing:
+                self._feed()
+                self._wait()
+        except SandboxUnavailableError as error:
+            self._failure = error
+        except BaseException as error:
+            self._failure = SandboxUnavailableError(f"the sandbox's own thread failed: {error!r}")
+            raise
+        finally:
+            try:
+                self._end()
+            finally:
+                self._ready.set()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._closing = True
+            jobs = list(self._queue)
+            self._queue.clear()
+            probes, self._probes = self._probes, []
+        for slot in self._slots:
+            jobs += [*slot.jobs, *slot.retries, *slot.suspects]
+            self._close_server(slot)
+        self._slots.clear()
+        error = self._failure or SandboxUnavailableError("the sandbox was closed meanwhile")
+        for future in [*probes, *(job.future for job in jobs)]:
+            if not future.done() and not future.cancel():
+                future.set_exception(error)
+
+    def _open_slot(self) -> Slot:
+        slot = Slot(ServerProcess(self._settings, self._largest))
+        self._selector.register(slot.server.channel, selectors.EVENT_READ, slot)
+        return slot
+
+    def _close_server(self, slot: Slot) -> None:
+        if not slot.server.is_closed:
+            self._selector.unregister(slot.server.channel)
+            slot.server.close()
+
+    def _feed(self) -> None:
+        for slot in self._slots:
+            if slot.probe_wanted and slot.hello is not None and not slot.is_probing:
+                slot.probe_wanted = False
+                for request, is_healthy in self._canaries:
+                    slot.send(Job(request, is_healthy, is_canary=True))
+            while slot.has_room and (job := self._next_job(slot)) is not None:
+                slot.send(job)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if slot.server.has_output else 0)
+            if self._selector.get_key(slot.server.channel).events != events:
+                self._selector.modify(slot.server.channel, events, slot)
+
+    def _next_job(self, slot: Slot) -> Job | None:
+        if slot.retries:
+            return slot.retries.popleft()
+        if slot.served + len(slot.jobs) >= RECYCLE_AFTER:
+            return None
+        with self._lock:
+            while self._queue:
+                job = self._queue.popleft()
+                if job.begin():
+                    return job
+        return None
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        busy = [slot.deadline - now for slot in self._slots if slot.jobs or slot.hello is None]
+        for key, events in self._selector.select(max(0.0, min([IDLE_SECONDS, *busy]))):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake.recv(4096)
+            else:
+                self._serve(key.data, events)
+        for slot in list(self._slots):
+            if slot.is_overdue:
+                self._replace(slot, "it stopped answering")
+            elif slot.served >= RECYCLE_AFTER and not slot.jobs:
+                self._replace(slot, "")
+
+    def _serve(self, slot: Slot, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                slot.server.write()
+            if events & selectors.EVENT_READ:
+                for message in slot.server.read():
+                    if self._took_fault(slot, message):
+                        return
+        except ProtocolError as error:
+            self._replace(slot, str(error))
+
+    def _took_fault(self, slot: Slot, message: bytes) -> bool:
+        """Act on one message; True if the server was replaced for a fault it reported."""
+        answer = parse_answer(message, slot.hello.peak if slot.hello else 0)
+        if isinstance(answer, Hello):
+            slot.hello = answer
+            self._note_layers(answer.layers)
+            return False
+        if not slot.jobs:
+            raise ProtocolError("an answer to no question")
+        if answer.ending is Ending.FAULT or self._died_of_the_machine(slot.jobs[0], answer):
+            why = f"the system refused it a resource ({answer.ending} {answer.code})"
+            self._replace(slot, why, is_fault=True)
+            return True
+        job = slot.take()
+        if job.is_canary:
+            self._judge_canary(slot, job, answer)
+        else:
+            job.finish(answer)
+        return False
+
+    def _died_of_the_machine(self, job: Job, outcome: Outcome) -> bool:
+        """Whether the system killed a candidate for want of memory that it had not taken.
+
+        Under the system call filter a candidate cannot send SIGKILL, not even to itself.
+        """
+        killed = outcome.ending is Ending.SIGNALLED and outcome.code == signal.SIGKILL
+        limits = job.request.limits
+        return (
+            killed
+            and self._layers.get("seccomp") == "on"
+            and outcome.cpu_s < limits.cpu_s
+            and outcome.peak_memory_mb * 2**20 < limits.memory_bytes / 2
+        )
+
+    def _note_layers(self, layers: dict[str, str]) -> None:
+        """Keep the worst state of each layer over all servers there have been."""
+        worse = {name: state for name, state in layers.items() if state != "on"}
+        self._layers = {**layers, **{n: s for n, s in self._layers.items() if s != "on"}, **worse}
+
+    def _judge_canary(self, slot: Slot, job: Job, outcome: Outcome) -> None:
+        if not job.judge(outcome):
+            raise ProtocolError(f"the canary failed ({outcome})")
+        if slot.is_probing:
+            return
+        slot.proven = True
+        self._failed_starts = 0
+        for suspect in slot.suspects:
+            suspect.finish(Outcome(Ending.BROKE_SERVER))
+        slot.suspects.clear()
+        self._settle_probes()
+
+    def _settle_probes(self) -> None:
+        """Tell those who wait for the canary, once it has passed in every server."""
+        with self._lock:
+            if len(self._slots) < self._servers or not all(slot.is_sound for slot in self._slots):
+                return
+            probes, self._probes = self._probes, []
+        self._ready.set()
+        for probe in probes:
+            probe.set_result(None)
+
+    def _replace(self, slot: Slot, why: str, *, is_fault: bool = False) -> None:
+        """Put a fresh server in the place of one that broke, and settle what it held."""
+        words = slot.server.last_words()
+        slot.server.kill()
+        self._close_server(slot)
+        self._restarts += 1
+        if not slot.proven or (slot.jobs and slot.jobs[0].is_canary):
+            self._failed_starts += 1
+        if self._failed_starts >= START_ATTEMPTS:
+            raise SandboxUnavailableError(
+                f"the sandbox's servers do not work: {why}. {words}".strip()
+            )
+        fresh = self._open_slot()
+        self._slots[self._slots.index(slot)] = fresh
+        fresh.suspects, fresh.retries = slot.suspects, slot.retries
+        held = [job for job in slot.jobs if not job.is_canary]
+        if held and held[0] is slot.jobs[0]:
+            self._try_again(fresh, held.pop(0), is_fault)
+        with self._lock:
+            self._queue.extendleft(reversed(held))
+
+    def _try_again(self, fresh: Slot, job: Job, is_fault: bool) -> None:
+        if is_fault:
+            job.faults += 1
+        else:
+            job.servers_broken += 1
+        if job.failures < 2:
+            self._retries += 1
+            fresh.retries.append(job)
+        elif job.servers_broken == 2:
+            fresh.suspects.append(job)
+        else:
+            job.finish(Outcome(Ending.FAULT))

@@ -1,0 +1,285 @@
+"""The wiring: one short function per stage. Everything heavy is imported where it is used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from axiom_rl.collect import try_unsolved
+from axiom_rl.config import (
+    SPLITS,
+    CollectConfig,
+    CompareConfig,
+    Config,
+    EvaluateConfig,
+    ExpertIterConfig,
+    ExportConfig,
+    ListConfig,
+    ProceduralConfig,
+    SftTrainerConfig,
+    TransformersSamplerConfig,
+)
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.measure import Scene, measure
+from axiom_rl.evaluation.report import write_report
+from axiom_rl.files import read_json, write_text
+from axiom_rl.gold import GoldStore, read_solutions
+from axiom_rl.problems.dataset import (
+    Splits,
+    build_splits,
+    import_types,
+    read_problems,
+    write_problems,
+)
+from axiom_rl.run import open_run, write_environment
+from axiom_rl.sampler import Sampler
+from axiom_rl.tracking import open_tracker
+from axiom_rl.verify import Verifier
+
+if TYPE_CHECKING:
+    from axiom_rl.models.source import ResolvedModel
+
+log = logging.getLogger(__name__)
+
+NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
+PROMPT_TOKENS = 256
+"""Allowance for the prompt in the memory plan, which is made before anything is tokenized."""
+
+
+def run_stage(config: Config, folder: Path) -> None:
+    """Run the stage that the config names.
+
+    Args:
+        config: the whole typed configuration.
+        folder: the run folder.
+
+    Raises:
+        AxiomError: for whatever the user can repair.
+    """
+    match config.stage.kind:
+        case "train":
+            train(config, folder)
+        case "evaluate":
+            evaluate(config, folder)
+        case "collect":
+            collect(config, folder)
+        case "list":
+            list_problems(config)
+        case "export":
+            export(config, folder)
+        case "compare":
+            compare(config, folder)
+        case other:
+            raise AxiomError(f"stage.kind={other}: no such stage; see conf/stage/")
+
+
+def train(config: Config, folder: Path) -> None:
+    """Measure, train, measure again, and report."""
+    trainer = config.trainer
+    splits = _problems(config, folder)
+    _check_training(config)
+    resolved = _resolve(config)
+    with _scene(config, folder, splits, resolved) as scene:
+        from axiom_rl.trainers.loop import run_expert_iteration, run_sft
+
+        if isinstance(trainer, ExpertIterConfig):
+            run_expert_iteration(scene, config.model, resolved, trainer)
+        elif isinstance(trainer, SftTrainerConfig):
+            run_sft(scene, config.model, resolved, trainer)
+        else:
+            raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
+
+
+def evaluate(config: Config, folder: Path) -> None:
+    """Evaluate the base model, or it with model.adapter, on fresh tests."""
+    stage = config.stage
+    assert isinstance(stage, EvaluateConfig)
+    splits = _problems(config, folder, only=stage.split)
+    with _scene(config, folder, splits, _resolve(config)) as scene:
+        measure(scene, 0, scene.policy(config.model.adapter), "before")
+
+
+def collect(config: Config, folder: Path) -> None:
+    """Best-of-N: sample each problem until one passes or max_attempts is reached; save passes."""
+    stage = config.stage
+    assert isinstance(stage, CollectConfig)
+    output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
+    keep = stage.skip_existing and output.exists()
+    store = GoldStore(read_solutions(output) if keep else ())
+    splits = _problems(config, folder, only=stage.split)
+    with _scene(config, folder, splits, _resolve(config)) as scene:
+        problems = {p.id: p for p in getattr(splits, stage.split)}
+        try_unsolved(
+            scene,
+            store,
+            problems,
+            scene.policy(config.model.adapter),
+            phase="collect",
+            iteration=0,
+            attempts=range(stage.max_attempts),
+            output=output,
+        )
+    log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
+
+
+def list_problems(config: Config) -> None:
+    """Print the problems of the config, or one of them."""
+    from axiom_rl.problems.describe import describe_problem, describe_problems
+
+    stage = config.stage
+    assert isinstance(stage, ListConfig)
+    text = describe_problem(stage.show) if stage.show else describe_problems(config.problems)
+    log.info("%s", text)
+
+
+def export(config: Config, folder: Path) -> None:
+    """Write the merged model as a folder in Hugging Face format."""
+    stage = config.stage
+    assert isinstance(stage, ExportConfig)
+    if config.model.adapter is None:
+        raise AxiomError("stage=export needs model.adapter=outputs/.../adapter")
+    from axiom_rl.models.lora import export_merged
+
+    out = Path(stage.output) if stage.output else folder / "merged"
+    export_merged(_resolve(config), config.model.adapter, out, config.model)
+    log.info("merged model written to %s", out)
+
+
+def compare(config: Config, folder: Path) -> None:
+    """Compare finished runs with each other."""
+    from axiom_rl.evaluation.compare_runs import compare_runs
+
+    stage = config.stage
+    assert isinstance(stage, CompareConfig)
+    log.info("%s", compare_runs([Path(path) for path in stage.runs], folder))
+    log.info("comparison: %s", folder / "comparison.html")
+
+
+def _check_training(config: Config) -> None:
+    """Refuse what would fail later, before anything is fetched or loaded."""
+    if isinstance(config.trainer, SftTrainerConfig):
+        if config.trainer.solutions is None:
+            raise AxiomError(NO_SOLUTIONS)
+        read_solutions(Path(config.trainer.solutions))
+    from axiom_rl.models.lora import check_lora_options
+    from axiom_rl.trainers.sft import check_args
+
+    check_args(config.trainer.args)
+    check_lora_options(config.model.lora)
+
+
+def _resolve(config: Config) -> ResolvedModel:
+    """Find the model; refuse what does not fit into memory before it is loaded."""
+    from axiom_rl.models.lora import check_adapter_folder
+    from axiom_rl.models.resolve import resolve
+
+    if config.model.adapter is not None:
+        check_adapter_folder(config.model.adapter)
+    resolved = resolve(config.model)
+    _check_memory(config, resolved)
+    return resolved
+
+
+def _check_memory(config: Config, resolved: ResolvedModel) -> None:
+    from axiom_rl.models.load import choose_device, choose_dtype
+    from axiom_rl.models.memory import Workload, check_memory, memory_plan
+
+    device = choose_device(config.model.device)
+    longest = config.sampler.max_new_tokens + PROMPT_TOKENS
+    works = {}
+    if isinstance(config.sampler, TransformersSamplerConfig):
+        rows = config.sampler.max_batch
+        works = {"sampling": Workload(rows=rows, tokens=longest, logit_tokens=1, trained=False)}
+    if config.stage.kind == "train":
+        args = config.trainer.args
+        works["training"] = Workload(
+            rows=int(args.get("per_device_train_batch_size", 8)),
+            tokens=min(longest, int(args.get("max_length", longest))),
+            logit_tokens=config.sampler.max_new_tokens,
+            trained=True,
+            checkpointing=bool(args.get("gradient_checkpointing", True)),
+        )
+    for purpose, work in works.items():
+        plan = memory_plan(
+            f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
+            read_json(resolved.folder / "config.json"),
+            work,
+            dtype=choose_dtype(config.model.dtype, device),
+            lora=config.model.lora if work.trained else None,
+            four_bit=config.model.quantization == "4bit",
+        )
+        log.info("%s", plan)
+        check_memory(plan, device)
+
+
+@contextmanager
+def _scene(
+    config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
+) -> Iterator[Scene]:
+    """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
+    identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
+    tracker = open_tracker(config.tracking, folder, asdict(config))
+    run = open_run(folder, tracker)
+    try:
+        with Verifier(config.sandbox) as verifier:
+            settings = asdict(replace(config, resume=None))
+            write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+            if not run.finished:
+                write_environment(folder, config.seed, str(verifier.level), identity)
+            yield Scene(
+                run=run,
+                splits=splits,
+                verifier=verifier,
+                load_sampler=_sampler_loader(config, resolved),
+                sampler=config.sampler,
+                style=config.problems.prompt,
+                seed=config.seed,
+                fresh_seed=_problem_seed(config),
+                model=identity,
+            )
+    finally:
+        write_report(folder)
+        log.info("report: %s", folder / "report.html")
+        tracker.close()
+
+
+def _sampler_loader(config: Config, resolved: ResolvedModel) -> Callable[[str | None], Sampler]:
+    match config.sampler:
+        case TransformersSamplerConfig() as sampler:
+            from axiom_rl.sampler.transformers import load_sampler
+
+            return lambda adapter: load_sampler(resolved, config.model, sampler, adapter)
+        case other:
+            raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
+
+
+def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
+    """Return the run's problems: those in its folder if it is resumed, else drawn and written."""
+    if not isinstance(config.problems, ProceduralConfig):
+        raise AxiomError(
+            f"problems.source={config.problems.source} can be listed (stage=list) and not yet "
+            "sampled from; choose basic, easy, hard or mixed"
+        )
+    import_types(config.problems)
+    files = {split: folder / "problems" / f"{split}.jsonl" for split in SPLITS}
+    if all(path.exists() for path in files.values()):
+        return Splits(**{split: read_problems(path) for split, path in files.items()})
+    splits = build_splits(config.problems)
+    if only is not None:
+        empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
+        splits = replace(splits, **empty)
+        if not getattr(splits, only):
+            raise AxiomError(f"the {only} split is empty; set problems.sizes.{only}=1 or more")
+    for split, path in files.items():
+        write_problems(path, getattr(splits, split))
+    return splits
+
+
+def _problem_seed(config: Config) -> int:
+    return int(getattr(config.problems, "seed", 0))

@@ -1,0 +1,302 @@
+"""Where a run's numbers go: metrics.jsonl always, W&B where the user asks for it.
+
+metrics.jsonl is the source of truth and of every chart; W&B gets a copy, row by row, with the row's
+number as its step. Nothing that W&B does can stop, question or long delay a run: without a login or
+a network it records offline, and its first error ends the copy and not the run. This is the
+only module that imports wandb, and only when it is chosen.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import math
+import netrc
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from axiom_rl.config import TrackingConfig, WandbConfig
+from axiom_rl.errors import AxiomError
+from axiom_rl.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
+
+SCHEMA = 1
+Phase = Literal["evaluate", "collect", "train", "timing"]
+PROBE_S = 3.0
+"""Longest wait for W&B's server to answer before recording offline."""
+INIT_S, FINISH_S = 30.0, 120.0
+"""Longest waits for W&B's start and for its last uploads."""
+TABLE_ROWS = 2000
+"""Completions in one W&B table at most; all of them are in completions/*.jsonl."""
+TABLE_COLUMNS = (
+    "problem_id",
+    "sample",
+    "text",
+    "truncated",
+    "completion_tokens",
+    "hidden_status",
+    "hidden_fraction",
+    "fresh_status",
+    "fresh_fraction",
+)
+log = logging.getLogger(__name__)
+
+
+class Tracker:
+    """Writes one line of metrics.jsonl per call of `log`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Go on with `folder`/metrics.jsonl, or start it."""
+        self.folder = folder
+        self.path = folder / "metrics.jsonl"
+        self.rows = sum(1 for _row in read_metrics(folder))
+        """Rows written so far; a checkpoint stores this number."""
+
+    def log(self, phase: Phase, iteration: int, **numbers: Any) -> None:
+        """Append one row and wait until it is on disk.
+
+        Args:
+            phase: evaluate, collect, train or timing.
+            iteration: 0 before training, then 1, 2, ...
+            **numbers: the row's columns; NaN and infinity, which JSON lacks, become null.
+
+        Raises:
+            AxiomError: if the row cannot be written.
+        """
+        row = {
+            "schema": SCHEMA,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "phase": phase,
+            "iteration": iteration,
+        }
+        row |= {key: _finite(value) for key, value in numbers.items()}
+        append_jsonl(self.path, [row])
+        self.rows += 1
+
+    def cut_back(self, rows: int) -> None:
+        """Drop every row after the first `rows`, so that a resumed run doubles nothing.
+
+        Raises:
+            AxiomError: if the file has fewer rows than the checkpoint counted.
+        """
+        kept = read_metrics(self.folder)
+        if len(kept) < rows:
+            raise AxiomError(
+                f"{self.path} has {len(kept)} rows, but the checkpoint was taken after {rows}; "
+                "restore the file, or start a new run"
+            )
+        write_jsonl(self.path, kept[:rows])
+        self.rows = rows
+
+    def close(self) -> None:
+        """Finish; call it last, after the report is written."""
+
+
+class WandbTracker(Tracker):
+    """Copies the rows to W&B, and at the end the completions, the report and the adapter."""
+
+    def __init__(self, folder: Path, config: WandbConfig, settings: Mapping[str, Any]) -> None:
+        """Prepare; W&B itself starts with the first row.
+
+        Args:
+            folder: the run folder; its wandb.json keeps the id that a resumed run goes on with.
+            config: project, entity, group and mode.
+            settings: the run's whole configuration, shown by W&B.
+
+        Raises:
+            AxiomError: if wandb is not installed, or the mode is unknown.
+        """
+        super().__init__(folder)
+        if importlib.util.find_spec("wandb") is None:
+            raise AxiomError(
+                "tracking=wandb needs the package wandb: pip install 'axiom-rl[wandb]', "
+                "or use tracking=none"
+            )
+        if config.mode not in ("auto", "online", "offline"):
+            raise AxiomError(f"tracking.mode={config.mode!r}: choose auto, online or offline")
+        self.config = config
+        self.settings = dict(settings)
+        self.run: Any = None
+        self.working = True
+
+    def log(self, phase: Phase, iteration: int, **numbers: Any) -> None:
+        """Append one row to metrics.jsonl, then copy it to W&B."""
+        super().log(phase, iteration, **numbers)
+        self._attempt(self._copy_last if self.run else self._start)
+
+    def close(self) -> None:
+        """Publish the run folder's results; waits at most two minutes for uploads."""
+        if self.run:
+            self._attempt(self._publish)
+            self._attempt(self._finish)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do something with W&B; its first error ends the copy and never the run."""
+        if not self.working:
+            return
+        try:
+            action()
+        except Exception:  # wandb's errors share no base class, and several are private
+            self.working = False
+            message = "W&B failed and is left out from here on; metrics.jsonl goes on"
+            log.warning(message, exc_info=True)
+
+    def _start(self) -> None:
+        """Open the W&B run and copy every row that it has not had.
+
+        W&B cannot go on with an offline run: each offline folder replaces what was synced under its
+        id. So an offline folder gets all rows from the first on, and only the last one is synced.
+        """
+        wandb = importlib.import_module("wandb")
+        logging.getLogger("wandb").propagate = False  # its own debug.log has what it says
+        server = wandb.setup().settings.base_url
+        online = self.config.mode == "online" or (self.config.mode == "auto" and reachable(server))
+        try:
+            self.run = self._open("online" if online else "offline")
+        except wandb.Error as error:
+            log.warning("W&B cannot be used online (%s); recording offline", error)
+            wandb.teardown()  # else the failed start still holds the run's id
+            self.run = self._open("offline")
+        for phase in ("evaluate", "collect", "train", "timing"):
+            self.run.define_metric(f"{phase}/*", step_metric=f"{phase}/iteration")
+        self.run.define_metric("train/*", step_metric="train/step")
+        for step, row in enumerate(read_metrics(self.folder)):
+            self._send(step, row)
+
+    def _open(self, mode: str) -> Any:
+        wandb = importlib.import_module("wandb")
+        return wandb.init(
+            project=self.config.project,
+            entity=self.config.entity,
+            group=self.config.group or sweep_of(self.folder),
+            name="/".join(self.folder.resolve().parts[-2:]),
+            id=self._run_id(),
+            resume="allow" if mode == "online" else None,
+            dir=str(self.folder),
+            config=self.settings,
+            mode=mode,
+            settings=wandb.Settings(
+                init_timeout=INIT_S, finish_timeout=FINISH_S, console="off", silent=True
+            ),
+        )
+
+    def _run_id(self) -> str:
+        path = self.folder / "wandb.json"
+        if not path.exists():
+            write_json(path, {"schema": SCHEMA, "run_id": secrets.token_hex(4)})
+        return str(read_json(path)["run_id"])
+
+    def _copy_last(self) -> None:
+        self._send(self.rows - 1, read_metrics(self.folder)[-1])
+
+    def _send(self, step: int, row: Mapping[str, Any]) -> None:
+        if step < self.run.step:
+            return  # a resumed online run has this row already
+        labels = ("phase", "split", "tests", "name")
+        names = [str(row[key]) for key in labels if row.get(key) is not None]
+        skipped = ("schema", "time", "iteration", *labels)
+        values = {key: value for key, value in row.items() if key not in skipped}
+        prefixed = {"/".join([*names, key]): value for key, value in values.items()}
+        self.run.log(prefixed | {f"{names[0]}/iteration": row["iteration"]}, step=step)
+
+    def _publish(self) -> None:
+        """Send tables of the completions, and the report and the adapter as artifacts."""
+        wandb = importlib.import_module("wandb")
+        for path in sorted((self.folder / "completions").glob("*.jsonl")):
+            rows = [_table_row(row) for row in islice(read_jsonl(path), TABLE_ROWS)]
+            table = wandb.Table(columns=list(TABLE_COLUMNS), data=rows)
+            self.run.log({f"completions/{path.stem}": table})
+        for name, kind, files in (
+            ("report", "report", ("report.html", "report.md", "charts", "evaluation")),
+            ("adapter", "model", ("adapter",)),
+        ):
+            present = [self.folder / file for file in files if (self.folder / file).exists()]
+            if present:
+                artifact = wandb.Artifact(f"{name}-{self.run.id}", type=kind)
+                for path in present:
+                    add = artifact.add_dir if path.is_dir() else artifact.add_file
+                    add(str(path), name=path.name)
+                self.run.log_artifact(artifact)
+
+    def _finish(self) -> None:
+        self.run.finish()
+        if self.run.offline:
+            importlib.import_module("wandb").teardown()  # waits until the file is written
+            log.info("W&B recorded offline; to upload: wandb sync %s", self.run.sync_dir)
+        else:
+            log.info("W&B run: %s", self.run.url)
+
+
+def open_tracker(config: TrackingConfig, folder: Path, settings: Mapping[str, Any]) -> Tracker:
+    """Return the tracker that the config asks for.
+
+    Args:
+        config: of the group `tracking`.
+        folder: the run folder.
+        settings: the run's whole configuration, shown by W&B.
+
+    Raises:
+        AxiomError: for an unknown kind, or where wandb is missing.
+    """
+    match config:
+        case WandbConfig():
+            return WandbTracker(folder, config, settings)
+        case TrackingConfig(kind="none"):
+            return Tracker(folder)
+        case _:
+            raise AxiomError(f"tracking.kind={config.kind!r}: choose none or wandb")
+
+
+def read_metrics(folder: Path, phase: Phase | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a run's metrics.jsonl, of one phase or all; [] where there is none."""
+    path = folder / "metrics.jsonl"
+    rows = list(read_jsonl(path)) if path.exists() else []
+    return [row for row in rows if phase is None or row.get("phase") == phase]
+
+
+def reachable(server: str) -> bool:
+    """Whether there is a login for a W&B server (an address) that answers within three seconds.
+
+    Behind a proxy it is not asked directly; W&B's own start-up limit then decides.
+    """
+    host = urlsplit(server)
+    if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host.hostname or "")):
+        return False
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return True
+    try:
+        port = host.port or (80 if host.scheme == "http" else 443)
+        socket.create_connection((host.hostname or "", port), timeout=PROBE_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def sweep_of(folder: Path) -> str | None:
+    """Name the sweep that a job's folder (outputs/NAME_sweep/TIME/NUMBER) belongs to."""
+    *_rest, name, time, job = folder.resolve().parts
+    return f"{name}/{time}" if job.isdecimal() else None
+
+
+def _in_netrc(host: str) -> bool:
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def _table_row(row: Mapping[str, Any]) -> list[Any]:
+    verdicts = [(row.get(name) or {}) for name in ("hidden", "fresh")]
+    plain = [row.get(name) for name in TABLE_COLUMNS[:-4]]
+    return plain + [part for v in verdicts for part in (v.get("status"), v.get("pass_fraction"))]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,200 @@
+"""The loop of self-improvement: measure model N, gather gold solutions, train, measure model N+1.
+
+`trainer=expert_iter` gathers gold from the model's own verified samples, iteration by iteration
+(Anthony et al. 2017; with rejection sampling as in ReST-EM, Singh et al. 2023); `trainer=sft` takes
+it from a solutions file and goes round once. Every phase is finished on disk before the next
+begins, so a stopped run goes on after its last finished phase.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from axiom_rl.collect import add_passing, try_unsolved
+from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.measure import Policy, Scene, cost, measure
+from axiom_rl.gold import GoldStore, read_solutions, sft_rows
+from axiom_rl.models.load import load_model
+from axiom_rl.models.lora import load_adapter, new_lora, save_adapter
+from axiom_rl.models.source import ResolvedModel
+from axiom_rl.rollouts import Drawn, Rollout
+from axiom_rl.trainers.sft import train_adapter
+from axiom_rl.types import Problem
+
+log = logging.getLogger(__name__)
+
+
+def run_sft(
+    scene: Scene, model: ModelConfig, resolved: ResolvedModel, trainer: SftTrainerConfig
+) -> None:
+    """Train on a solutions file, measured before and after.
+
+    Raises:
+        AxiomError: if there is no solutions file, or it is about other problems.
+    """
+    if trainer.solutions is None:
+        raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
+    solutions = read_solutions(Path(trainer.solutions))
+    rows = sft_rows(solutions, _train_problems(scene), scene.style)
+    policy = scene.policy(model.adapter)
+    measure(scene, 0, policy, "before")
+    _release(policy)
+    adapter = _train(scene, 1, rows, trainer.args, model, resolved, model.adapter)
+    _measure_last(scene, 1, adapter)
+
+
+def run_expert_iteration(
+    scene: Scene, model: ModelConfig, resolved: ResolvedModel, trainer: ExpertIterConfig
+) -> None:
+    """Evaluate, collect gold solutions, train on them; `trainer.iterations` times.
+
+    Raises:
+        AxiomError: if not one sample of any problem passed, so that there is nothing to train on.
+    """
+    adapter, store = model.adapter, GoldStore()
+    policy = scene.policy(adapter)
+    rollouts = measure(scene, 0, policy, "before")
+    for iteration in range(1, trainer.iterations + 1):
+        store = _gather(scene, iteration, rollouts, policy, store, trainer)
+        rows = sft_rows(store.solutions, _train_problems(scene), scene.style, trainer.max_solutions)
+        _release(policy)
+        start = adapter if trainer.start_from == "adapter" else None
+        adapter = _train(scene, iteration, rows, trainer.args, model, resolved, start)
+        policy = scene.policy(adapter)
+        rollouts = measure(scene, iteration, policy, f"iter_{iteration}")
+    _publish(scene, trainer.iterations)
+
+
+def _measure_last(scene: Scene, iteration: int, adapter: str) -> None:
+    measure(scene, iteration, scene.policy(adapter), f"iter_{iteration}")
+    _publish(scene, iteration)
+
+
+def _gather(
+    scene: Scene,
+    iteration: int,
+    rollouts: Sequence[Rollout],
+    policy: Policy,
+    store: GoldStore,
+    trainer: ExpertIterConfig,
+) -> GoldStore:
+    """Add the passing samples of the train split; try unsolved problems again and again."""
+    path = scene.run.folder / "solutions" / f"iter_{iteration}.jsonl"
+    if scene.run.is_finished(f"collect/{iteration}"):
+        return GoldStore(read_solutions(path))
+    problems = _train_problems(scene)
+    before = len(store)
+    with scene.run.timed("collect", iteration) as columns:
+        first = Drawn(rollouts=_of(problems, rollouts))
+        add_passing(store, first.rollouts, problems, str(scene.model["name"]))
+        more = try_unsolved(
+            scene,
+            store,
+            problems,
+            policy,
+            phase=f"attempts_{iteration}",
+            iteration=iteration,
+            attempts=range(scene.sampler.n, trainer.max_attempts),
+            budget=trainer.max_retries,
+            temperature=trainer.retry_temperature,
+        )
+        columns.update(cost(more))
+    samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
+    if not len(store):
+        raise AxiomError(
+            f"none of {samples} samples passed, so there is nothing to train on: choose easier "
+            "problems (problems=basic, lower problems.levels), a larger model "
+            "(model=qwen2.5-coder-1.5b) or more attempts (trainer.max_attempts)"
+        )
+    store.write(path)
+    scene.run.tracker.log(
+        "collect",
+        iteration,
+        samples=samples,
+        passed=passed,
+        solutions=len(store) - before,
+        total_solutions=len(store),
+        duplicates=passed - (len(store) - before),
+        unsolved=len(problems.keys() - store.solved()),
+    )
+    scene.run.finish(f"collect/{iteration}")
+    return store
+
+
+def _train(
+    scene: Scene,
+    iteration: int,
+    rows: Sequence[dict[str, Any]],
+    args: dict[str, Any],
+    model_config: ModelConfig,
+    resolved: ResolvedModel,
+    start: str | None,
+) -> str:
+    """Train a new adapter, or go on with the one in `start`; return its folder."""
+    run = scene.run
+    folder = run.folder / "checkpoints" / f"iter_{iteration}"
+    target = folder / "adapter"
+    if run.is_finished(f"train/{iteration}"):
+        return str(target)
+    shutil.rmtree(target, ignore_errors=True)
+    with run.timed("train", iteration) as columns:
+        torch.manual_seed(scene.seed)
+        base, tokenizer = load_model(resolved, model_config)
+        if start is None:
+            model = new_lora(base, model_config.lora)
+        else:
+            model = load_adapter(base, start, resolved, trainable=True)
+        log.info("training on %d solutions", len(rows))
+        columns["steps"] = train_adapter(
+            model,
+            tokenizer,
+            rows,
+            args,
+            folder=folder,
+            seed=scene.seed,
+            log=lambda **numbers: run.tracker.log("train", iteration, **numbers),
+            on_save=run.save_state,
+        )
+        columns["solutions"] = len(rows)
+        save_adapter(model, target, resolved)
+    del model, base
+    gc.collect()
+    run.finish(f"train/{iteration}")
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return str(target)
+
+
+def _publish(scene: Scene, iteration: int) -> None:
+    """Copy the last adapter and evaluation to where readers look for them."""
+    folder = scene.run.folder
+    final = folder / "adapter"
+    if not scene.run.is_finished(f"publish/{iteration}"):
+        shutil.rmtree(final, ignore_errors=True)
+        shutil.copytree(folder / "checkpoints" / f"iter_{iteration}" / "adapter", final)
+        evaluation = folder / "evaluation"
+        shutil.copyfile(evaluation / f"iter_{iteration}.json", evaluation / "after.json")
+        scene.run.finish(f"publish/{iteration}")
+
+
+def _release(policy: Policy) -> None:
+    policy.close()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _train_problems(scene: Scene) -> dict[str, Problem]:
+    return {problem.id: problem for problem in scene.splits.train}
+
+
+def _of(problems: Mapping[str, Problem], rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
+    return tuple(item for item in rollouts if item.completion.problem_id in problems)

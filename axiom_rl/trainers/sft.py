@@ -1,0 +1,187 @@
+"""Supervised fine-tuning of a LoRA adapter with TRL's SFTTrainer; loss on the completion only."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from datasets.utils.logging import disable_progress_bar
+from peft import PeftModel
+from transformers import (
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from axiom_rl.errors import AxiomError
+
+logger = logging.getLogger(__name__)
+
+OURS = frozenset(
+    (
+        "seed", "data_seed", "full_determinism", "output_dir", "run_name", "report_to",
+        "push_to_hub", "bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval", "use_cpu",
+        "disable_tqdm", "resume_from_checkpoint", "completion_only_loss", "assistant_only_loss",
+        "model_init_kwargs",
+    )
+)  # fmt: skip
+"""Options of trl.SFTConfig that the run sets itself; giving one in trainer.args is an error."""
+
+Log = Callable[..., None]
+"""Called with the numbers of a logged step as keywords."""
+
+
+def check_args(args: dict[str, Any]) -> None:
+    """Refuse options that trl.SFTConfig lacks or refuses, or that are ours to set.
+
+    Raises:
+        AxiomError: naming the key, with the near misses.
+    """
+    known = {field.name: field.default for field in dataclasses.fields(SFTConfig)}
+    for key, value in args.items():
+        if key in OURS:
+            raise AxiomError(
+                f"trainer.args.{key} is set by the run itself (from seed=, model.dtype=, "
+                "model.device=, tracking= and the run folder); leave it out"
+            )
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise AxiomError(f"trainer.args.{key}: trl.SFTConfig has no such option{hint}")
+        if type(known[key]) in (int, float) and type(value) not in (int, float):
+            raise AxiomError(f"trainer.args.{key}={value}: must be a number")
+    _build(args | {"output_dir": "checkpoints", "bf16": False})
+
+
+def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) -> SFTConfig:
+    """Return TRL's configuration for this model and machine.
+
+    Raises:
+        AxiomError: if TRL refuses a value.
+    """
+    check_args(args)
+    device = model.device.type
+    options: dict[str, Any] = args | {
+        "bf16": model.get_base_model().dtype == torch.bfloat16,
+        "use_cpu": device == "cpu",
+        "output_dir": str(folder),
+        "seed": seed,
+        "completion_only_loss": True,
+        "dataloader_pin_memory": device == "cuda",
+        "disable_tqdm": not sys.stderr.isatty(),
+    }
+    return _build(options)
+
+
+def _build(options: dict[str, Any]) -> SFTConfig:
+    try:
+        return SFTConfig(**options, report_to="none")
+    except (TypeError, ValueError) as error:
+        raise AxiomError(f"trainer.args: trl.SFTConfig refuses these options: {error}") from error
+
+
+def train_adapter(
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[dict[str, Any]],
+    args: dict[str, Any],
+    *,
+    folder: Path,
+    seed: int,
+    log: Log,
+    on_save: Callable[[], None],
+) -> int:
+    """Train the adapter of `model` in place and return the number of optimizer steps.
+
+    Args:
+        model: base model with a trainable adapter on it.
+        tokenizer: the model's.
+        rows: conversational prompt-completion rows, see `axiom_rl.gold.sft_rows`.
+        args: verbatim options of trl.SFTConfig.
+        folder: for checkpoints; the newest one in it is where training goes on.
+        seed: of the order of rows.
+        log: called with step, epoch, loss, learning_rate, grad_norm and seconds.
+        on_save: called after each checkpoint.
+
+    Raises:
+        AxiomError: for an option that TRL refuses, or if there are no rows.
+    """
+    if not rows:
+        raise AxiomError("nothing to train on: no gold solution was found")
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+    trainer = SFTTrainer(
+        model=model,
+        args=sft_config(args, model, folder, seed),
+        train_dataset=Dataset.from_list(list(rows)),
+        processing_class=tokenizer,
+        callbacks=[_Metrics(log, on_save)],
+    )
+    trainer.remove_callback(PrinterCallback)  # our own lines say the same
+    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(folder))
+    model.eval()
+    return int(trainer.state.global_step)
+
+
+def _last_whole_checkpoint(folder: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end, which is its trainer_state.json."""
+    whole = {}
+    for checkpoint in folder.glob("checkpoint-*"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+            whole[int(state["global_step"])] = str(checkpoint)
+    return whole[max(whole)] if whole else None
+
+
+class _Metrics(TrainerCallback):
+    """Hands the numbers of each logged step to metrics.jsonl, and tells of checkpoints."""
+
+    def __init__(self, log: Log, on_save: Callable[[], None]) -> None:
+        self._log = log
+        self._on_save = on_save
+        self._started = time.monotonic()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if logs is None or "loss" not in logs:
+            return
+        logger.info(
+            "step %d of %d: loss %.4f", state.global_step, state.max_steps, float(logs["loss"])
+        )
+        names = ("loss", "learning_rate", "grad_norm", "entropy", "mean_token_accuracy")
+        self._log(
+            step=state.global_step,
+            epoch=round(float(state.epoch or 0), 4),
+            seconds=round(time.monotonic() - self._started, 3),
+            **{name: float(logs[name]) for name in names if name in logs},
+        )
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        self._on_save()

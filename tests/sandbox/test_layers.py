@@ -1,0 +1,128 @@
+"""The level reached, what each layer's absence does to it, and what is refused below it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import pytest
+from pools import CANARY, is_well, open_pool, request, same, tree_below
+
+from axiom_rl.config import load_config
+from axiom_rl.errors import AxiomError
+from axiom_rl.sandbox.base import IsolationLevel, PoolReport, SandboxUnavailableError, level_of
+from axiom_rl.sandbox.child import landlock
+from axiom_rl.sandbox.kinds import open_sandbox, require_level
+from axiom_rl.sandbox.process import ServerSettings
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only")
+
+ALL_ON = dict.fromkeys(("namespaces", "privileges", "landlock", "seccomp", "rlimits"), "on")
+
+
+@pytest.mark.parametrize(
+    ("missing", "level"),
+    [
+        ((), IsolationLevel.FULL),
+        (("namespaces",), IsolationLevel.FULL),
+        (("landlock",), IsolationLevel.REDUCED),
+        (("seccomp", "namespaces"), IsolationLevel.REDUCED),
+        (("seccomp", "landlock"), IsolationLevel.PROCESS_ONLY),
+        (("rlimits",), IsolationLevel.PROCESS_ONLY),
+        (("privileges",), IsolationLevel.PROCESS_ONLY),
+        (tuple(ALL_ON), IsolationLevel.PROCESS_ONLY),
+    ],
+)
+def test_levels(missing: tuple[str, ...], level: IsolationLevel) -> None:
+    assert level_of({**ALL_ON, **dict.fromkeys(missing, "refused")}) is level
+
+
+@pytest.mark.parametrize("name", ["namespaces", "privileges", "landlock", "seccomp", "rlimits"])
+def test_every_layer_can_be_missing(name: str) -> None:
+    """Each is found missing by itself, and candidates still run."""
+    pool = open_pool(1, ServerSettings(without=(name,)))
+    try:
+        layers = pool.report.layers
+        assert layers[name] == "left out"
+        assert pool.report.level is level_of(layers)
+        assert is_well(pool.submit(request("return 1"), same).result())
+    finally:
+        pool.close()
+
+
+def test_a_layer_that_does_not_hold_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that opens the root of the file system: Landlock is on, and useless."""
+    monkeypatch.setattr("axiom_rl.sandbox.process._preload_places", lambda _modules: ([], ["/"]))
+    pool = open_pool()
+    try:
+        assert pool.report.layers["landlock"] == "self-test failed"
+        assert pool.report.level is IsolationLevel.REDUCED
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize(("have", "wanted"), [("process", "full"), ("reduced", "full")])
+def test_less_than_asked_for_is_refused(have: str, wanted: str) -> None:
+    report = PoolReport(IsolationLevel(have), {**ALL_ON, "seccomp": "refused: no"}, 1)
+    with pytest.raises(
+        SandboxUnavailableError, match=f"sandbox.isolation={have}.*accept"
+    ) as caught:
+        require_level(report, wanted)
+    assert "seccomp: refused: no" in str(caught.value)
+
+
+def test_less_is_accepted_by_name_and_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    require_level(PoolReport(IsolationLevel.PROCESS_ONLY, {"seccomp": "refused"}), "process")
+    assert "does not contain hostile code (seccomp: refused)" in caplog.text
+
+
+def test_other_systems_get_a_warning_and_not_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    require_level(PoolReport(IsolationLevel.PROCESS_ONLY), "full")
+    assert "no layers on darwin" in caplog.text
+
+
+def test_this_refusal_leaves_nothing_behind() -> None:
+    config = load_config("sandbox.servers=1").sandbox
+    with pytest.raises(SandboxUnavailableError, match="landlock: left out"):
+        open_sandbox(config, (CANARY,), ["landlock"])
+    assert tree_below(os.getpid()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("sandbox.isolation=much", "full, reduced, process"),
+        ("sandbox.kind=jail", "subprocess, bubblewrap, debug"),
+        ("sandbox.preload=[no_such_module]", "no module no_such_module"),
+    ],
+)
+def test_impossible_settings_are_named(override: str, words: str) -> None:
+    with pytest.raises(AxiomError, match=words):
+        open_sandbox(load_config(override).sandbox, (CANARY,))
+
+
+def test_bubblewrap_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SandboxUnavailableError, match="install bubblewrap"):
+        open_sandbox(load_config("sandbox=bubblewrap").sandbox, (CANARY,))
+
+
+def test_debug_runs_here_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        sandbox = open_sandbox(load_config("sandbox=debug").sandbox, ())
+    assert "INSIDE THIS PROCESS" in caplog.text
+    assert sandbox.report.level is IsolationLevel.NONE
+    outcome = sandbox.submit(request("import os; return os.getpid()"), same).result()
+    assert f'["v", {os.getpid()},'.encode() in outcome.frames
+    sandbox.probe().result()
+    sandbox.close()
+
+
+def test_installed_packages_are_not_part_of_the_standard_library() -> None:
+    readable = list(landlock.standard_library())
+    assert any(path.endswith("/json") for path in readable)
+    assert not any("site-packages" in path or "dist-packages" in path for path in readable)

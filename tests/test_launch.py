@@ -1,0 +1,101 @@
+"""The command line: what goes wrong is said in one line, quickly, with exit status 2."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CPU_S = 3.0
+"""Processor seconds until an error before torch; on an idle machine, about as long to wait for."""
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    output: str
+    cpu_s: float
+
+
+def launch(*arguments: str, folder: Path, run_dir: bool = True) -> Done:
+    """Run launch.py from another folder, as a user may."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    target = [f"hydra.run.dir={folder}/run"] if run_dir else []
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "launch.py"), *arguments, *target],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=300,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime - before.ru_utime
+    return Done(done.returncode, done.stdout + done.stderr, spent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["problms=hard"], ["unknown key problms", "problems"]),
+        (["sampler.n=many"], ["sampler.n", "many"]),
+        (["problems.types=[two_summ]"], ["two_summ", "did you mean two_sum?"]),
+        (
+            ["stage=evaluate", "stage.split=test"],
+            ["the test split is empty", "problems.sizes.test"],
+        ),
+        (["trainer=sft"], ["trainer=sft needs trainer.solutions"]),
+        (["trainer=sft", "trainer.solutions=no.jsonl"], ["no such file: no.jsonl"]),
+        (["stage=compare"], ["stage.runs"]),
+    ],
+    ids=lambda value: value[-1][:30],
+)
+def test_errors_before_torch(arguments: list[str], said: list[str], tmp_path: Path) -> None:
+    done = launch(*arguments, folder=tmp_path)
+    assert done.status == 2
+    for text in said:
+        assert text in done.output
+    assert "Traceback" not in done.output
+    assert done.cpu_s < CPU_S
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_resume_of_a_folder_that_is_none(tmp_path: Path) -> None:
+    done = launch("resume=nowhere", folder=tmp_path, run_dir=False)
+    assert done.status == 2
+    assert "resume=nowhere: no config.yaml there; give a run folder" in done.output
+    assert [*tmp_path.iterdir()] == [], "no folder is made for a typo"
+
+
+def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("seed: 0\n")
+    done = launch("seed=1", folder=tmp_path)
+    assert done.status == 2
+    assert "holds a run already: go on with it by resume=" in done.output
+    assert (tmp_path / "run" / "config.yaml").read_text() == "seed: 0\n"
+
+
+def test_help_names_the_groups(tmp_path: Path) -> None:
+    done = launch("--help", folder=tmp_path)
+    assert done.status == 0
+    for group in ("model", "problems", "sampler", "sandbox", "trainer", "stage", "tracking"):
+        assert f"{group}: " in done.output
+    assert "qwen2.5-coder-0.5b" in done.output
+
+
+def test_list_prints_the_problems_and_one_of_them(tmp_path: Path) -> None:
+    listed = launch("stage=list", folder=tmp_path)
+    assert listed.status == 0
+    assert "two_sum" in listed.output and "remove_duplicates" in listed.output
+    assert listed.cpu_s < CPU_S
+    shown = launch("stage=list", "stage.show=fizzbuzz/d1/train/s0/0", folder=tmp_path)
+    assert shown.status == 0 and "'FizzBuzz'" in shown.output
+    unknown = launch("stage=list", "stage.show=fizbuzz/d1/train/s0/0", folder=tmp_path)
+    assert unknown.status == 2 and "fizzbuzz" in unknown.output

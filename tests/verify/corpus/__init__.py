@@ -1,0 +1,1 @@
+"""Programs that the verifier is tested with: hostile ones and honest ones."""

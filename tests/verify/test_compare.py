@@ -1,0 +1,203 @@
+"""values_match: Python's == with float tolerance, on values of any size and depth."""
+
+import math
+import sys
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axiom_rl.verify.compare import values_match
+
+NAN, INF = math.nan, math.inf
+NEAR = 0.1 + 0.2  # not 0.3
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (None, None),
+        (True, 1),
+        (0, False),
+        (1, 1.0),
+        (2**53, float(2**53)),
+        (1j, 1j),
+        (2, 2 + 0j),
+        (NEAR, 0.3),
+        (1e-10, 0.0),
+        (1e9, 1e9 + 100),
+        (NAN, float("nan")),
+        (INF, INF),
+        (-0.0, 0.0),
+        (complex(NEAR, NAN), complex(0.3, NAN)),
+        ("", ""),
+        (b"a", b"a"),
+        ([], []),
+        ([1, [2.0, (3,)]], [1.0, [2, (3,)]]),
+        ((), ()),
+        ({1, 2}, frozenset({2, 1})),
+        (set(), frozenset()),
+        ({"a": 1, "b": [NEAR]}, {"b": [0.3], "a": 1}),
+        ({1: "a"}, {True: "a"}),
+        ({NEAR}, {0.3}),
+        ({NEAR, 1e9, -7.5, NAN}, {1e9 + 1, 0.3, NAN, -7.5}),
+        ({(1, NEAR), (2, NEAR)}, {(2, 0.3), (1, 0.3)}),
+        ({NEAR: "x", 5: "y"}, {5: "y", 0.3: "x"}),
+        ({("k", frozenset({NEAR, 2})): NEAR}, {("k", frozenset({0.3, 2})): 0.3}),
+        pytest.param(10**5000, 10**5000, id="long"),
+        pytest.param({(10**5000, NEAR)}, {(10**5000, 0.3)}, id="long_in_a_set"),
+        ({NEAR, 1j}, {0.3, 1j}),
+    ],
+)
+def test_equal(left: Any, right: Any) -> None:
+    assert values_match(left, right)
+    assert values_match(right, left)
+    assert values_match([(left,)], [(right,)])
+    assert values_match({"k": left}, {"k": right}, from_json=True)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (None, 0),
+        (None, False),
+        (None, ""),
+        (None, []),
+        (None, NAN),
+        (0, 1),
+        (True, 2),
+        (2**53 + 1, float(2**53)),
+        (10**400, 10**400 + 1),
+        (10**400, INF),
+        (1, 1.0000001),
+        (1.0, 1.00001),
+        (0.0, 1e-8),
+        (NAN, 0.0),
+        (NAN, None),
+        (INF, -INF),
+        (INF, 1e308),
+        ("1", 1),
+        ("a", "a "),
+        ("a", b"a"),
+        ("a", ["a"]),
+        ("ab", ["a", "b"]),
+        ("é", "e\u0301"),
+        ([1], (1,)),
+        ([1], {1}),
+        ([1], [1, 1]),
+        ([], ()),
+        ([], {}),
+        ({}, set()),
+        ([1, 2], [2, 1]),
+        ({1}, {2}),
+        ({1, 2}, {1}),
+        ({"a": 1}, {"a": 2}),
+        ({"a": 1}, {"b": 1}),
+        ({1: "a"}, {"1": "a"}),
+        ({NEAR}, {0.4}),
+        ({NEAR, 0.3}, {0.3}),
+        ({0.1, 0.2}, {0.1, 0.3}),
+        ({(1, NEAR)}, {(2, 0.3)}),
+        ({NEAR: 1}, {0.3: 2}),
+        (1j, 1),
+        (1j, 2j),
+        (object(), object()),
+    ],
+)
+def test_different(left: Any, right: Any) -> None:
+    assert not values_match(left, right)
+    assert not values_match(right, left)
+    assert not values_match([left], [right])
+    assert not values_match({"k": left}, {"k": right})
+
+
+def test_lists_and_tuples_are_equal_only_where_values_came_from_json() -> None:
+    assert values_match([(1, [2])], ([1, (2,)],), from_json=True)
+    assert not values_match([(1, [2])], ([1, (2,)],))
+    assert not values_match((1,), {1}, from_json=True)
+
+
+def _nested(depth: int, leaf: Any, kind: str) -> Any:
+    value = leaf
+    for _ in range(depth):
+        value = {"list": [value], "tuple": (value,), "dict": {"k": value}}[kind]
+    return value
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
+def test_depth_is_no_limit(kind: str) -> None:
+    depth = 20 * sys.getrecursionlimit()
+    assert values_match(_nested(depth, NEAR, kind), _nested(depth, 0.3, kind))
+    assert not values_match(_nested(depth, 1, kind), _nested(depth, 2, kind))
+
+
+def test_elements_nested_too_deep_for_python_are_unequal_not_an_error() -> None:
+    depth = 2 * sys.getrecursionlimit()
+    left, right = {_nested(depth, 1, "tuple")}, {_nested(depth, 1, "tuple")}
+    assert not values_match(left, right)
+
+
+@pytest.mark.parametrize("spoil", [0, 1])
+def test_big_values_take_linear_time(spoil: int) -> None:
+    n = 100_000
+    left: Any = [{i + NEAR for i in range(n)}, {i + NEAR: i for i in range(n)}, list(range(n))]
+    right: Any = [{i + 0.3 for i in range(n)}, {i + 0.3: i + spoil for i in range(n)}]
+    started = time.process_time()
+    assert values_match(left, [*right, list(range(n))]) == (not spoil)
+    assert time.process_time() - started < 5
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5)
+    | st.complex_numbers(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=3) | st.integers() | st.floats(), inner, max_size=4)
+        | st.sets(st.integers() | st.floats() | st.text(max_size=3), max_size=4)
+        | st.frozensets(st.tuples(st.integers(), st.floats()), max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plain)
+def test_every_value_matches_a_copy_of_itself(value: Any) -> None:
+    assert values_match(value, _rebuilt(value))
+
+
+@settings(max_examples=150, deadline=None)
+@given(plain, plain)
+def test_symmetric_and_never_stricter_than_python(left: Any, right: Any) -> None:
+    assert values_match(left, right) == values_match(right, left)
+    if left == right:
+        assert values_match(left, right)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plain)
+def test_a_changed_leaf_or_length_is_seen(value: Any) -> None:
+    assert not values_match([value], [value, value])
+    assert not values_match([value, "x"], [value, "y"])
+    assert not values_match({"k": [value, 1]}, {"k": [value, 2]})
+
+
+def _rebuilt(value: Any) -> Any:
+    """Return an equal value in which no container and no NaN is the same object."""
+    match value:
+        case list() | tuple() | set() | frozenset():
+            return type(value)([_rebuilt(item) for item in value])
+        case dict():
+            return {_rebuilt(key): _rebuilt(item) for key, item in reversed(value.items())}
+        case float():
+            return float(repr(value))
+        case _:
+            return value

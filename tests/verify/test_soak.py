@@ -1,0 +1,64 @@
+"""Ten thousand mixed programs, most of them hostile: nothing grows, nothing is late.
+
+`AXIOM_SOAK=10000` sets the number; the default is shorter.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import test_attacks
+import test_honest
+from corpus.attacks import ATTACKS
+from corpus.honest import HONEST
+from corpus.world import World, descendants, settles
+
+from axiom_rl.config import load_config
+from axiom_rl.types import Status
+from axiom_rl.verify import Verifier
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only"),
+]
+
+PROGRAMS = int(os.environ.get("AXIOM_SOAK", "1500"))
+BATCH = 250
+GROWTH_MB = 30
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def footprint() -> tuple[int, int]:
+    return len(descendants(os.getpid())), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_soak(world: World) -> None:
+    attacks = [(test_attacks.problem_for(a, world.context), a.code, a.statuses) for a in ATTACKS]
+    honest = [(test_honest.problem_for(h), h.code, frozenset({Status.ACCEPTED})) for h in HONEST]
+    draw = random.Random(0)
+    with Verifier(load_config("sandbox.servers=2").sandbox) as verifier:
+        verifier.verify([(problem, code) for problem, code, _ in honest])
+        size, memory = footprint(), resident_mb()
+        for _ in range(0, PROGRAMS, BATCH):
+            batch = [draw.choice(attacks if draw.random() < 0.8 else honest) for _ in range(BATCH)]
+            started = time.monotonic()
+            verdicts = verifier.verify([(problem, code) for problem, code, _ in batch])
+            assert time.monotonic() - started < BATCH * (test_attacks.WALL_LIMIT_S + 1)
+            for (problem, code, statuses), verdict in zip(batch, verdicts, strict=True):
+                starved = "wall time" in verdict.detail  # a busy machine may end any of them
+                assert verdict.status in statuses or starved, (code, verdict)
+                cpu_limit = problem.time_limit_s or 3.0
+                assert verdict.wall_s <= 2 * cpu_limit + 1 + 1
+                assert verdict.cpu_s <= cpu_limit + 1
+            assert settles(footprint, size) == size
+        assert verifier.stats.faults == 0
+        assert resident_mb() - memory < GROWTH_MB
