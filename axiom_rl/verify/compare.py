@@ -109,7 +109,9 @@ def _sort_key(key: Any) -> tuple[str, list[float]]:
                 todo.extend(reversed(items))
             case frozenset() as items:
                 shape.append(f"{{{len(items)}")
-                todo.extend(sorted(items, key=_sort_key, reverse=True))
+                for inner, numbers in sorted(map(_sort_key, items)):  # each once: no 2**depth
+                    shape.append(inner)
+                    floats += numbers
             case float() as number:
                 shape.append("nan" if math.isnan(number) else ".")
                 floats.append(0.0 if math.isnan(number) else number)

@@ -49,6 +49,10 @@ NEAR = 0.1 + 0.2  # not 0.3
         pytest.param(10**5000, 10**5000, id="long"),
         pytest.param({(10**5000, NEAR)}, {(10**5000, 0.3)}, id="long_in_a_set"),
         ({NEAR, 1j}, {0.3, 1j}),
+        (
+            {frozenset({(1, NEAR), (2, 7.0)}), frozenset({(1, 5.0), (2, NEAR)})},
+            {frozenset({(2, 0.3), (1, 5.0)}), frozenset({(2, 7.0), (1, 0.3)})},
+        ),
     ],
 )
 def test_equal(left: Any, right: Any) -> None:
@@ -147,6 +151,17 @@ def test_big_values_take_linear_time(spoil: int) -> None:
     started = time.process_time()
     assert values_match(left, [*right, list(range(n))]) == (not spoil)
     assert time.process_time() - started < 5
+
+
+def test_sets_in_sets_take_no_time() -> None:
+    """A key that no right answer has, made to cost twice as much with every level."""
+    left: Any = 1
+    for _ in range(100):
+        left = frozenset({(left, 0.5)})
+    started = time.process_time()
+    assert not values_match({left: 1}, {1: 1})
+    assert not values_match({left}, {frozenset({(1, NEAR)})})
+    assert time.process_time() - started < 1
 
 
 plain = st.recursive(
