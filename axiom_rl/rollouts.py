@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.files import append_jsonl, read_jsonl
-from axiom_rl.problems import with_fresh_tests
+from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.problems.prompts import render
 from axiom_rl.sampler import Request, Sampler
 from axiom_rl.types import Completion, Problem, Status, Verdict
@@ -75,12 +75,16 @@ class Drawn:
 
 
 def task_for(problem: Problem, seed: int) -> Task:
-    """Return how a problem is evaluated: fresh tests always, hidden tests where it is trained on.
+    """Return how a problem is evaluated: by fresh tests, and hidden ones where it is trained on.
+
+    A problem of a benchmark or of the user's own has no generator: its hidden tests are all it has.
 
     Args:
         problem: any problem of a split.
         seed: of the fresh tests.
     """
+    if not has_fresh_tests(problem):
+        return Task(problem=problem)
     return Task(
         problem=problem, fresh=with_fresh_tests(problem, seed), hidden=problem.split == "train"
     )
@@ -161,7 +165,7 @@ class Judging:
         """Start to judge a completion by the tests that its task asks for."""
         started = time.monotonic()
         task = self._tasks[completion.problem_id]
-        code = extract_code(completion.text, task.problem.entry_point)
+        code = extract_code(completion.text, task.problem.entry_point, shown=task.problem.statement)
         hidden = self._verifier.submit((task.problem, code)) if task.hidden else None
         fresh = self._verifier.submit((task.fresh, code)) if task.fresh else None
         self._open.append(_Open(completion, code, hidden, fresh))

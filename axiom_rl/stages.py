@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from axiom_rl.collect import try_unsolved
 from axiom_rl.config import (
     SPLITS,
+    BenchmarkConfig,
     CollectConfig,
     CompareConfig,
     Config,
@@ -28,18 +29,15 @@ from axiom_rl.config import (
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Scene, measure
 from axiom_rl.evaluation.report import write_report
+from axiom_rl.evaluation.trained_on import training_problems
 from axiom_rl.files import read_json, write_text
 from axiom_rl.gold import GoldStore, read_solutions
-from axiom_rl.problems.dataset import (
-    Splits,
-    build_splits,
-    import_types,
-    read_problems,
-    write_problems,
-)
+from axiom_rl.problems.dataset import Splits, import_types, read_splits, write_splits
+from axiom_rl.problems.sources import load_splits, require_problems
 from axiom_rl.run import open_run, write_environment
 from axiom_rl.sampler import Sampler
 from axiom_rl.tracking import open_tracker
+from axiom_rl.types import Problem
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ def train(config: Config, folder: Path) -> None:
 
 
 def evaluate(config: Config, folder: Path) -> None:
-    """Evaluate the base model, or it with model.adapter, on fresh tests."""
+    """Evaluate the base model, or it with model.adapter, on tests it was never trained on."""
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
     splits = _problems(config, folder, only=stage.split)
@@ -261,24 +259,30 @@ def _sampler_loader(config: Config, resolved: ResolvedModel) -> Callable[[str | 
 
 def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
     """Return the run's problems: those in its folder if it is resumed, else drawn and written."""
-    if not isinstance(config.problems, ProceduralConfig):
-        raise AxiomError(
-            f"problems.source={config.problems.source} can be listed (stage=list) and not yet "
-            "sampled from; choose basic, easy, hard or mixed"
-        )
-    import_types(config.problems)
-    files = {split: folder / "problems" / f"{split}.jsonl" for split in SPLITS}
-    if all(path.exists() for path in files.values()):
-        return Splits(**{split: read_problems(path) for split, path in files.items()})
-    splits = build_splits(config.problems)
+    if isinstance(config.problems, ProceduralConfig):
+        import_types(config.problems.imports)
+    saved = read_splits(folder / "problems")
+    if saved is not None:
+        return saved
+    trains = config.stage.kind == "train"
+    splits = load_splits(config.problems, _trained_before(config), trains=trains)
     if only is not None:
         empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
         splits = replace(splits, **empty)
-        if not getattr(splits, only):
-            raise AxiomError(f"the {only} split is empty; set problems.sizes.{only}=1 or more")
-    for split, path in files.items():
-        write_problems(path, getattr(splits, split))
+    require_problems(config.problems, splits, "train" if trains else only)
+    write_splits(folder / "problems", splits)
+    if splits.left_out:
+        left_out = folder / "problems" / "left_out.json"
+        log.info("%d tasks are left out, see %s", len(splits.left_out), left_out)
     return splits
+
+
+def _trained_before(config: Config) -> tuple[Problem, ...]:
+    """Return what the model was trained on, where a benchmark's score depends on it."""
+    if not isinstance(config.problems, BenchmarkConfig) or config.stage.kind == "collect":
+        return ()
+    place = config.problems.trained_on or config.model.adapter
+    return () if place is None else training_problems(place)
 
 
 def _problem_seed(config: Config) -> int:

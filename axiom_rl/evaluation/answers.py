@@ -19,9 +19,11 @@ from axiom_rl.evaluation.blocks import (
     with_interval,
 )
 from axiom_rl.evaluation.compare import Comparison, GroupChange, ProblemChange
-from axiom_rl.evaluation.evaluate import FRESH_TESTS, Evaluation, ProblemScore
+from axiom_rl.evaluation.evaluate import BENCHMARK_TESTS, FRESH_TESTS, Evaluation, ProblemScore
 from axiom_rl.evaluation.metrics import Interval
 
+MOST_NAMES = 20
+"""Tasks named in one sentence."""
 MOST_BARS = 40
 """Above this many problems the bars are folded into a table."""
 
@@ -94,14 +96,39 @@ def weights_text(evaluation: Evaluation | None) -> str:
 
 def scope_text(evaluation: Evaluation) -> str:
     """Say what the score shows and what it does not."""
-    if evaluation.tests != FRESH_TESTS:
-        return f"Scores are on {evaluation.tests}."
-    return (
-        f"Scores are on {evaluation.tests}: other inputs of the same tasks, which training never "
-        "rewarded. They show that the programs work beyond the tests that selected them. They do "
-        "not show that the model solves tasks it has not seen: that takes new variants, new types "
-        "or outside benchmarks."
-    )
+    match evaluation.tests, evaluation.split:
+        case t, _ if t == FRESH_TESTS:
+            text = (
+                "other inputs of the same tasks, which training never rewarded. They show that the "
+                "programs work beyond the tests that selected them. They do not show that the "
+                "model solves tasks it has not seen: that takes new variants, new types or outside "
+                "benchmarks."
+            )
+        case t, _ if t == BENCHMARK_TESTS:
+            text = (
+                "a public benchmark's own, on tasks that this training did not use; whether the "
+                "base model met them before, nobody can tell."
+            )
+        case _, "train":
+            text = (
+                "the tests of the train problems themselves, which training rewards: they show "
+                "what was learned there, and nothing beyond these problems and tests."
+            )
+        case _:
+            text = "the tests of problems that training did not use."
+    return " ".join([f"Scores are on {evaluation.tests}: {text}", *_left_out(evaluation)])
+
+
+def _left_out(evaluation: Evaluation) -> list[str]:
+    if not evaluation.left_out:
+        return []
+    trained = sum(reason.startswith("trained on") for reason in evaluation.left_out.values())
+    names = ", ".join(list(evaluation.left_out)[:MOST_NAMES])
+    more = len(evaluation.left_out) - MOST_NAMES
+    return [
+        f"{len(evaluation.left_out)} tasks are left out, {trained} of them because training "
+        f"overlaps with them: {names}" + (f" and {more} more" if more > 0 else "") + "."
+    ]
 
 
 def problem_blocks(comparison: Comparison) -> list[Block]:

@@ -11,7 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from axiom_rl.values import encode
 
 SCHEMA = 1
 FRESH_TESTS = "fresh tests"
+BENCHMARK_TESTS = "benchmark tests"
+HIDDEN_TESTS = "hidden tests"
+"""All that problems without a generator have; on train problems, what training rewards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Evaluation:
     """What a model scored, and everything needed to tell whether another score is comparable."""
 
     tests: str
-    """What was held out, e.g. `fresh tests`."""
+    """What was held out: `fresh tests` or `benchmark tests`; or `hidden tests`."""
     tests_sha256: str
     """Hash of the tests of the problems given to `score`; '' where it was not recorded."""
     split: str
@@ -70,6 +73,9 @@ class Evaluation:
     """Samples by status, faults included."""
     overfit_gap: float | None
     """Share of the samples accepted by the hidden tests that fail the fresh ones."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Tasks of a benchmark that are not scored, by id: those that overlap with training, and those
+    that cannot be judged."""
 
     @property
     def problems(self) -> int:
@@ -117,6 +123,7 @@ def score(
     sampler: Mapping[str, Any],
     seed: int,
     tests: str = FRESH_TESTS,
+    left_out: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Score a model from its completions and the verdicts on them. Pure: no files, no clock.
 
@@ -131,6 +138,7 @@ def score(
         sampler: the settings that the completions were drawn with.
         seed: seed of sampling.
         tests: what was held out, in words.
+        left_out: why some tasks of the benchmark are not among the problems, by id.
 
     Raises:
         AxiomError: if there are no problems, or a completion belongs to none of them.
@@ -168,6 +176,7 @@ def score(
         per_problem=per_problem,
         verdicts=dict(sorted(statuses.items())),
         overfit_gap=_overfit_gap(fresh_verdicts, hidden_verdicts),
+        left_out=dict(left_out or {}),
     )
 
 

@@ -8,7 +8,16 @@ from itertools import groupby
 from typing import Any
 
 from axiom_rl.config import SamplerConfig
-from axiom_rl.evaluation.evaluate import FRESH_TESTS, Evaluation, score, write_evaluation
+from axiom_rl.evaluation.evaluate import (
+    BENCHMARK_TESTS,
+    FRESH_TESTS,
+    HIDDEN_TESTS,
+    Evaluation,
+    score,
+    write_evaluation,
+)
+from axiom_rl.problems import has_fresh_tests
+from axiom_rl.problems.benchmarks import BENCHMARKS
 from axiom_rl.problems.dataset import Splits
 from axiom_rl.rollouts import Drawn, Rollout, Task, draw_rollouts, task_for
 from axiom_rl.run import Run
@@ -16,7 +25,6 @@ from axiom_rl.sampler import Sampler
 from axiom_rl.types import Verdict
 from axiom_rl.verify import Verifier
 
-HIDDEN_TESTS = "hidden tests"
 SETTINGS = ("backend", "n", "temperature", "top_p", "max_new_tokens")
 
 
@@ -66,7 +74,8 @@ def measure(scene: Scene, iteration: int, policy: Policy, phase: str) -> tuple[R
     """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
 
     Writes completions/<phase>.jsonl, evaluation/<phase>.json (the headline: the test split, or,
-    where there is none, the train problems; always on fresh tests) and metrics rows for each split.
+    where there is none, the train problems; on fresh tests where the problems have a generator) and
+    metrics rows for each split.
     """
     splits = scene.splits
     tasks = [
@@ -81,7 +90,7 @@ def measure(scene: Scene, iteration: int, policy: Policy, phase: str) -> tuple[R
         return drawn.rollouts
     for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):
         _log(scene, iteration, evaluation)
-        if evaluation.tests == FRESH_TESTS and evaluation.split == headline_split(splits):
+        if is_headline(evaluation, splits):
             write_evaluation(scene.run.folder / "evaluation" / f"{phase}.json", evaluation)
     scene.run.finish(f"evaluate/{phase}")
     return drawn.rollouts
@@ -89,7 +98,27 @@ def measure(scene: Scene, iteration: int, policy: Policy, phase: str) -> tuple[R
 
 def headline_split(splits: Splits) -> str:
     """Return the split that a report's first line is about."""
-    return "test" if splits.test else "val" if splits.val and not splits.train else "train"
+    if splits.test:
+        return "test"
+    # Train problems without a generator have no tests but those that training rewards.
+    held_out = all(has_fresh_tests(problem) for problem in splits.train)
+    return "val" if splits.val and not (splits.train and held_out) else "train"
+
+
+def is_headline(evaluation: Evaluation, splits: Splits) -> bool:
+    """Tell whether a report's first line is about this evaluation."""
+    if evaluation.split != headline_split(splits):
+        return False
+    problems = getattr(splits, evaluation.split)
+    return evaluation.tests == FRESH_TESTS or not any(map(has_fresh_tests, problems))
+
+
+def name_of_tests(task: Task) -> str:
+    """Say what a score on this task holds out."""
+    if task.fresh is not None:
+        return FRESH_TESTS
+    of_benchmark = task.problem.type in BENCHMARKS and task.problem.split != "train"
+    return BENCHMARK_TESTS if of_benchmark else HIDDEN_TESTS
 
 
 def draw(
@@ -130,13 +159,15 @@ def cost(spent: Drawn) -> dict[str, float]:
 def _by_split(
     scene: Scene, tasks: Sequence[Task], rollouts: Sequence[Rollout], adapter: str | None
 ) -> list[Evaluation]:
-    """Score each split on fresh tests, and the train split on its hidden tests as well."""
+    """Score each split on what it holds out, and train problems on their hidden tests as well."""
     evaluations = []
     for split, group in groupby(tasks, key=lambda task: task.problem.split):
         members = list(group)
         ids = {task.problem.id for task in members}
         own = [item for item in rollouts if item.completion.problem_id in ids]
-        kinds = [FRESH_TESTS, *([HIDDEN_TESTS] if all(task.hidden for task in members) else [])]
+        kinds = [name_of_tests(members[0])]
+        if FRESH_TESTS in kinds and all(task.hidden for task in members):
+            kinds.append(HIDDEN_TESTS)
         evaluations += [_score(scene, split, kind, members, own, adapter) for kind in kinds]
     return evaluations
 
@@ -164,6 +195,7 @@ def _score(
         sampler={key: settings[key] for key in SETTINGS},
         seed=scene.seed,
         tests=tests,
+        left_out=scene.splits.left_out,
     )
 
 

@@ -1,8 +1,9 @@
 """Problems without end: types by family, their generators and oracles, splits and prompts."""
 
 from axiom_rl.problems import basic, easy, hard, memorisable
-from axiom_rl.problems.assertions import ASSERTED, check
+from axiom_rl.problems.assertions import check
 from axiom_rl.problems.base import ProblemType, Task
+from axiom_rl.problems.benchmarks import BENCHMARKS
 from axiom_rl.problems.generate import has_fresh_tests, make_problem, with_fresh_tests
 from axiom_rl.problems.registry import problem_types, register, register_checker
 
@@ -19,4 +20,5 @@ __all__ = [
 for _family in (basic, easy, hard, memorisable):
     for _problem_type in _family.TYPES:
         register(_problem_type)
-register_checker(ASSERTED, check)
+for _benchmark in BENCHMARKS:
+    register_checker(_benchmark, check)

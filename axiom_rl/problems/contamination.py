@@ -1,5 +1,8 @@
 """Do training problems ask what a benchmark asks? Three signs, each reported with its name.
 
+Problems of other benchmarks and of the user's own have no oracle: for them the sign is *text*, or
+*same task* where both have one id.
+
 - text: the statements share eight words in a row, as in the decontamination of GPT-3 (Brown et al.
   2020, arXiv 2005.14165, appendix C, with 13 words there).
 - program: the type's oracle and the benchmark's reference solution have nearly the same syntax tree
@@ -25,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.errors import AxiomError
-from axiom_rl.problems.assertions import ASSERTED, check
+from axiom_rl.problems.assertions import check, is_condition
 from axiom_rl.problems.benchmarks import Benchmark, load_benchmark
 from axiom_rl.problems.generate import task_of
 from axiom_rl.problems.registry import get_type, is_registered
@@ -43,9 +46,10 @@ class Overlap:
     """A type whose problems ask what a task of a benchmark asks."""
 
     type: str
+    """Or the id of a problem that no type made."""
     benchmark_id: str
     sign: str
-    """text, program or behaviour."""
+    """text, program, behaviour or same task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +71,35 @@ class _Inputs:
 
 def find_overlaps(problems: Iterable[Problem], benchmark: Benchmark) -> tuple[Overlap, ...]:
     """Compare each different task among the problems with each task of the benchmark."""
-    different = {
-        (problem.type, problem.statement): problem
-        for problem in problems
-        if is_registered(problem.type)
-    }
+    different = {(_name(problem), problem.statement): problem for problem in problems}
     tasks = [(task, _inputs(task)) for task in benchmark.problems]
     found = set()
-    for problem in different.values():
-        own = _inputs(problem)
+    for (name, _statement), problem in different.items():
+        own = _inputs(problem) if is_registered(problem.type) else None
         for task, inputs in tasks:
             signs = {
+                "same task": problem.id == task.id,
                 "text": bool(_phrases(problem.statement) & _phrases(task.statement)),
-                "program": _same_program(
-                    problem.type, benchmark.solutions[task.id], task.entry_point
-                ),
-                "behaviour": own.cover(inputs) and _same_behaviour(problem, task),
             }
-            found |= {
-                Overlap(problem.type, task.id, sign) for sign, shown in signs.items() if shown
-            }
+            if own is not None:
+                solution = benchmark.solutions[task.id]
+                signs["program"] = _same_program(problem.type, solution, task.entry_point)
+                signs["behaviour"] = own.cover(inputs) and _same_behaviour(problem, task)
+            found |= {Overlap(name, task.id, sign) for sign, shown in signs.items() if shown}
     return tuple(sorted(found))
+
+
+def overlapping_tasks(overlaps: Iterable[Overlap]) -> dict[str, str]:
+    """Return the benchmark's tasks that overlap, by id, with what they overlap with."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for overlap in overlaps:
+        signs = reasons.setdefault(overlap.benchmark_id, {}).setdefault(overlap.type, [])
+        signs.append(overlap.sign)
+    return {
+        task: "trained on "
+        + ", ".join(f"{name} (same {' and '.join(signs)})" for name, signs in found.items())
+        for task, found in reasons.items()
+    }
 
 
 def load_benchmarks(files: list[str]) -> list[Benchmark]:
@@ -112,6 +124,10 @@ def describe_overlaps(overlaps: Iterable[Overlap], compared: int) -> str:
         signs.setdefault((overlap.type, overlap.benchmark_id), []).append(overlap.sign)
     lines = [f"  {name:22} {task:16} {', '.join(found)}" for (name, task), found in signs.items()]
     return "\n".join([f"{len(lines)} overlaps with {compared} benchmark tasks:", *lines])
+
+
+def _name(problem: Problem) -> str:
+    return problem.type if is_registered(problem.type) else problem.id
 
 
 @lru_cache(maxsize=8192)
@@ -145,15 +161,15 @@ def _shape(source: str, name: str) -> tuple[str, ...]:
 
 def _same_behaviour(problem: Problem, task: Problem) -> bool:
     parameters = task_of(problem).parameters
-    return all(_agrees(problem.type, parameters, test, task.type) for test in task.hidden_tests)
+    return all(_agrees(problem.type, parameters, test) for test in task.hidden_tests)
 
 
-def _agrees(type_name: str, parameters: Any, test: TestCase, task_type: str) -> bool:
+def _agrees(type_name: str, parameters: Any, test: TestCase) -> bool:
     try:
         value = get_type(type_name).oracle(*test.args, **parameters)
     except (TypeError, ValueError, ArithmeticError, LookupError, SyntaxError, NameError):
         return False  # arguments of another meaning
-    if task_type == ASSERTED:
+    if is_condition(test.expected):
         return check(test.args, value, test.expected)
     same_kind = isinstance(value, bool) == isinstance(test.expected, bool)
     return same_kind and bool(value == test.expected)

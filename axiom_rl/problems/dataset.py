@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import ProceduralConfig
 from axiom_rl.errors import AxiomError
-from axiom_rl.files import read_jsonl, write_jsonl
+from axiom_rl.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.problems.base import LEVEL_COUNT
-from axiom_rl.problems.generate import make_problem
+from axiom_rl.problems.generate import SPLITS, make_problem
 from axiom_rl.problems.registry import problem_types, unknown_name
 from axiom_rl.types import Problem, TestCase
 from axiom_rl.values import decode, encode
@@ -30,6 +30,8 @@ class Splits:
     train: tuple[Problem, ...]
     val: tuple[Problem, ...]
     test: tuple[Problem, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Why a task of a benchmark is in no split, by its id."""
 
 
 def build_splits(config: ProceduralConfig) -> Splits:
@@ -41,7 +43,7 @@ def build_splits(config: ProceduralConfig) -> Splits:
     Raises:
         AxiomError: for an unknown family, type or level, an impossible size, or no problem at all.
     """
-    import_types(config)
+    import_types(config.imports)
     chosen = _chosen_types(config)
     _check_numbers(config, chosen)
     training = [name for name in chosen if name not in config.holdout_types]
@@ -96,7 +98,27 @@ def read_problems(path: Path) -> tuple[Problem, ...]:
     return tuple(_from_row(row, f"{path}, problem {number}") for number, row in rows)
 
 
-def import_types(config: ProceduralConfig) -> None:
+def write_splits(folder: Path, splits: Splits) -> None:
+    """Write train, val and test.jsonl, and left_out.json, which completes the set."""
+    for split in SPLITS:
+        write_problems(folder / f"{split}.jsonl", getattr(splits, split))
+    write_json(folder / "left_out.json", dict(splits.left_out))
+
+
+def read_splits(folder: Path) -> Splits | None:
+    """Read what `write_splits` wrote; None if it did not finish.
+
+    Raises:
+        AxiomError: as `read_problems`.
+    """
+    left_out = folder / "left_out.json"
+    if not left_out.exists():
+        return None
+    problems = {split: read_problems(folder / f"{split}.jsonl") for split in SPLITS}
+    return Splits(**problems, left_out=read_json(left_out))
+
+
+def import_types(modules: Iterable[str]) -> None:
     """Import the modules that register the user's own problem types.
 
     Problems read from disk need them too: their types make fresh tests and judge answers.
@@ -104,7 +126,7 @@ def import_types(config: ProceduralConfig) -> None:
     Raises:
         AxiomError: naming the module that cannot be imported.
     """
-    for module in config.imports:
+    for module in modules:
         try:
             import_module(module)
         except ImportError as error:

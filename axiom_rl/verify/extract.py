@@ -11,7 +11,9 @@ Text between `<think>` and `</think>` is never an answer, closed or not. A progr
 several blocks is put together: top-level imports, functions, classes and assignments of other
 blocks are placed before the chosen one if it, or what was so added, uses their names and does not
 define them. Everything else in other blocks (example calls, prints, output) is left out; the
-chosen block itself is kept as it stands, prints, asserts and main guard included.
+chosen block itself is kept as it stands, prints, asserts and main guard included. Fenced blocks of
+the prompt count as such other blocks: a program to complete gives imports and functions that the
+completion need not repeat.
 
 The time taken is linear in the length of the text, whatever the text.
 """
@@ -33,22 +35,26 @@ _NAMED = (*_FUNCTION, ast.ClassDef)
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
 
 
-def extract_code(completion_text: str, entry_point: str | None = None) -> str | None:
+def extract_code(
+    completion_text: str, entry_point: str | None = None, *, shown: str = ""
+) -> str | None:
     """Return the program in a completion, or None if there is none.
 
     Args:
         completion_text: what the model wrote, prose and all.
         entry_point: name of the function that the program must define; None accepts any function.
+        shown: what the prompt showed; the completion may use names from fenced blocks in it.
     """
     text = completion_text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
     text = _without_thinking(text)
     budget = Budget(text)
     blocks = fenced_blocks(text, budget)
+    given = [block for block in fenced_blocks(shown, Budget(shown)) if block.tree]
     for closed in (True, False):
         for block in reversed(blocks):
             if block.closed == closed and _is_answer(block, entry_point):
-                return _assembled(block, [other for other in blocks if other.tree])
-    return _bare_function(text, entry_point, budget)
+                return _assembled(block, [*given, *(other for other in blocks if other.tree)])
+    return _bare_function(text, entry_point, budget, given)
 
 
 def _without_thinking(text: str) -> str:
@@ -163,11 +169,14 @@ def _first_line(statement: ast.stmt) -> int:
     return min([statement.lineno, *(node.lineno for node in decorators)])
 
 
-def _bare_function(text: str, entry_point: str | None, budget: Budget) -> str | None:
+def _bare_function(
+    text: str, entry_point: str | None, budget: Budget, given: Sequence[Block]
+) -> str | None:
     code = dedent(without_fences(text))
     tree = budget.parse(code)
     if tree is not None:
-        return code if _defines(tree, entry_point) else None
+        whole = Block(code, tree, python=True, closed=True)
+        return _assembled(whole, given) if _defines(tree, entry_point) else None
     parts = [
         Block(part, tree, python=True, closed=True)
         for part in _paragraphs(code.split("\n"))
@@ -175,7 +184,7 @@ def _bare_function(text: str, entry_point: str | None, budget: Budget) -> str | 
     ]
     for part in reversed(parts):
         if _is_answer(part, entry_point):
-            return _assembled(part, parts)
+            return _assembled(part, [*given, *parts])
     return None
 
 

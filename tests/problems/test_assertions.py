@@ -7,29 +7,26 @@ from typing import Any
 
 import pytest
 
-from axiom_rl.problems.assertions import ASSERTED, Unconvertible, check, convert
+from axiom_rl.problems.assertions import Unconvertible, check, convert, is_condition
 from axiom_rl.problems.registry import checker_for
 from axiom_rl.types import TestCase
 
 
-def converted(test_code: str, **names: Any) -> tuple[list[TestCase], bool]:
-    cases, asserted = convert(test_code, "f", namespace=names)
-    return list(cases), asserted
+def converted(test_code: str, **names: Any) -> list[TestCase]:
+    return list(convert(test_code, "f", namespace=names))
 
 
 def test_plain_asserts_become_values() -> None:
-    cases, asserted = converted(
-        "assert f([1, 2] * 2, 'a') == 3 + 4, 'message'\nassert f(-1) is None"
-    )
+    cases = converted("assert f([1, 2] * 2, 'a') == 3 + 4, 'message'\nassert f(-1) is None")
     assert cases == [
         TestCase(args=([1, 2, 1, 2], "a"), expected=7),
         TestCase(args=(-1,), expected=None),
     ]
-    assert not asserted
+    assert not any(is_condition(case.expected) for case in cases)
 
 
 def test_loops_variables_and_the_reference_are_evaluated() -> None:
-    cases, _ = converted(
+    cases = converted(
         "def check(candidate):\n"
         "    xs = [3, 4]\n"
         "    for x in xs:\n"
@@ -67,8 +64,8 @@ def test_conditions_are_decided_over_the_value(
     assertion: str, right: list[Any], wrong: list[Any]
 ) -> None:
     setup = "import math\ndef double(x):\n    return 2 * x"
-    (case,), asserted = convert(f"assert {assertion}", "f", namespace=names_of(setup), setup=setup)
-    assert asserted
+    (case,) = convert(f"assert {assertion}", "f", namespace=names_of(setup), setup=setup)
+    assert is_condition(case.expected)
     for value in right:
         assert check(case.args, value, case.expected) is True, value
     for value in wrong:
@@ -81,9 +78,9 @@ def names_of(setup: str) -> dict[str, Any]:
     return names
 
 
-def test_values_are_conditions_too_where_any_test_is_one() -> None:
-    cases, asserted = converted("assert f(1) == [2]\nassert f(3) < 4")
-    assert asserted
+def test_values_and_conditions_of_one_task_are_decided_alike() -> None:
+    cases = converted("assert f(1) == [2]\nassert f(3) < 4")
+    assert [is_condition(case.expected) for case in cases] == [False, True]
     assert [
         check(case.args, value, case.expected) for case, value in zip(cases, ([2], 3), strict=True)
     ]
@@ -91,7 +88,7 @@ def test_values_are_conditions_too_where_any_test_is_one() -> None:
 
 
 def test_a_result_that_is_stored_first() -> None:
-    (case,), _ = converted("for x in [5]:\n    y = f(x)\n    assert abs(y - x) < 1")
+    (case,) = converted("for x in [5]:\n    y = f(x)\n    assert abs(y - x) < 1")
     assert case.args == (5,)
     assert check(case.args, 5.5, case.expected)
     assert not check(case.args, 6.5, case.expected)
@@ -113,4 +110,4 @@ def test_what_cannot_be_converted_is_refused(code: str) -> None:
 
 
 def test_the_verifier_finds_the_checker_by_the_problems_type() -> None:
-    assert checker_for(ASSERTED) is check
+    assert checker_for("humaneval") is checker_for("mbpp") is check

@@ -135,12 +135,11 @@ def test_human_eval_form(tmp_path: Path, name: str) -> None:
     path = write_rows(tmp_path / name, HUMAN_EVAL_ROWS)
     benchmark = load_benchmark("humaneval", path)
     plain, asserted = benchmark.problems
-    assert plain.type == "humaneval"
+    assert plain.type == asserted.type == "humaneval"
     assert plain.hidden_tests == (
         TestCase(args=([1, 2],), expected=3),
         TestCase(args=([],), expected=0),
     )
-    assert asserted.type == "asserted"
     assert [test.args for test in asserted.hidden_tests] == [(1.0,), (3.0,)]
     content = render(plain, "direct")[0]["content"]
     assert "from typing import List" in content

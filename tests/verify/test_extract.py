@@ -224,3 +224,20 @@ def test_prose_around_changes_nothing(before: str, after: str) -> None:
     code = extract_code(f"{before}\n\n{FENCED}\n\n{after}", "f")
     assert code == F
     ast.parse(code)
+
+
+SHOWN = "Complete:\n```python\nimport math\n\ndef g(x):\n    return x\n\ndef f(x):\n    ...\n```"
+
+
+@pytest.mark.parametrize("form", ["```python\n{}\n```", "{}"], ids=["fenced", "bare"])
+def test_names_that_the_prompt_gives_may_be_used(form):
+    code = extract_code(form.format("def f(x):\n    return g(math.pi)"), "f", shown=SHOWN)
+    assert code == ("import math\ndef g(x):\n    return x\ndef f(x):\n    return g(math.pi)")
+
+
+def test_the_prompt_alone_is_no_answer():
+    assert extract_code("I do not know.", "f", shown=SHOWN) is None
+    assert extract_code(FENCED, "f", shown=SHOWN) == F
+    own = "```python\ndef g(x):\n    return 1\n```\n```python\ndef f(x):\n    return g(x)\n```"
+    code = extract_code(own, "f", shown=SHOWN)
+    assert code is not None and "return 1" in code and "return x" not in code
