@@ -1,9 +1,9 @@
 """The pool: one thread that keeps every server busy and repairs what breaks.
 
-Jobs wait in one queue; each server holds at most two, so that it never waits for this process. A
-server that dies, stops answering or breaks the protocol is killed and replaced, and the new one
-first runs the canary (one right and one wrong program). The job that ran is tried once more in the
-new server; the one at hand was not yet touched and goes back to the queue.
+Jobs wait in one queue; while there are many, each server holds two, so that it never waits for
+this process. A server that dies, stops answering or breaks the protocol is killed and replaced, and
+the new one first runs the canary (one right and one wrong program). The job that ran is tried once
+more in the new server; the one at hand was not yet touched and goes back to the queue.
 """
 
 from __future__ import annotations
@@ -185,11 +185,21 @@ class ServerPool:
                 slot.probe_wanted = False
                 for request, is_healthy in self._canaries:
                     slot.send(Job(request, is_healthy, is_canary=True))
-            while slot.has_room and (job := self._next_job(slot)) is not None:
-                slot.send(job)
+        for slot in self._slots:
+            if not slot.jobs:
+                self._send_next(slot)
+        for slot in self._slots:
+            # The last few are held back: at hand behind a slow one, they would wait for it while
+            # another server has nothing to do.
+            if len(self._queue) > len(self._slots):
+                self._send_next(slot)
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if slot.server.has_output else 0)
             if self._selector.get_key(slot.server.channel).events != events:
                 self._selector.modify(slot.server.channel, events, slot)
+
+    def _send_next(self, slot: Slot) -> None:
+        if slot.has_room and (job := self._next_job(slot)) is not None:
+            slot.send(job)
 
     def _next_job(self, slot: Slot) -> Job | None:
         if slot.retries:

@@ -32,6 +32,12 @@ def open_pool(servers: int = 1, settings: ServerSettings | None = None) -> Serve
     return ServerPool(servers, settings or ServerSettings(), (CANARY,), 1 << 24)
 
 
+def processes_of(pool: ServerPool) -> list[int]:
+    """Every process of the pool: each server, the outermost first, then its candidate."""
+    servers = [slot.server.process.pid for slot in pool._slots]
+    return [pid for server in servers for pid in (server, *tree_below(server))]
+
+
 def same(outcome: Outcome) -> Outcome:
     """Judge nothing."""
     return outcome

@@ -22,7 +22,7 @@ problem = Problem(id="p", type="none", difficulty=1, split="train", title="p", s
     entry_point="f", public_tests=(), hidden_tests=(TestCase(args=(), expected=1),))
 candidates = [(problem, "def f():\\n    while True: pass")] * 4
 with Verifier(load_config("sandbox.servers=2", "sandbox.time_limit_s=60").sandbox) as verifier:
-    threading.Timer(0.3, lambda: print("busy", flush=True)).start()
+    threading.Timer(0.1, lambda: print("busy", flush=True)).start()
     verifier.verify(candidates)
 """
 
@@ -47,17 +47,11 @@ def busy_program() -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
 def test_nothing_stays(number: int) -> None:
     with busy_program() as (program, below):
         os.kill(program.pid, number)
-        program.wait(10)
-        assert wait_until(lambda: all(is_gone(pid) for pid in below), 3)
-
-
-def test_ctrl_c_in_a_terminal_ends_in_keyboard_interrupt() -> None:
-    """A terminal signals every process of the foreground group; servers are in none."""
-    with busy_program() as (program, _below):
-        program.send_signal(signal.SIGINT)
         _, errors = program.communicate(timeout=10)
-        assert "KeyboardInterrupt" in errors
-        assert program.returncode != 0
+        assert wait_until(lambda: all(is_gone(pid) for pid in below), 3)
+    assert program.returncode != 0
+    # A terminal's Ctrl-C goes to every process of the foreground group; servers are in none.
+    assert ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
 
 
 def test_the_verifier_needs_no_torch() -> None:

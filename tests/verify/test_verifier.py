@@ -156,10 +156,10 @@ def test_a_checker_of_the_type_is_used(verifier: Verifier, monkeypatch: pytest.M
 
 
 def test_submission_does_not_wait(verifier: Verifier) -> None:
-    sleeper = "import time\ndef f(x):\n    time.sleep(0.3)\n    return 2 * x\n"
-    started = time.monotonic()
-    futures = [verifier.submit((DOUBLE, sleeper)) for _ in range(4)]
-    assert time.monotonic() - started < 0.3
+    sleeper = "import time\ndef f(x):\n    time.sleep(0.1)\n    return 2 * x\n"
+    one_test = replace(DOUBLE, hidden_tests=DOUBLE.hidden_tests[:1])
+    futures = [verifier.submit((one_test, sleeper)) for _ in range(4)]
+    assert not futures[-1].done()
     assert all(future.result().passed for future in futures)
 
 
@@ -227,7 +227,7 @@ def test_a_fault_is_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_many_faults_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "BOOT", FAULTY_BOOT)
-    with Verifier(load_config("sandbox.servers=1").sandbox) as verifier:
+    with Verifier(load_config("sandbox.servers=2").sandbox) as verifier:
         with pytest.raises(SandboxUnavailableError, match="3 of the last 13 verdicts"):
             marked = replace(DOUBLE, time_limit_s=MARK_S)
             verifier.verify([(DOUBLE, RIGHT)] * 10 + [(marked, RIGHT)] * 3)

@@ -104,7 +104,7 @@ NOT_CODE = [
     forge("deep_unary", "nests a hundred thousand signs", "solve = " + "-" * 100_000 + "1", X),
     forge("deep_blocks", "nests blocks", "".join(" " * i + "if 1:\n" for i in range(3000)), X),
     forge(
-        "deep_expression", "adds a hundred thousand terms", "a = " + "1+" * 100_000 + "1\n", X, M
+        "deep_expression", "adds a hundred thousand terms", "a = " + "1+" * 100_000 + "1\n", X, M, T
     ),
     exhaust(
         "long_code",

@@ -21,18 +21,14 @@ PATIENCE_S = 3.0
 
 def descendants(root: int) -> set[int]:
     """Return the process ids below `root`, zombies included."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
     found: set[int] = set()
     todo = [root]
     while todo:
-        below = children.get(todo.pop(), [])
-        found.update(below)
-        todo += below
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{todo.pop()}/task").iterdir():
+                below = set(map(int, (thread / "children").read_text().split()))
+                found |= below
+                todo += below
     return found
 
 
