@@ -39,6 +39,8 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+INHERITED = ("LD_LIBRARY_PATH",)
+"""Where set, the interpreter itself may not start without it (clusters with modules)."""
 CLOSE_SECONDS = 2.0
 READ_BYTES = 1 << 18
 
@@ -158,9 +160,10 @@ class ServerProcess:
 
 
 def _start(settings: ServerSettings, descriptor: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return subprocess.Popen(
         _command(settings, descriptor),
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | inherited,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
