@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from axiom_rl.config import SandboxConfig
 from axiom_rl.errors import AxiomError
@@ -51,7 +52,7 @@ def open_sandbox(
         case "subprocess":
             wrapper: tuple[str, ...] = ()
         case "bubblewrap":
-            wrapper = (_find_bubblewrap(), *BUBBLEWRAP_OPTIONS)
+            wrapper = _bubblewrap_command()
         case _:
             raise AxiomError(
                 f"sandbox.kind={config.kind}: choose one of subprocess, bubblewrap, debug"
@@ -93,11 +94,14 @@ def require_level(report: PoolReport, wanted: str) -> None:
         )
 
 
-def _find_bubblewrap() -> str:
+def _bubblewrap_command() -> tuple[str, ...]:
     found = shutil.which("bwrap")
     if found is None:
         raise SandboxUnavailableError(
             "sandbox=bubblewrap needs the program bwrap: install bubblewrap, or use "
             "sandbox=subprocess, which needs nothing"
         )
-    return found
+    command = [found, *BUBBLEWRAP_OPTIONS]
+    for place in (sys.base_prefix, sys.prefix, str(Path(__file__).parent.resolve())):
+        command += ["--ro-bind", place, place]  # they may lie in /tmp, which is empty inside
+    return tuple(command)

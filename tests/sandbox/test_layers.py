@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
-from pools import CANARY, is_well, open_pool, request, same, tree_below
+from pools import (
+    CANARY,
+    is_well,
+    open_pool,
+    request,
+    same,
+    tree_below,
+    wait_until,
+)
 
 from axiom_rl.config import load_config
 from axiom_rl.errors import AxiomError
@@ -110,6 +120,24 @@ def test_bubblewrap_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SandboxUnavailableError, match="install bubblewrap"):
         open_sandbox(load_config("sandbox=bubblewrap").sandbox, (CANARY,))
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_bubblewrap_goes_around_the_servers() -> None:
+    before = set(tree_below(os.getpid()))
+    sandbox = open_sandbox(
+        load_config("sandbox=bubblewrap", "sandbox.servers=1").sandbox, (CANARY,)
+    )
+    below = set(tree_below(os.getpid())) - before
+    try:
+        assert sandbox.report.level is IsolationLevel.FULL
+        assert any("bwrap" in Path(f"/proc/{pid}/comm").read_text() for pid in below)
+        assert is_well(sandbox.submit(request("return 1"), same).result())
+        peek = request("import os; return 1 + len(os.listdir('/tmp'))")
+        assert not is_well(sandbox.submit(peek, same).result())
+    finally:
+        sandbox.close()
+    assert wait_until(lambda: set(tree_below(os.getpid())) <= before)
 
 
 def test_debug_runs_here_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
