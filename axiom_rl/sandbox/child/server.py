@@ -167,8 +167,7 @@ class _Server:
             pid = os.fork()
             if pid == 0:
                 self._become_candidate(limits, program, printed, result)
-            why = self.watch.wait(pid, limits.cpu_s, limits.wall_s, started)
-            _, status, usage = os.wait4(pid, 0)
+            why, (_, status, usage) = self.watch.wait(pid, limits.cpu_s, limits.wall_s, started)
             wall = time.monotonic() - started
             self.watch.kill_strays()
             cpu, size = usage.ru_utime + usage.ru_stime, os.fstat(printed).st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -13,6 +14,9 @@ import time
 NOT_KILLED, CPU_KILL, WALL_KILL, PARENT_GONE = 0, 1, 2, 3
 CORES = os.cpu_count() or 1
 LONGEST_PAUSE_MS = 20.0
+
+Reaped = tuple[int, int, resource.struct_rusage]
+"""What wait4 returns: process, status, resources used."""
 
 
 class Watch:
@@ -25,19 +29,21 @@ class Watch:
         """Whether a child's end and its CPU clock can be watched (Linux), or only polled for."""
         self._children = _open_list_of_children()
 
-    def wait(self, pid: int, cpu_s: float, wall_s: float, started: float) -> int:
-        """Wait for a child's end, not yet reaping it; returns why it was killed, if it was."""
+    def wait(self, pid: int, cpu_s: float, wall_s: float, started: float) -> tuple[int, Reaped]:
+        """Wait for a child's end; returns why it was killed, if it was, and how it ended."""
         pidfd = os.pidfd_open(pid) if self.reads_clocks else -1
         try:
-            why = self._wait(pid, pidfd, cpu_s, started + wall_s)
+            why, reaped = self._wait(pid, pidfd, cpu_s, started + wall_s)
         finally:
             if pidfd >= 0:
                 os.close(pidfd)
         if why != NOT_KILLED:
             os.kill(pid, signal.SIGKILL)
-        return why
+        return why, reaped or os.wait4(pid, 0)
 
-    def _wait(self, pid: int, pidfd: int, cpu_s: float, deadline: float) -> int:
+    def _wait(
+        self, pid: int, pidfd: int, cpu_s: float, deadline: float
+    ) -> tuple[int, Reaped | None]:
         poll = select.poll()
         poll.register(self._channel, getattr(select, "POLLRDHUP", 0))
         if pidfd >= 0:
@@ -47,16 +53,18 @@ class Watch:
             cpu_left = cpu_s - _cpu_time(pid) if pidfd >= 0 else cpu_s
             wall_left = deadline - time.monotonic()
             if cpu_left <= 0:
-                return CPU_KILL
+                return CPU_KILL, None
             if wall_left <= 0:
-                return WALL_KILL
+                return WALL_KILL, None
             pause = min(2 * pause, LONGEST_PAUSE_MS)
             longest = 1000 * min(cpu_left / CORES, wall_left) if pidfd >= 0 else pause
             events = poll.poll(max(1.0, longest))
-            if any(descriptor == pidfd for descriptor, _ in events) or _has_ended(pid, pidfd):
-                return NOT_KILLED
+            if any(descriptor == pidfd for descriptor, _ in events):
+                return NOT_KILLED, None
+            if pidfd < 0 and (reaped := os.wait4(pid, os.WNOHANG))[0]:
+                return NOT_KILLED, reaped
             if events:
-                return PARENT_GONE
+                return PARENT_GONE, None
 
     def kill_strays(self) -> None:
         """End what a candidate left running; with the system call filter on there is nothing."""
@@ -77,12 +85,6 @@ class Watch:
                     os.kill(int(child), signal.SIGKILL)
         os.waitpid(-1, 0)
         return True
-
-
-def _has_ended(pid: int, pidfd: int) -> bool:
-    """Ask for the end of a child that has no descriptor to watch."""
-    flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return pidfd < 0 and os.waitid(os.P_PID, pid, flags) is not None
 
 
 def _cpu_time(pid: int) -> float:
