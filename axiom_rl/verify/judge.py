@@ -249,7 +249,7 @@ def _parse(body: bytes) -> Any:
 def _case(
     index: int, status: Status, detail: str, figures: list[Any], idle_mb: float
 ) -> CaseResult:
-    cpu, wall, peak = (figure if 0 <= figure < 1e12 else 0 for figure in figures)
+    cpu, wall, peak = [figure if 0 <= figure < 1e12 else 0 for figure in figures]
     return CaseResult(
         index=index,
         status=status,

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -210,18 +210,17 @@ class Verifier:
         verdict = None
         if future is not None and not future.cancelled() and future.exception() is None:
             verdict = future.result()
+        is_fault = verdict is not None and verdict.status is Status.SANDBOX_FAULT
         with self._lock:
             self._pending -= 1
             busy = time.monotonic() - self._busy_since if self._pending == 0 else 0.0
-            self._stats = replace(self._stats, busy_s=self._stats.busy_s + busy)
-            if verdict is None:
-                return
-            is_fault = verdict.status is Status.SANDBOX_FAULT
-            self._recent_faults.append(is_fault)
+            if verdict is not None:
+                self._recent_faults.append(is_fault)
             self._stats = replace(
                 self._stats,
-                verdicts=self._stats.verdicts + 1,
-                candidate_cpu_s=self._stats.candidate_cpu_s + verdict.cpu_s,
+                busy_s=self._stats.busy_s + busy,
+                verdicts=self._stats.verdicts + (verdict is not None),
+                candidate_cpu_s=self._stats.candidate_cpu_s + (verdict.cpu_s if verdict else 0.0),
                 faults=self._stats.faults + is_fault,
             )
 
@@ -299,6 +298,7 @@ def _prepare(problem: Problem, config: SandboxConfig) -> _Prepared:
 def _shown(futures: list[Future[Verdict]], label: str | None) -> Iterable[Future[Verdict]]:
     """Pass the futures through, with a bar on a terminal or a line in the log now and then."""
     if label is None:
+        wait(futures)  # once for all of them: to wake up for each costs more than to judge it
         yield from futures
         return
     if sys.stderr.isatty():

@@ -50,6 +50,16 @@ server._Server._judge = faulty
 server.main()
 """
 
+PORTABLE_BOOT = """
+import os, select, sys
+for name in ("memfd_create", "pidfd_open", "waitid"):
+    delattr(os, name)
+del select.POLLRDHUP
+sys.platform = "darwin"
+sys.path.append(sys.argv[1]); import child.server; sys.path.pop()
+child.server.main()
+"""
+
 
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
@@ -258,10 +268,12 @@ def test_a_given_up_request_does_not_run() -> None:
         pool.close()
 
 
-def test_the_portable_way_to_wait_for_a_candidate() -> None:
-    """Where a process cannot be watched by descriptor, limits still hold."""
-    pool = open_pool(2, ServerSettings(without=("pidfd",)))
+def test_limits_hold_where_there_is_nothing_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS: no layers, no memory files, no process watched by descriptor."""
+    monkeypatch.setattr(process, "BOOT", PORTABLE_BOOT)
+    pool = open_pool(2)
     try:
+        assert pool.report.level is IsolationLevel.PROCESS_ONLY
         assert is_well(pool.submit(request("return 1"), same).result())
         limits = replace(LIMITS, cpu_s=0.1)
         sleeper = pool.submit(request("import time; time.sleep(9)", limits), same)

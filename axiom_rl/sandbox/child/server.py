@@ -130,7 +130,7 @@ class _Server:
         if "rlimits" not in self.without:
             for kind, value in STANDING_LIMITS.items():
                 _set_limit(kind, value)
-        self.watch = Watch(self.channel, "pidfd" in self.without)
+        self.watch = Watch(self.channel)
         self.vm_bytes = _address_space()
         if self.layers is not None:
             self.layers.lock(settings["readable"], lambda: self._limit(WARM_UP_LIMITS))
@@ -186,6 +186,8 @@ class _Server:
         """Turn this forked process into the candidate; never returns."""
         leave = os._exit
         try:
+            os.close(0)
+            os.open(os.devnull, os.O_RDONLY)  # of its own: flags of a shared one outlive us
             os.dup2(printed, 1)
             os.dup2(printed, 2)
             os.dup2(result, 3)

@@ -22,10 +22,10 @@ Reaped = tuple[int, int, resource.struct_rusage]
 class Watch:
     """Waits for children of this process, kills them at their limits, and what they leave."""
 
-    def __init__(self, channel: socket.socket, without_pidfd: bool) -> None:
+    def __init__(self, channel: socket.socket) -> None:
         """Watch `channel` too: when its other end is closed, candidates end at once."""
         self._channel = channel
-        self.reads_clocks = hasattr(os, "pidfd_open") and not without_pidfd
+        self.reads_clocks = hasattr(os, "pidfd_open")
         """Whether a child's end and its CPU clock can be watched (Linux), or only polled for."""
         self._children = _open_list_of_children()
 
