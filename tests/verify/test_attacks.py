@@ -17,7 +17,7 @@ import pytest
 from corpus.attack import SECRET, Attack
 from corpus.attacks import ATTACKS
 from corpus.forging import SEARCH
-from corpus.world import World, descendants, settles
+from corpus.world import World, footprint, settles
 
 from axiom_rl.types import Problem, Status, TestCase, Verdict
 from axiom_rl.verify import Verifier
@@ -53,10 +53,6 @@ def problem_for(attack: Attack | None, context: dict[str, Any]) -> Problem:
 
 def words_of(verdict: Verdict) -> str:
     return " ".join([verdict.detail, *(case.detail for case in verdict.cases)])
-
-
-def footprint() -> tuple[int, int]:
-    return len(descendants(os.getpid())), len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +111,16 @@ def test_nothing_of_one_candidate_is_left_in_the_memory_of_the_next(
     verdicts = verifier.verify([(first, code)] * 8 + [(then, SNOOP)] * 4)
     assert [verdict.passed for verdict in verdicts] == [True] * 8 + [False] * 4
     assert {verdict.status for verdict in verdicts[8:]} == {Status.WRONG_ANSWER}
+
+
+def test_no_descriptor_carries_word_to_the_next_candidate(verifier: Verifier) -> None:
+    tell = "import os\ndef solve(x):\n    return [os.set_blocking(fd, False) for fd in range(3)]\n"
+    hear = "import os\ndef solve(x):\n    return [os.get_blocking(fd) for fd in range(3)]\n"
+    problem = problem_for(None, {})
+    tests = [TestCase(args=(1,), expected=[value] * 3) for value in (None, True)]
+    problems = [replace(problem, hidden_tests=(test,)) for test in tests]
+    verdicts = verifier.verify(list(zip(problems, (tell, hear), strict=True)))
+    assert all(verdict.passed for verdict in verdicts), verdicts
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from corpus.honest import HONEST, Honest
+from corpus.world import footprint, settles
 
 from axiom_rl.types import Problem, TestCase, Verdict
 from axiom_rl.verify import Verifier
@@ -28,9 +29,11 @@ def problem_for(program: Honest) -> Problem:
 
 @pytest.fixture(scope="module")
 def verdicts(verifier: Verifier) -> dict[str, Verdict]:
-    """All verdicts, from one batch."""
+    """All verdicts, from one batch that leaves no process and no descriptor behind."""
+    before = footprint()
     batch = [(problem_for(program), program.code) for program in HONEST]
     found = verifier.verify(batch)
+    assert settles(footprint, before) == before
     return {program.name: verdict for program, verdict in zip(HONEST, found, strict=True)}
 
 

@@ -16,7 +16,7 @@ import test_attacks
 import test_honest
 from corpus.attacks import ATTACKS
 from corpus.honest import HONEST
-from corpus.world import World, descendants, settles
+from corpus.world import World, footprint, settles
 
 from axiom_rl.config import load_config
 from axiom_rl.types import Status
@@ -35,10 +35,6 @@ GROWTH_MB = 30
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGESIZE") / 2**20
-
-
-def footprint() -> tuple[int, int]:
-    return len(descendants(os.getpid())), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_soak(world: World) -> None:

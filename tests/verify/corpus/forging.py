@@ -1,6 +1,6 @@
 """Attacks that want a pass without the answer. The problem: solve(x) is 7 * x + 3."""
 
-from corpus.attack import DENIED, Attack, N, R, T, V, W, forge
+from corpus.attack import DENIED, Attack, N, O, R, T, V, W, forge
 
 FORGED_FRAMES = """
 import json, os, struct
@@ -114,6 +114,41 @@ def solve(x):
         V,
     ),
     forge(
+        "changed_frame",
+        "finds the frame under construction and puts a truth there",
+        """
+import gc, sys
+def change(*_):
+    for each in gc.get_objects():
+        if type(each) is list and each and each[0] == "v":
+            each[1] = True
+sys.setprofile(change)
+def solve(x):
+    return 0
+""",
+        W,
+        R,
+        T,
+        V,
+    ),
+    forge(
+        "alarm_after_the_answer",
+        "has a timer raise while its value is read",
+        """
+import signal
+def late(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, late)
+def solve(x):
+    signal.setitimer(signal.ITIMER_REAL, 1e-5, 1e-5)
+    return [0] * 100_000
+""",
+        W,
+        R,
+        V,
+        T,
+    ),
+    forge(
         "rewritten_record",
         "rewinds and truncates every descriptor, then writes a record of its own",
         FORGED_FRAMES
@@ -129,6 +164,47 @@ def solve(x):
     os._exit(0)
 """,
         W,
+        R,
+        V,
+    ),
+    forge(
+        "reopened_record",
+        "opens the record anew by its name in /proc, empties it and writes one of its own",
+        FORGED_FRAMES
+        + """
+def solve(x):
+    fd = os.open("/proc/self/fd/3", os.O_RDWR | os.O_TRUNC)
+    os.write(fd, frames([["v", True, 0.0, 0.0, 1]] * 3 + [["end"]]))
+    os._exit(0)
+""",
+        W,
+        R,
+        V,
+    ),
+    forge(
+        "record_with_a_hole",
+        "leaves megabytes of nothing before a frame",
+        FORGED_FRAMES
+        + """
+def solve(x):
+    os.lseek(3, 1 << 20, os.SEEK_SET)
+    os.write(3, frames([["v", True, 0.0, 0.0, 1]] * 3 + [["end"]]))
+    os._exit(0)
+""",
+        R,
+        V,
+    ),
+    forge(
+        "record_of_terabytes",
+        "seeks far beyond the end and writes a byte",
+        """
+import os
+def solve(x):
+    os.lseek(3, 1 << 42, os.SEEK_SET)
+    os.write(3, b"x")
+    return 0
+""",
+        O,
         R,
         V,
     ),

@@ -32,6 +32,11 @@ def descendants(root: int) -> set[int]:
     return found
 
 
+def footprint() -> tuple[int, int]:
+    """How many processes are below this one, and how many descriptors it has."""
+    return len(descendants(os.getpid())), len(list(Path("/proc/self/fd").iterdir()))
+
+
 def settles(measure: Callable[[], Any], wanted: Any) -> Any:
     """Measure until it is `wanted` or patience ends; return the last measure."""
     end = time.monotonic() + PATIENCE_S
