@@ -1,12 +1,12 @@
 """How fast programs are judged, against the usual ways, on the same candidates in one run.
 
-    python benchmarks/verifier.py            # about a minute
+    python benchmarks/verifier.py            # about two minutes
     python benchmarks/verifier.py --quick    # a few seconds, rough
 
-Five ways: an empty fork and wait of the same warm server (the floor), our pool without layers, our
-pool with all layers, a fresh `python -I` per candidate, and a process per candidate by
-multiprocessing. Ways are measured in turns (A B C A B C ...), so that other work on the machine
-falls on all of them.
+The ways: an empty fork and wait of the same warm server (the floor), our pool without layers, our
+pool with all layers (also with numpy preloaded), a fresh `python -I` per candidate, and a process
+per candidate by multiprocessing. Ways are measured in turns (A B C A B C ...), so that other work
+on the machine falls on all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -22,17 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grading import CODE, Floor, Pool, problem_of, run_fresh, run_multiprocessing
+from grading import CODE, Floor, Pool, Turn, problem_of, run_fresh, run_multiprocessing
 
 from axiom_rl.types import Problem
 
-
-def _children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-Run = Callable[[], list[float]]
+Way = tuple[int, Callable[[Problem], Turn]]
+"""How many cores it keeps busy, and the way."""
 
 
 def main() -> None:
@@ -43,76 +37,65 @@ def main() -> None:
     cores = os.cpu_count() or 1
     turns, fast, slow = (2, 100, 8) if quick else (5, 400, 24)
     print(_machine(cores))
-    pools = (Floor(), Pool(1, True), Pool(cores, False), Pool(cores, True))
+    floor, one, plain, full = Floor(), Pool(1), Pool(cores, layers=False), Pool(cores)
+    numpy = Pool(cores, preload="numpy")
+    ways: dict[str, Way] = {
+        "empty fork of the server": (1, partial(floor.run, count=fast)),
+        "pool, all layers, 1 server": (1, partial(one.run, count=fast)),
+        f"pool, no layers, {cores} servers": (cores, partial(plain.run, count=fast)),
+        f"pool, all layers, {cores} servers": (cores, partial(full.run, count=fast)),
+        "the same with `sandbox.preload=[numpy]`": (cores, partial(numpy.run, count=fast)),
+    }
+    for workers in sorted({1, cores}):
+        ways[f"fresh `python -I`, {workers} at once"] = (
+            workers,
+            partial(run_fresh, count=slow, workers=workers),
+        )
+        ways[f"multiprocessing, {workers} at once"] = (
+            workers,
+            partial(run_multiprocessing, count=slow, workers=workers),
+        )
     for tests in (5, 10):
-        _measure(tests, turns, _ways(pools, problem_of(tests), cores, fast, slow), cores)
-    print(_parent_cost(pools[-1], problem_of(5), fast))
-    for pool in pools:
+        _measure(problem_of(tests), turns, ways)
+    print(_parent_cost(full, problem_of(5), fast))
+    for pool in (floor, one, plain, full, numpy):
         pool.verifier.close()
 
 
-def _ways(
-    pools: tuple[Floor | Pool, ...], problem: Problem, cores: int, fast: int, slow: int
-) -> dict[str, tuple[Run, Floor | Pool | None]]:
-    names = (
-        "empty fork of the server, 1 core",
-        "pool, all layers, 1 server",
-        f"pool, no layers, {cores} servers",
-        f"pool, all layers, {cores} servers",
-    )
-    return {
-        **{
-            name: (partial(pool.run, problem, fast), pool)
-            for name, pool in zip(names, pools, strict=True)
-        },
-        f"python -I, {cores} at once": (partial(run_fresh, problem, slow, cores), None),
-        f"multiprocessing, {cores} at once": (
-            partial(run_multiprocessing, problem, slow, cores),
-            None,
-        ),
-    }
-
-
-def _measure(
-    tests: int,
-    turns: int,
-    ways: dict[str, tuple[Run, Floor | Pool | None]],
-    cores: int,
-) -> None:
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    cpus: dict[str, list[float]] = {name: [] for name in ways}
-    latencies: dict[str, list[float]] = {name: [] for name in ways}
+def _measure(problem: Problem, turns: int, ways: dict[str, Way]) -> None:
+    measured: dict[str, list[Turn]] = {name: [] for name in ways}
     for _ in range(turns):
-        for name, (run, owner) in ways.items():
-            cpu, started = _children_cpu(), time.perf_counter()
-            found = run()
-            taken = time.perf_counter() - started
-            rates[name].append(len(found) / taken)
-            own = owner.cpu_s if owner else (_children_cpu() - cpu) / len(found)
-            cpus[name].append(own)
-            latencies[name] += found
-    print(f"\n{tests} tests per candidate, median of {turns} turns\n")
-    print("| way | candidates/s | CPU ms each | p50 ms | p99 ms |")
-    print("|---|---:|---:|---:|---:|")
-    for name in ways:
-        ordered = sorted(latencies[name])
+        for name, (_cores, run) in ways.items():
+            measured[name].append(run(problem))
+    rate = {name: statistics.median(t.rate for t in found) for name, found in measured.items()}
+    cpu = {name: statistics.median(t.cpu_s for t in found) for name, found in measured.items()}
+    print(f"\n{len(problem.hidden_tests)} tests per candidate, median of {turns} turns\n")
+    print("| way | candidates/s | per core | CPU ms each | p50 ms | p99 ms |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, (cores, _run) in ways.items():
+        ordered = sorted(latency for turn in measured[name] for latency in turn.latencies)
         print(
-            f"| {name} | {statistics.median(rates[name]):.0f} "
-            f"| {1000 * statistics.median(cpus[name]):.2f} "
+            f"| {name} | {rate[name]:.0f} | {rate[name] / cores:.0f} | {1000 * cpu[name]:.2f} "
             f"| {1000 * ordered[len(ordered) // 2]:.1f} "
             f"| {1000 * ordered[int(0.99 * (len(ordered) - 1))]:.1f} |"
         )
-    middle = {name: statistics.median(values) for name, values in rates.items()}
-    cpu = {name: statistics.median(values) for name, values in cpus.items()}
-    fork, one, plain, full, _fresh, usual = middle
-    print(f"\nall layers / no layers: {middle[full] / middle[plain]:.2f}")
-    print(f"all layers / multiprocessing: {middle[full] / middle[usual]:.1f}")
-    print(f"{cores} servers / 1 server: {middle[full] / middle[one]:.2f}")
-    own = _own_work(problem_of(tests))
+    fork, one, plain, full, *_others, usual = ways
+    own = _own_work(problem)
+    print(f"\nall layers / no layers: {_ratio(measured, full, plain)}")
+    print(f"all layers / multiprocessing: {_ratio(measured, full, usual)}")
+    print(f"all servers / 1 server: {_ratio(measured, full, one)}")
     print(
         f"CPU of a candidate without its own compile and run ({1000 * own:.2f} ms), over an empty "
         f"fork: {(cpu[one] - own) / cpu[fork]:.2f}"
     )
+
+
+def _ratio(measured: dict[str, list[Turn]], way: str, other: str) -> str:
+    """The median of the ratios turn by turn, and the range they lie in."""
+    ratios = [
+        mine.rate / theirs.rate for mine, theirs in zip(measured[way], measured[other], strict=True)
+    ]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def _own_work(problem: Problem) -> float:
