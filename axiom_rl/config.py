@@ -125,10 +125,10 @@ class ProceduralConfig(ProblemsConfig):
 
 @dataclass
 class JsonlConfig(ProblemsConfig):
-    """Problems of the user's own, see axiom_rl/problems/jsonl.py for the format."""
+    """Problems of the user's own, see docs/problems.md for the format."""
 
-    path: str = MISSING
-    """The file: one JSON object per line."""
+    path: str | None = MISSING
+    """The file: one JSON object per line. Needed; null is an error that says so."""
 
 
 @dataclass

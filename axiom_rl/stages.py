@@ -132,7 +132,8 @@ def list_problems(config: Config) -> None:
 
     stage = config.stage
     assert isinstance(stage, ListConfig)
-    text = describe_problem(stage.show) if stage.show else describe_problems(config.problems)
+    problems = config.problems
+    text = describe_problem(stage.show, problems) if stage.show else describe_problems(problems)
     log.info("%s", text)
 
 

@@ -116,7 +116,11 @@ def scope_text(evaluation: Evaluation) -> str:
             )
         case _:
             text = "the tests of problems that training did not use."
-    return " ".join([f"Scores are on {evaluation.tests}: {text}", *_left_out(evaluation)])
+    shared = [
+        f"Not so for {name}, whose fresh tests repeat inputs of the hidden ones: {reason}."
+        for name, reason in evaluation.shared_inputs.items()
+    ]
+    return " ".join([f"Scores are on {evaluation.tests}: {text}", *shared, *_left_out(evaluation)])
 
 
 def _left_out(evaluation: Evaluation) -> list[str]:
@@ -126,8 +130,8 @@ def _left_out(evaluation: Evaluation) -> list[str]:
     names = ", ".join(list(evaluation.left_out)[:MOST_NAMES])
     more = len(evaluation.left_out) - MOST_NAMES
     return [
-        f"{len(evaluation.left_out)} tasks are left out, {trained} of them because training "
-        f"overlaps with them: {names}" + (f" and {more} more" if more > 0 else "") + "."
+        f"Tasks left out: {len(evaluation.left_out)}, {trained} of them because training overlaps "
+        f"with them ({names}" + (f" and {more} more" if more > 0 else "") + ")."
     ]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.metrics import Interval, Scope, pass_at_k, rate_interval
 from axiom_rl.files import read_json, write_json
+from axiom_rl.problems.registry import get_type, is_registered
 from axiom_rl.types import Completion, Problem, Status, Verdict
 from axiom_rl.values import encode
 
@@ -76,6 +77,8 @@ class Evaluation:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Tasks of a benchmark that are not scored, by id: those that overlap with training, and those
     that cannot be judged."""
+    shared_inputs: Mapping[str, str] = field(default_factory=dict)
+    """Types whose fresh tests repeat inputs that training saw, with the reason."""
 
     @property
     def problems(self) -> int:
@@ -177,7 +180,14 @@ def score(
         verdicts=dict(sorted(statuses.items())),
         overfit_gap=_overfit_gap(fresh_verdicts, hidden_verdicts),
         left_out=dict(left_out or {}),
+        shared_inputs=_shared_inputs(problems) if tests == FRESH_TESTS else {},
     )
+
+
+def _shared_inputs(problems: Sequence[Problem]) -> dict[str, str]:
+    names = sorted({problem.type for problem in problems if is_registered(problem.type)})
+    reasons = {name: get_type(name).small_input_space for name in names}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def scope_of(problems: Sequence[Problem]) -> Scope:

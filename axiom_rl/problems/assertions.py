@@ -101,6 +101,13 @@ def check(_args: Args, value: Any, expected: Any) -> bool:
         return False
 
 
+def show_condition(call: str, expected: Any) -> str:
+    """Return a condition as text, with the call in the value's place and variables named."""
+    text = str(expected["assert"]).replace(VALUE, call)
+    names = ", ".join(f"{name} = {value!r}" for name, value in expected["names"].items())
+    return f"{text}  # {names}" if names else text
+
+
 class _Rewriter(ast.NodeTransformer):
     """Turns each assert into a call of the recorder, and `check` into a block that runs."""
 

@@ -9,7 +9,6 @@ test split, 511 to 600 val, and 601 to 974 train; HumanEval is a test split alon
 from __future__ import annotations
 
 import ast
-import gzip
 import importlib.util
 import json
 import warnings
@@ -21,6 +20,7 @@ from typing import Any
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.problems.assertions import Unconvertible, convert, is_condition
+from axiom_rl.problems.jsonl import read_lines
 from axiom_rl.types import Problem, TestCase
 
 HUB = {
@@ -180,18 +180,15 @@ REQUIRED = {
 
 
 def _read(path: Path, name: str) -> Iterator[dict[str, Any]]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AxiomError(f"problems.path={path}: {error.strerror}") from error
-    text = gzip.decompress(data) if path.suffix == ".gz" else data
-    for number, line in enumerate(text.decode().splitlines(), start=1):
+    for number, line in enumerate(read_lines(str(path)), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
             raise AxiomError(f"{path}, line {number}: not valid JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise AxiomError(f"{path}, line {number}: expected a JSON object")
         missing = [key for key in REQUIRED[name] if key not in row]
         if missing:
             raise AxiomError(f"{path}, line {number}: no {', '.join(missing)}; is this {name}?")

@@ -167,6 +167,8 @@ def _check_numbers(config: ProceduralConfig, chosen: list[str]) -> None:
     for level in config.levels:
         if not 1 <= level <= LEVEL_COUNT:
             raise AxiomError(f"problems.levels: {level} is not a level; choose 1 to {LEVEL_COUNT}")
+    if config.seed < 0:
+        raise AxiomError(f"problems.seed={config.seed}: must be 0 or more")
     for split in fields(config.sizes):
         if getattr(config.sizes, split.name) < 0:
             raise AxiomError(f"problems.sizes.{split.name} must be 0 or more")

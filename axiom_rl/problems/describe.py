@@ -8,10 +8,11 @@ from collections import Counter
 from axiom_rl.config import ProblemsConfig, ProceduralConfig
 from axiom_rl.errors import AxiomError
 from axiom_rl.problems.contamination import describe_overlaps, find_overlaps, load_benchmarks
-from axiom_rl.problems.dataset import build_splits
+from axiom_rl.problems.dataset import Splits, build_splits, import_types
 from axiom_rl.problems.generate import SPLITS, make_problem
 from axiom_rl.problems.prompts import render, show_call
-from axiom_rl.problems.registry import get_type, problem_types
+from axiom_rl.problems.registry import get_type, problem_types, unknown_name
+from axiom_rl.problems.sources import load_splits, require_problems
 from axiom_rl.types import Problem
 
 COORDINATES = re.compile(
@@ -23,18 +24,15 @@ LONGEST_TEST = 300
 
 
 def describe_problems(config: ProblemsConfig) -> str:
-    """Return a table of the types, levels and numbers of problems that the config draws.
+    """Return a table of the types, levels and numbers of problems that the config names.
 
     With `problems.check=true`, also the overlaps of the train split with benchmarks.
 
     Raises:
-        AxiomError: for a config that draws no problems, or is not of procedural ones.
+        AxiomError: for a config that names no problems, or a file that cannot be read.
     """
     if not isinstance(config, ProceduralConfig):
-        raise AxiomError(
-            f"problems.source={config.source}: only procedural problems are drawn from types; "
-            "choose problems=basic, easy, hard or mixed"
-        )
+        return _describe_files(config)
     splits = build_splits(config)
     counts = Counter(
         (problem.type, split) for split in SPLITS for problem in getattr(splits, split)
@@ -47,7 +45,7 @@ def describe_problems(config: ProblemsConfig) -> str:
         lines.append(f"{name:{width}}   {numbers}  {get_type(name).difficulty}")
     totals = ", ".join(f"{len(getattr(splits, split))} {split}" for split in SPLITS)
     lines += [f"levels {', '.join(map(str, config.levels))}; {totals}", "", *_families()]
-    first = next(problem for split in SPLITS for problem in getattr(splits, split))
+    first = _all_problems(splits)[0]
     lines += ["", f"One problem with its tests: stage=list stage.show={first.id}"]
     if config.check:
         for benchmark in load_benchmarks(config.check_files):
@@ -56,16 +54,34 @@ def describe_problems(config: ProblemsConfig) -> str:
     return "\n".join(lines)
 
 
-def describe_problem(problem_id: str) -> str:
-    """Return one procedural problem as its prompt, followed by its hidden tests.
+def _describe_files(config: ProblemsConfig) -> str:
+    """The same for problems that are read and not drawn."""
+    splits = load_splits(config)
+    problems = _all_problems(splits)
+    require_problems(config, splits, None)
+    lines = [f"{config.source}: {len(getattr(splits, split))} {split} problems" for split in SPLITS]
+    lines += [f"left out: {task} ({reason})" for task, reason in splits.left_out.items()]
+    return "\n".join([*lines, "", f"One problem with its tests: stage.show={problems[0].id}"])
+
+
+def describe_problem(problem_id: str, config: ProblemsConfig | None = None) -> str:
+    """Return one problem as its prompt, followed by its hidden tests.
 
     Args:
-        problem_id: `type/d<level>/<split>/s<seed>/<index>`, with or without the seed.
+        problem_id: `type/d<level>/<split>/s<seed>/<index>`, with or without the seed; or the id of
+            a problem that the config reads from a file or benchmark.
+        config: where the problem comes from; None means its type.
 
     Raises:
         AxiomError: for anything else, or an unknown type, level or split.
     """
-    return show_problem(problem_of(problem_id))
+    if config is None or isinstance(config, ProceduralConfig):
+        import_types(config.imports if config else ())
+        return show_problem(problem_of(problem_id))
+    problems = {problem.id: problem for problem in _all_problems(load_splits(config))}
+    if problem_id not in problems:
+        raise unknown_name(f"problem of {config.source}", problem_id, problems)
+    return show_problem(problems[problem_id])
 
 
 def problem_of(problem_id: str) -> Problem:
@@ -102,6 +118,10 @@ def show_problem(problem: Problem) -> str:
         *(_shortened(show_call(problem.entry_point, test)) for test in problem.hidden_tests),
     ]
     return "\n".join(lines)
+
+
+def _all_problems(splits: Splits) -> list[Problem]:
+    return [problem for split in SPLITS for problem in getattr(splits, split)]
 
 
 def _families() -> list[str]:

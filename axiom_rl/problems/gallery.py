@@ -35,6 +35,23 @@ prints what a config draws, and `stage.show=edit_distance/d5/train/3` one proble
   tests* of a task seen in training, and no more than that.
 - Values are compared as docs/verifier.md says: `True == 1`, lists differ from tuples, floats are
   equal within 1e-6. Types with several right answers have a checker.
+
+## Problems from files
+
+`problems=jsonl problems.path=mine.jsonl` takes problems of your own, one JSON object per line, here
+over three lines:
+
+    {"statement": "Return twice n.", "entry_point": "double", "signature": "(n)", "id": "double",
+     "examples": [{"args": [2], "expected": 4}],
+     "tests": [{"args": [0], "expected": 0}, {"args": [-3], "expected": -6}]}
+
+`statement`, `entry_point` and `tests` are needed. `examples` stand in the prompt and must not be
+among the tests. Optional are `id`, `title`, `split` (train by default, val or test), `difficulty`
+(1 to 10) and `time_limit_s`. Values are plain JSON, so a tuple that a program returns equals a
+list. What is wrong is reported with its line. Such problems have no generator and hence no fresh
+tests: keep some in the test split.
+
+`problems=humaneval` and `problems=mbpp` are the public benchmarks: see docs/contamination.md.
 """
 
 FAMILIES = {

@@ -12,11 +12,16 @@ program returns equals a list.
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
+import zlib
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from axiom_rl.errors import AxiomError
+from axiom_rl.problems.base import LEVEL_COUNT
 from axiom_rl.problems.generate import SPLITS, input_key
 from axiom_rl.problems.registry import unknown_name
 from axiom_rl.types import Problem, TestCase
@@ -42,12 +47,8 @@ def read_user_problems(path: str) -> tuple[Problem, ...]:
     Raises:
         AxiomError: naming the line and field that is wrong, or an id that occurs twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise AxiomError(f"problems.path={path}: {error.strerror}") from error
     problems: dict[str, Problem] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
@@ -60,10 +61,29 @@ def read_user_problems(path: str) -> tuple[Problem, ...]:
     return tuple(problems.values())
 
 
+def read_lines(path: str) -> list[str]:
+    """Read a JSON Lines file, gzipped where its name ends in .gz.
+
+    Raises:
+        AxiomError: if it is missing, or is not UTF-8 text (or gzip).
+    """
+    try:
+        data = Path(path).read_bytes()
+        text = (gzip.decompress(data) if path.endswith(".gz") else data).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise AxiomError(f"{path}, line {line}: not UTF-8 text") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise AxiomError(f"problems.path={path}: not a whole gzip file: {error}") from error
+    except OSError as error:
+        raise AxiomError(f"problems.path={path}: {error.strerror}") from error
+    return text.split("\n")  # and not at the line separators that a JSON string may hold
+
+
 def _row(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AxiomError(f"{where}: not valid JSON: {error}") from error
     if not isinstance(row, dict):
         raise AxiomError(f"{where}: expected a JSON object")
@@ -79,10 +99,14 @@ def _row(line: str, where: str) -> dict[str, Any]:
 
 
 def _problem(row: dict[str, Any], number: int, where: str) -> Problem:
-    if not row["entry_point"].isidentifier():
+    if not row["entry_point"].isidentifier() or iskeyword(row["entry_point"]):
         raise AxiomError(f"{where}: entry_point {row['entry_point']!r} is no function name")
     if row.get("split", "train") not in SPLITS:
         raise AxiomError(f"{where}: {unknown_name('split', row['split'], SPLITS)}")
+    if not 1 <= row.get("difficulty", 1) <= LEVEL_COUNT:
+        raise AxiomError(f"{where}: difficulty {row['difficulty']}: must be 1 to {LEVEL_COUNT}")
+    if not 0 < row.get("time_limit_s", 1) < math.inf:
+        raise AxiomError(f"{where}: time_limit_s {row['time_limit_s']}: must be above 0")
     examples = _tests(row.get("examples", []), f"{where}: examples")
     tests = _tests(row["tests"], f"{where}: tests")
     shown = {input_key(test.args) for test in examples}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, assert_never, get_args
 
+from axiom_rl.problems.assertions import is_condition, show_condition
 from axiom_rl.problems.registry import unknown_name
 from axiom_rl.types import Problem, TestCase
 
@@ -63,8 +64,10 @@ def render(problem: Problem, style: str) -> list[Message]:
 
 def show_call(entry_point: str, test: TestCase) -> str:
     """Return a test as text, e.g. `two_sum([2, 7], 9) == [0, 1]`."""
-    arguments = ", ".join(repr(argument) for argument in test.args)
-    return f"{entry_point}({arguments}) == {test.expected!r}"
+    call = f"{entry_point}({', '.join(map(repr, test.args))})"
+    if is_condition(test.expected):
+        return show_condition(call, test.expected)
+    return f"{call} == {test.expected!r}"
 
 
 def _style(style: str) -> Style:

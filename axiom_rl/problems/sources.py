@@ -34,6 +34,11 @@ def load_splits(
         case ProceduralConfig():
             return build_splits(config)
         case JsonlConfig():
+            if config.path is None:
+                raise AxiomError(
+                    "problems=jsonl needs problems.path=my_problems.jsonl (the format is in "
+                    "docs/problems.md)"
+                )
             return _by_split(read_user_problems(config.path))
         case BenchmarkConfig():
             return _of_benchmark(config, trained, trains)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import statistics
 import subprocess
@@ -85,7 +86,7 @@ def test_difficulty_rises(name: str) -> None:
     work = [
         statistics.median(
             oracle_work(make_problem(name, difficulty=level, seed=1, index=index))
-            for index in range(7)
+            for index in range(1 if get_type(name).small_input_space else 5)
         )
         for level in (1, 4, 7, 10)
     ]
@@ -95,7 +96,7 @@ def test_difficulty_rises(name: str) -> None:
 def oracle_work(problem: Problem) -> float:
     """Mean over the tests: lines that the oracle executes, and the size of its input."""
     parameters = task_of(problem).parameters
-    oracle = get_type(problem.type).oracle
+    oracle = inspect.unwrap(get_type(problem.type).oracle)  # without a cache
     lines = 0
 
     def count(_frame: Any, event: str, _argument: Any) -> Any:
@@ -130,7 +131,7 @@ def test_enough_tests_and_none_twice(name: str) -> None:
 
 @every_type
 def test_public_examples_are_never_hidden_or_fresh(name: str) -> None:
-    for problem in some_problems(name, 20):
+    for problem in some_problems(name, QUICK):
         shown = {input_key(test.args) for test in problem.public_tests}
         for tests in (problem.hidden_tests, with_fresh_tests(problem, 5).hidden_tests):
             assert not shown & {input_key(test.args) for test in tests}, problem.id
@@ -141,8 +142,8 @@ def test_splits_and_fresh_tests_share_no_input(name: str) -> None:
     if get_type(name).small_input_space:
         pytest.skip(get_type(name).small_input_space)
     used: dict[str, str] = {}
-    for split, level, seed in product(SPLITS, (1, 5, 10), (0, 1)):
-        for index in range(3):
+    for split, level, seed in product(SPLITS, (1, 5, 10), (1, 10**9 + 7)):
+        for index in range(2):
             problem = make_problem(name, difficulty=level, split=split, seed=seed, index=index)
             for kind, shown in (
                 ("hidden", problem),
@@ -166,12 +167,11 @@ def drawn_inputs(problem: Problem) -> set[str]:
 @every_type
 def test_tasks_stay_in_their_split(name: str) -> None:
     home: dict[str, str] = {}
-    for level, split, index in product((1, 3, 6, 10), SPLITS, range(8)):
+    varied = [n for n in (1, 3, 6, 10) if task_of(make_problem(name, difficulty=n)).identity]
+    for level, split, index in product(varied, SPLITS, range(8)):
         problem = make_problem(name, difficulty=level, split=split, seed=index % 2, index=index)
-        identity = task_of(problem).identity
-        if identity:
-            key = f"{level} {identity}"
-            assert home.setdefault(key, split) == split, problem.id
+        key = f"{level} {task_of(problem).identity}"
+        assert home.setdefault(key, split) == split, problem.id
 
 
 def test_easy_problems_really_differ() -> None:
@@ -253,3 +253,10 @@ def test_memorisable_problems_reward_a_constant_and_fresh_tests_tell(name: str) 
         constant = f"def {problem.entry_point}(*args):\n    return {test.expected!r}\n"
         assert passes(constant, problem)
         assert not passes(constant, with_fresh_tests(problem, seed=0))
+
+
+def test_two_aggregates_are_told_apart() -> None:
+    """`the sum minus the largest minus the smallest` would mean another number."""
+    for index in range(30):
+        problem = make_problem("list_aggregate", difficulty=10, index=index)
+        assert ") minus (" in problem.statement, problem.statement

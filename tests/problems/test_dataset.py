@@ -87,6 +87,7 @@ def test_no_family_means_types_of_all() -> None:
         (["problems.levels=[11]"], "choose 1 to 10"),
         (["problems.levels=[]"], "problems.levels is empty"),
         (["problems.types=[]"], "problems.types is empty"),
+        (["problems.seed=-1"], "problems.seed=-1: must be 0 or more"),
         (["problems.sizes.val=-1"], "problems.sizes.val"),
         (["problems.sizes.train=0"], "no problems"),
         (["problems.holdout_types=[two_sum]"], "problems.sizes.test=1"),

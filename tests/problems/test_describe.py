@@ -68,3 +68,18 @@ def test_the_page_has_every_type() -> None:
     for family, names in problem_types().items():
         for name in names:
             assert (f"### {name}\n" if family != "memorisable" else f"`{name}`") in page
+
+
+def test_problems_of_a_file_are_counted_and_shown(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(
+        '{"statement": "Return twice n.", "entry_point": "double", "id": "mine/1", "split": "val", '
+        '"tests": [{"args": [3], "expected": 6}]}\n'
+    )
+    config = load_config("problems=jsonl", f"problems.path={path}").problems
+    text = describe_problems(config)
+    assert "jsonl: 0 train problems" in text and "jsonl: 1 val problems" in text
+    assert "stage.show=mine/1" in text
+    assert "double(3) == 6" in describe_problem("mine/1", config)
+    with pytest.raises(AxiomError, match="did you mean mine/1"):
+        describe_problem("mine/2", config)

@@ -15,6 +15,7 @@ from axiom_rl.errors import AxiomError
 from axiom_rl.problems import has_fresh_tests
 from axiom_rl.problems.benchmarks import load_benchmark
 from axiom_rl.problems.dataset import read_problems, write_problems
+from axiom_rl.problems.jsonl import read_user_problems
 from axiom_rl.problems.prompts import render
 from axiom_rl.problems.sources import load_splits
 from axiom_rl.types import TestCase
@@ -102,6 +103,10 @@ def test_own_problems(tmp_path: Path) -> None:
         ({"tests": [{"args": [1]}]}, "line 2: tests: each is"),
         ({"examples": [{"args": [0], "expected": 0}]}, "line 2: an example is also a test"),
         ({"entry_point": "two words"}, "line 2: entry_point"),
+        ({"entry_point": "class"}, "line 2: entry_point"),
+        ({"difficulty": 11}, "line 2: difficulty 11: must be 1 to 10"),
+        ({"time_limit_s": 0}, "line 2: time_limit_s 0: must be above 0"),
+        ({"time_limit_s": float("inf")}, "line 2: time_limit_s inf"),
         ({"split": "training"}, "line 2: unknown split 'training'"),
         ({"difficulty": True}, "line 2: difficulty has a value of type bool"),
         ({"id": "jsonl/1"}, "line 2: the id 'jsonl/1' occurs twice"),
@@ -112,22 +117,27 @@ def test_mistakes_in_the_file_are_named_by_line(
 ) -> None:
     path = write_rows(tmp_path / "mine.jsonl", [DOUBLE, {**DOUBLE, **change}])
     with pytest.raises(AxiomError, match=message):
-        load_splits(load_config("problems=jsonl", f"problems.path={path}").problems)
+        read_user_problems(path)
 
 
 def test_files_that_are_no_problems(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"statement"\n')
     (tmp_path / "b.jsonl").write_text("[1]\n")
     (tmp_path / "c.jsonl").write_text("\n")
+    (tmp_path / "e.jsonl").write_bytes(b"\n\n\xff\n")
+    (tmp_path / "f.jsonl").write_text("[" * 100_000)
+    (tmp_path / "g.gz").write_bytes(b"no gzip")
     for name, message in (
+        ("e.jsonl", "line 3: not UTF-8"),
+        ("f.jsonl", "line 1: not valid JSON"),
+        ("g.gz", "not a whole gzip file"),
         ("a.jsonl", "line 1: not valid JSON"),
         ("b.jsonl", "line 1: expected a JSON object"),
         ("c.jsonl", "no problems in the file"),
         ("d.jsonl", "No such file"),
     ):
-        config = load_config("problems=jsonl", f"problems.path={tmp_path / name}")
         with pytest.raises(AxiomError, match=message):
-            load_splits(config.problems)
+            read_user_problems(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["he.jsonl", "he.jsonl.gz"])
@@ -203,3 +213,16 @@ def test_all_of_human_eval() -> None:
         )
     assert all(verdict.passed for verdict in right)
     assert not any(verdict.passed for verdict in empty)
+
+
+def test_a_file_must_be_named() -> None:
+    with pytest.raises(AxiomError, match=r"needs problems\.path="):
+        load_splits(load_config("problems=jsonl").problems)
+
+
+def test_line_separators_inside_a_text_end_no_line(tmp_path: Path) -> None:
+    row = {**DOUBLE, "statement": "Return\u2028twice n.\x0c"}
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    config = load_config("problems=jsonl", f"problems.path={path}").problems
+    assert load_splits(config).train[0].statement == row["statement"]

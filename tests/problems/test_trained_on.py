@@ -10,11 +10,14 @@ import pytest
 
 from axiom_rl.config import load_config
 from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.answers import scope_text
+from axiom_rl.evaluation.evaluate import Evaluation, score
 from axiom_rl.evaluation.trained_on import training_problems
 from axiom_rl.files import write_text
 from axiom_rl.problems import make_problem
-from axiom_rl.problems.dataset import read_splits, write_problems, write_splits
+from axiom_rl.problems.dataset import Splits, read_splits, write_problems, write_splits
 from axiom_rl.problems.sources import load_splits, require_problems
+from axiom_rl.types import Completion, Status, Verdict
 
 FIBONACCI: dict[str, Any] = {
     "task_id": 511,
@@ -95,7 +98,30 @@ def test_an_adapter_from_elsewhere_is_refused_with_the_cure(tmp_path: Path) -> N
     ],
 )
 def test_an_empty_split_says_what_to_do(options: list[str], split: str, message: str) -> None:
-    from axiom_rl.problems.dataset import Splits
-
     with pytest.raises(AxiomError, match=f"the {split} split is empty: .*{message}"):
         require_problems(load_config(*options).problems, Splits((), (), ()), split)
+
+
+def test_an_evaluation_says_which_types_repeat_inputs_and_what_is_left_out() -> None:
+    problems = [make_problem(name, difficulty=1) for name in ("n_queens", "lis")]
+    settings: dict[str, Any] = {"split": "test", "model": {}, "sampler": {}, "seed": 0}
+    completions = [
+        Completion(
+            problem_id=problem.id,
+            sample=0,
+            text="",
+            prompt_tokens=1,
+            completion_tokens=1,
+            truncated=False,
+        )
+        for problem in problems
+    ]
+    verdicts = [Verdict(status=Status.ACCEPTED, passed=True, pass_fraction=1.0)] * 2
+    found = score(
+        problems, completions, verdicts, left_out={"MBPP/1": "trained on lis"}, **settings
+    )
+    assert list(found.shared_inputs) == ["n_queens"]
+    assert Evaluation.from_json(found.to_json()) == found
+    text = scope_text(found)
+    assert "Not so for n_queens" in text
+    assert "Tasks left out: 1, 1 of them because training overlaps with them (MBPP/1)." in text

@@ -57,7 +57,7 @@ RESULTS = (
     "Return {result}, or {empty} if there are none.",
     "If there are none, return {empty}; otherwise {result}.",
 )
-NAMES = ("aggregate", "summarise", "reduce_list", "total", "combine", "list_value", "digest")
+NAMES = ("aggregate", "summarise", "reduce_list", "boil_down", "combine", "list_value", "digest")
 
 PLAIN = ("sum", "min", "max", "product", "range", "mean")
 EVERY = tuple(AGGREGATES)
@@ -86,7 +86,10 @@ def draw_task(rng: Random, level: Level) -> Task:
         change=f", and replace each by {TRANSFORMS[transform][0]}" if transform else "",
     )
     words = [AGGREGATES[result][0] for result in results]
-    result = " minus ".join(words).format(them="them")
+    # In brackets where there are two: one of them may have a minus of its own.
+    result = (words[0] if len(words) == 1 else f"({words[0]}) minus ({words[1]})").format(
+        them="them"
+    )
     statement = f"{selection} {closing.format(result=result, empty=empty)}"
     parameters = {
         "results": results,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from random import Random
 
 from axiom_rl.problems.base import Args, ProblemType, Task, fixed_task, levels
@@ -36,6 +37,7 @@ def _any_size(rng: Random, task: Task) -> Args:
     return (rng.randint(0, task.level["largest"]),)
 
 
+@lru_cache(maxsize=LARGEST + 1)  # every problem asks for the same few boards
 def oracle(n: int) -> int:
     """Fill all boards row by row, counting those on which the same squares are attacked.
 
