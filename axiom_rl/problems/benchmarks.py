@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.errors import AxiomError
-from axiom_rl.problems.assertions import Unconvertible, convert, is_condition
+from axiom_rl.problems.assertions import Unconvertible, check, convert, is_condition
 from axiom_rl.problems.jsonl import read_lines
 from axiom_rl.types import Problem, TestCase
 
@@ -109,6 +109,8 @@ def _from_mbpp(row: dict[str, Any]) -> Converted:
     asserted = any(is_condition(test.expected) for test in tests)
     if len({repr(test.expected) for test in tests}) == 1 and not asserted:
         raise Unconvertible("every test expects the same value, so a constant would pass")
+    if all(test.args and check(test.args, test.args[0], test.expected) for test in tests):
+        raise Unconvertible("every test expects its first argument back, so doing nothing passes")
     problem = Problem(
         id=f"MBPP/{row['task_id']}",
         type="mbpp",

@@ -71,6 +71,12 @@ MBPP_ROWS = [
         "code": "def true(n):\n  return True",
         "test_list": ["assert true(1) == True", "assert true(2) == True"],
     },
+    {
+        "task_id": 521,
+        "text": "Write a function to sort a dictionary.",
+        "code": "def in_order(d):\n  return dict(sorted(d.items()))",
+        "test_list": ["assert in_order({2: 1, 1: 1}) == {1: 1, 2: 1}", "assert in_order({}) == {}"],
+    },
 ]
 
 
@@ -171,6 +177,7 @@ def test_mbpp_form(tmp_path: Path) -> None:
     assert benchmark.left_out == {
         "11": "needs a value of type Node",
         "520": "every test expects the same value, so a constant would pass",
+        "521": "every test expects its first argument back, so doing nothing passes",
     }
 
 
