@@ -7,6 +7,7 @@ of ACCEPTED needs a right value for every test, the closing frame, and an exit w
 from __future__ import annotations
 
 import json
+import re
 import signal
 import struct
 from collections.abc import Callable, Sequence
@@ -197,8 +198,7 @@ def _read_frame(standard: Standard, body: bytes, record: _Record) -> None:
         raise MalformedRecord("a result that the runner does not write")
     if index < len(tests) and standard.checker is None and body.startswith(standard.exact[index]):
         # The usual case, without decoding: what the frame states is the expected value's own text.
-        body = b'["v", null, ' + body[len(standard.exact[index]) :]
-        record.cases.append(_exact_case(index, _parse(body), record))
+        record.cases.append(_exact_case(index, body[len(standard.exact[index]) :], record))
         return
     match _parse(body):
         case ["v", tree, float() as cpu, float() as wall, int() as peak] if index < len(tests):
@@ -223,14 +223,16 @@ def _read_frame(standard: Standard, body: bytes, record: _Record) -> None:
             raise MalformedRecord("a result that the runner does not write")
 
 
-def _exact_case(index: int, frame: Any, record: _Record) -> CaseResult:
-    match frame:
-        case ["v", None, float() as cpu, float() as wall, int() as peak]:
-            return _case(index, Status.ACCEPTED, "", [cpu, wall, peak], record.idle_mb)
-        case _:
-            raise MalformedRecord("a result that the runner does not write")
+def _exact_case(index: int, tail: bytes, record: _Record) -> CaseResult:
+    try:
+        [(cpu, wall, peak)] = _FIGURES.findall(tail)
+        figures = [float(cpu), float(wall), int(peak)]
+    except ValueError:
+        raise MalformedRecord("a result that the runner does not write") from None
+    return _case(index, Status.ACCEPTED, "", figures, record.idle_mb)
 
 
+_FIGURES = re.compile(rb"^([\d.e+-]+), ([\d.e+-]+), (\d{1,40})\]\Z")
 _CASE_WORDS = frozenset({"wrong_answer", "runtime_error", "memory_limit", "output_limit"})
 _LOAD_WORDS = frozenset({"syntax_error", "runtime_error", "memory_limit", "no_code"})
 
@@ -284,4 +286,7 @@ def _checked(checker: Checker, args: tuple[Any, ...], value: Any, expected: Any)
 
 def _clean(text: str) -> str:
     """Make the candidate's text safe for logs and files: printable, valid Unicode, short."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_DETAIL])
+    short = text[:MAX_DETAIL]
+    if short.isprintable():
+        return short
+    return "".join(letter if letter.isprintable() else "?" for letter in short)
