@@ -224,6 +224,56 @@ class ExpertIterConfig(TrainerConfig):
 
 
 @dataclass
+class CurriculumConfig:
+    """Which training problems come next, see axiom_rl/problems/curriculum.py."""
+
+    kind: str = MISSING
+    """uniform, ladder, adaptive or pools."""
+    low: float = MISSING
+    """Pass rate at which a level is too hard, and below which a problem is hopeless for now."""
+    high: float = MISSING
+    """Pass rate at which a level is done, and above which a problem is solved."""
+    window: int = MISSING
+    """Recent groups that a pass rate is taken over."""
+    focus: float = MISSING
+    """Weight of weak types: (1 - pass rate) to this power; 0 treats all types alike."""
+
+
+@dataclass
+class GrpoConfig(TrainerConfig):
+    """GRPO with the verifier's verdict as reward, on trl.GRPOTrainer."""
+
+    reward: str = MISSING
+    """fraction (of the hidden tests), binary, or a function of your own, entered by
+    axiom_rl.rewards.register."""
+    imports: list[str] = MISSING
+    """Modules to import first, which register reward functions of your own."""
+    failure_reward: float = MISSING
+    """Added to the reward of a program that fails a test, 0 or less."""
+    format_weight: float = MISSING
+    """Bonus for an answer that ends by itself and holds a program; in units of one test."""
+    length_weight: float = MISSING
+    """Penalty for an answer of full length, less for shorter ones; in units of one test."""
+    dynamic_sampling: bool = MISSING
+    """Replace groups whose samples all got the same reward by groups of other problems."""
+    max_extra_groups: int = MISSING
+    """Groups drawn at most in one step to replace others."""
+    curriculum: CurriculumConfig = MISSING
+    signal_low: float = MISSING
+    """Types passing less than this share before training are not trained on, see signal_high."""
+    signal_high: float = MISSING
+    """Types passing more than this share before training are not trained on; 0 and 1 train on
+    all types. Where no type lies between, all types are trained on."""
+    eval_every: int = MISSING
+    """Steps between evaluations on the val split; 0 means none during training."""
+    forgetting: list[str] = MISSING
+    """Families evaluated before and after training to see what was forgotten, e.g. [basic]."""
+    max_logprob_gap: float = MISSING
+    """Largest mean difference between the sampler's and the trainer's log-probabilities of the
+    same tokens; above it the run stops."""
+
+
+@dataclass
 class StageConfig:
     """What to do."""
 
@@ -324,6 +374,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("sandbox", "base_sandbox"): SandboxConfig,
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
+    ("trainer", "base_grpo"): GrpoConfig,
     ("stage", "base_stage"): StageConfig,
     ("stage", "base_collect"): CollectConfig,
     ("stage", "base_evaluate"): EvaluateConfig,
@@ -503,6 +554,19 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.retry_temperature": _at_least(0),
     "trainer.max_solutions": _at_least(1),
     "trainer.max_retries": _at_least(0),
+    "trainer.failure_reward": ((lambda value: -math.inf < value <= 0), "0 or less"),
+    "trainer.format_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
+    "trainer.length_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
+    "trainer.max_extra_groups": _at_least(0),
+    "trainer.signal_low": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.signal_high": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.eval_every": _at_least(0),
+    "trainer.max_logprob_gap": ABOVE_0,
+    "trainer.curriculum.kind": _one_of("uniform", "ladder", "adaptive", "pools"),
+    "trainer.curriculum.low": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.curriculum.high": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.curriculum.window": _at_least(1),
+    "trainer.curriculum.focus": _at_least(0),
     "stage.split": _one_of(*SPLITS),
     "stage.max_attempts": _at_least(1),
     "tracking.mode": _one_of("auto", "online", "offline"),
@@ -512,7 +576,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _check_values(config: Config) -> None:
     for key, (fine, wanted) in RULES.items():
-        group, _dot, name = key.rpartition(".")
-        value = getattr(getattr(config, group) if group else config, name, None)
+        value: Any = config
+        for name in key.split("."):
+            value = getattr(value, name, None)
         if value is not None and not fine(value):
             raise AxiomError(f"{key}={value}: must be {wanted}")

@@ -80,6 +80,12 @@ class Completion:
     completion_tokens: int
     truncated: bool
     """True where the token limit, not the model, ended the text."""
+    prompt_ids: tuple[int, ...] = ()
+    """Token ids of the prompt; samplers that work on text leave these three empty."""
+    token_ids: tuple[int, ...] = ()
+    """Token ids drawn, the one that ended the text included."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each drawn token under the distribution it was drawn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ def stream_for(stream: str, problem_id: str, sample: int) -> random.Random:
 
 def draw_tokens(
     logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one token per row by inverse transform sampling.
 
     Args:
@@ -27,22 +27,31 @@ def draw_tokens(
         top_p: mass of the nucleus kept (Holtzman et al. 2020); 1 keeps everything.
 
     Returns:
-        (rows,) int64 token ids.
+        (rows,) int64 token ids, and (rows,) float32 log-probabilities of them under the
+        distribution drawn from: tempered, cut to the nucleus and normalised; 0 for greedy choices.
     """
     if temperature == 0:
-        return logits.argmax(dim=-1)
+        return logits.argmax(dim=-1), torch.zeros(len(logits), device=logits.device)
     weights = torch.softmax(logits.float() / temperature, dim=-1)
     if top_p < 1:
         return _draw_from_nucleus(weights, uniforms, top_p)
-    return _invert(weights, uniforms)
+    chosen = _invert(weights, uniforms)
+    return chosen, _take(weights, chosen).log()
 
 
-def _draw_from_nucleus(weights: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
+def _draw_from_nucleus(
+    weights: torch.Tensor, uniforms: torch.Tensor, top_p: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     ordered, tokens = weights.sort(dim=-1, descending=True)
     mass_before = ordered.cumsum(dim=-1) - ordered
     kept = ordered.masked_fill(mass_before >= top_p, 0.0)
     chosen = _invert(kept, uniforms)
-    return tokens.gather(1, chosen[:, None])[:, 0]
+    return _take(tokens, chosen), (_take(kept, chosen) / kept.sum(dim=-1)).log()
+
+
+def _take(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Return one entry of each row."""
+    return rows.gather(1, columns[:, None])[:, 0]
 
 
 def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:

@@ -38,9 +38,10 @@ class _Running:
 
     request: Request
     sample: int
-    prompt_tokens: int
+    prompt: list[int]
     random: random.Random
     tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class TransformersSampler:
 
     def _prefill(self, cache: SlotCache, item: _Waiting) -> list[_Running]:
         rows = [
-            _Running(item.request, sample, len(item.prompt), _stream(item.request, sample))
+            _Running(item.request, sample, item.prompt, _stream(item.request, sample))
             for sample in item.samples
         ]
         cache.begin_prefill(len(rows))
@@ -158,9 +159,10 @@ class TransformersSampler:
 
     def _draw(self, logits: torch.Tensor, rows: list[_Running]) -> None:
         uniforms = torch.tensor([row.random.random() for row in rows], dtype=torch.float64)
-        tokens = draw_tokens(logits, uniforms, self._temperature, self._config.top_p)
-        for row, token in zip(rows, tokens.tolist(), strict=True):
+        tokens, logprobs = draw_tokens(logits, uniforms, self._temperature, self._config.top_p)
+        for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
             row.tokens.append(token)
+            row.logprobs.append(logprob)
 
     def _finished(self, cache: SlotCache, rows: list[_Running]) -> list[Completion]:
         """Take finished rows out of `rows` and the cache, last first, and return their texts."""
@@ -185,9 +187,12 @@ class TransformersSampler:
             problem_id=row.request.problem_id,
             sample=row.sample,
             text=str(text),
-            prompt_tokens=row.prompt_tokens,
+            prompt_tokens=len(row.prompt),
             completion_tokens=len(row.tokens),
             truncated=not stopped,
+            prompt_ids=tuple(row.prompt),
+            token_ids=tuple(row.tokens),
+            logprobs=tuple(row.logprobs),
         )
 
     def _tokenize(self, requests: Sequence[Request]) -> list[_Waiting]:

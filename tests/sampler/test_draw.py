@@ -19,7 +19,7 @@ def draw(
     """Draw one token per number from the same distribution."""
     rows = logits.expand(len(uniforms), -1)
     numbers = torch.tensor(uniforms, dtype=torch.float64)
-    return [int(token) for token in draw_tokens(rows, numbers, temperature, top_p)]
+    return [int(token) for token in draw_tokens(rows, numbers, temperature, top_p)[0]]
 
 
 def chi_square(counts: torch.Tensor, probabilities: torch.Tensor) -> float:
@@ -96,15 +96,15 @@ def test_greedy_takes_the_most_likely_token_whatever_the_number() -> None:
     logits = torch.randn(5, 1000, generator=torch.Generator().manual_seed(0))
     for uniform in (0.0, 0.3, NEARLY_ONE):
         numbers = torch.full((5,), uniform, dtype=torch.float64)
-        assert draw_tokens(logits, numbers, 0, 1.0).equal(logits.argmax(-1))
+        assert draw_tokens(logits, numbers, 0, 1.0)[0].equal(logits.argmax(-1))
 
 
 def test_rows_do_not_see_each_other() -> None:
     made = torch.Generator().manual_seed(3)
     logits = torch.randn(7, 1000, generator=made)
     numbers = torch.rand(7, dtype=torch.float64, generator=made)
-    together = draw_tokens(logits, numbers, 0.7, 0.95)
-    alone = [draw_tokens(logits[i : i + 1], numbers[i : i + 1], 0.7, 0.95) for i in range(7)]
+    together, _ = draw_tokens(logits, numbers, 0.7, 0.95)
+    alone = [draw_tokens(logits[i : i + 1], numbers[i : i + 1], 0.7, 0.95)[0] for i in range(7)]
     assert together.equal(torch.cat(alone))
 
 
