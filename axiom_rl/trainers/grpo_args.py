@@ -45,7 +45,8 @@ def check_grpo(trainer: GrpoConfig) -> None:
     for key in NEEDED:
         if not args.get(key, 0) > 0:
             raise AxiomError(f"trainer.args.{key}={args.get(key)}: must be above 0")
-    made: GRPOConfig = build_options(GRPOConfig, args | {"output_dir": "checkpoints"})
+    placeholders = {"output_dir": "checkpoints", "bf16": False}
+    made: GRPOConfig = build_options(GRPOConfig, args | placeholders)
     terms = trainer.format_weight or trainer.length_weight
     if terms and made.scale_rewards != "none":
         raise AxiomError(

@@ -43,6 +43,7 @@ from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.sampler import Sampler
 from axiom_rl.sampler.transformers import TransformersSampler
+from axiom_rl.tracking import read_metrics
 from axiom_rl.trainers.groups import Batch, GroupSource
 from axiom_rl.trainers.grpo_args import groups_per_batch, grpo_config
 from axiom_rl.trainers.grpo_trainer import PackedGRPOTrainer, Spent, check_gap
@@ -89,7 +90,9 @@ def train_grpo(
             policy.model = load_adapter(base, model_config.adapter, resolved, trainable=True)
         session = _Session(scene, trainer, curriculum, policy, folder, evaluate)
         columns["steps"] = session.train(checkpoint)
-        columns["tokens"] = session.tokens
+        columns["tokens"] = sum(
+            row.get("tokens", 0) for row in read_metrics(run.folder) if row["phase"] == "train"
+        )
         save_adapter(policy.model, target, resolved)
     del policy, session, base
     gc.collect()
@@ -156,7 +159,6 @@ class _Session(TrainerCallback):
         folder: Path,
         evaluate: Evaluate,
     ) -> None:
-        self.tokens = 0
         self._scene, self._config = scene, trainer
         self._curriculum, self._policy, self._evaluate = curriculum, policy, evaluate
         self._folder = folder
@@ -239,7 +241,6 @@ class _Session(TrainerCallback):
         spent, self._trainer.spent = self._trainer.spent, Spent()
         row = self._row(state.global_step, logs, spent)
         self._scene.run.tracker.log("train", ITERATION, **row)
-        self.tokens += row.get("tokens", 0)
         _say(row, state)
         self._batch = None
         check_gap(spent.gap, self._config.max_logprob_gap)
