@@ -19,6 +19,7 @@ from axiom_rl.evaluation.evaluate import read_evaluation
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.files import read_json, read_jsonl
 from axiom_rl.tracking import Tracker, read_metrics
+from axiom_rl.trainers.groups import GroupSource
 
 TIMES = {
     *("time", "seconds", "generation_seconds", "verification_seconds", "training_seconds"),
@@ -111,39 +112,43 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     assert texts[0] != texts[1]
 
 
-@pytest.mark.parametrize("place", ["log 1", "log 3", "log 4", "judge 5", "log 8"])
+PLACES = ("log 1", "log 3", "log 4", "judge 5", "log 8")
+
+
 def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = (
         "trainer.curriculum.kind=pools",
         "trainer.curriculum.focus=1",
         "trainer.eval_every=0",
     )
-    whole = run(tmp_path / "whole", *options)
-    kind, _, step = place.partition(" ")
-    real_log, real_draw = Tracker.log, axiom_rl.trainers.groups.GroupSource.draw
+    whole = outcome(run(tmp_path / "whole", *options))
+    real_log, real_draw = Tracker.log, GroupSource.draw
+    left = list(PLACES)
+
+    def stop_at(place: str) -> None:
+        if place in left:
+            left.remove(place)
+            raise Stopped
 
     def log(tracker: Tracker, phase: Any, iteration: int, **columns: Any) -> None:
         real_log(tracker, phase, iteration, **columns)
-        if kind == "log" and phase == "train" and columns["step"] == int(step):
-            raise Stopped
+        stop_at(f"log {columns.get('step')}" if phase == "train" else phase)
 
     def draw(source: Any, number: int, count: int) -> Any:
         batch = real_draw(source, number, count)
-        if kind == "judge" and number == int(step):
-            raise Stopped  # its completions are written, its step is not
+        stop_at(f"judge {number}")  # its completions are written, its step is not
         return batch
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Tracker, "log", log)
-        patch.setattr(axiom_rl.trainers.groups.GroupSource, "draw", draw)
+    monkeypatch.setattr(Tracker, "log", log)
+    monkeypatch.setattr(GroupSource, "draw", draw)
+    for _ in PLACES:
         with pytest.raises(Stopped):
             run(tmp_path / "stopped", *options)
-    stopped = run(tmp_path / "stopped", *options)
-    assert outcome(stopped) == outcome(whole)
-    run(stopped, *options)
-    assert outcome(stopped) == outcome(whole), "a finished run is left alone"
+    assert left == []
+    assert outcome(run(tmp_path / "stopped", *options)) == whole
+    assert outcome(run(tmp_path / "stopped", *options)) == whole, "a finished run is left alone"
 
 
 def test_validation_runs_every_few_steps_and_forgetting_before_and_after(
@@ -151,20 +156,17 @@ def test_validation_runs_every_few_steps_and_forgetting_before_and_after(
 ) -> None:
     folder = run(
         tmp_path / "run",
-        *("problems=easy", "problems.types=[parentheses]", "problems.levels=[1]", "sampler.n=2"),
-        *("problems.sizes.train=2", "problems.sizes.val=1", "problems.sizes.test=1"),
-        *("trainer.eval_every=2", "trainer.args.max_steps=4", "trainer.forgetting=[basic]"),
-        *("trainer.reward=fraction", "sampler.max_new_tokens=8"),
-        "trainer.args.max_completion_length=8",
+        *("problems.sizes.val=1", "problems.sizes.test=1", "sampler.n=8"),
+        *("trainer.eval_every=2", "trainer.args.max_steps=4", "trainer.forgetting=[memorisable]"),
     )
     rows = [row for row in numbers(folder) if row["phase"] == "evaluate"]
     watched = [row for row in rows if row["split"] == "val"]
     assert [row["step"] for row in watched] == [0, 2, 4]
-    assert {row.get("of") for row in rows} == {None, "basic"}
+    assert {row.get("of") for row in rows} == {None, "memorisable"}
     names = {path.stem for path in (folder / "evaluation").glob("*.json")}
     assert names == {
         *("before", "after", "iter_1", "step_2"),
-        *("forgetting_basic_before", "forgetting_basic_after"),
+        *("forgetting_memorisable_before", "forgetting_memorisable_after"),
     }
 
 
