@@ -16,7 +16,7 @@ import torch
 from scripted_run import composed
 from trl.trainer.grpo_config import GRPOConfig
 
-from axiom_rl.config import GrpoConfig
+from axiom_rl.config import GrpoConfig, load_config
 from axiom_rl.errors import AxiomError
 from axiom_rl.trainers.args import SET_BY_THE_RUN, build_options, check_options
 from axiom_rl.trainers.grpo_args import NEEDED, OURS, check_grpo, groups_per_batch, grpo_config
