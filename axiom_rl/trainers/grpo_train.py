@@ -38,7 +38,7 @@ from axiom_rl.evaluation.measure import Scene
 from axiom_rl.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import load_adapter, new_lora, save_adapter
-from axiom_rl.models.merged import MergedCopy
+from axiom_rl.models.merged import MergedCopy, leave_inputs_in_bfloat16
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.sampler import Sampler
@@ -88,6 +88,8 @@ def train_grpo(
             policy.model = new_lora(base, model_config.lora)
         else:
             policy.model = load_adapter(base, model_config.adapter, resolved, trainable=True)
+        if policy.merges and policy.model.dtype == torch.bfloat16:
+            leave_inputs_in_bfloat16(policy.model)
         session = _Session(scene, trainer, curriculum, policy, folder, evaluate)
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
@@ -122,6 +124,7 @@ class _Policy:
             )
         self.tokenizer = tokenizer
         self._copy = None if four_bit else MergedCopy(base)
+        self.merges = not four_bit
         self._config = scene.sampler
         self._rollouts = replace(
             scene.sampler,

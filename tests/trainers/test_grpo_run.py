@@ -46,6 +46,7 @@ def run(torn_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             *("model.lora.r=4", "sampler.n=32", "sampler.max_new_tokens=48"),
             *("trainer.args.max_completion_length=48", "trainer.args.learning_rate=2e-3"),
             *("trainer.forgetting=[]", "trainer.args.max_steps=8", "trainer.signal_high=0.95"),
+            *("trainer.args.per_device_train_batch_size=8",),
             *("trainer.args.gradient_accumulation_steps=2", "trainer.args.save_steps=2"),
             *overrides,
         )
