@@ -28,6 +28,7 @@ from axiom_rl.config import (
 )
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Scene, measure
+from axiom_rl.evaluation.plan import plan_for, write_plan
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.trained_on import training_problems
 from axiom_rl.files import read_json, write_text
@@ -231,6 +232,7 @@ def _scene(
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
             if not run.finished:
                 write_environment(folder, config.seed, str(verifier.level), identity)
+            _state_plan(config, folder, splits)
             yield Scene(
                 run=run,
                 splits=splits,
@@ -246,6 +248,15 @@ def _scene(
         write_report(folder)
         log.info("report: %s", folder / "report.html")
         tracker.close()
+
+
+def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
+    """Say what the run will be able to tell, before anything is sampled."""
+    if config.stage.kind not in ("train", "evaluate"):
+        return
+    plan = plan_for(splits, config.sampler.n)
+    write_plan(folder, plan)
+    log.info("plan: %s", plan)
 
 
 def _sampler_loader(config: Config, resolved: ResolvedModel) -> Callable[[str | None], Sampler]:

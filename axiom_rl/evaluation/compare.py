@@ -127,14 +127,14 @@ def compare(before: Evaluation, after: Evaluation, comparisons: int = 1) -> Comp
     new = [after.per_problem[key] for key in ids]
     confidence = 1 - (1 - CONFIDENCE) / comparisons
     difference, error = difference_interval(old, new, before.scope, confidence)
-    answer = _answer(difference)
+    answer = answer_of(difference)
     return Comparison(
         scope=before.scope,
         before=before,
         after=after,
         difference=difference,
         answer=answer,
-        detectable=_factor() * error,
+        detectable=_factor(before.scope, len(ids)) * error,
         needed=_needed(difference.value, error, before) if answer.startswith("cannot") else None,
         problems=_problem_changes(before.per_problem, after.per_problem),
     )
@@ -189,15 +189,23 @@ def bootstrap_errors(gains: NDArray[np.float64]) -> NDArray[np.float64]:
     return errors * math.sqrt(count / (count - 1))
 
 
-def detectable_difference(problems: int, samples: int, rate: float = 0.5) -> float:
+def detectable_difference(
+    problems: int, samples: int, rate: float = 0.5, scope: Scope = "fixed"
+) -> float:
     """Smallest gain that a run will find in 80 % of cases, to be stated before it starts.
 
     Args:
         problems: how many problems.
         samples: samples per problem.
         rate: expected pass rate of every problem; 1/2 is the worst case.
+        scope: whether the problems are the population or a sample of it; for a sample, all
+            problems are taken to change alike, which nobody knows before the run.
+
+    Returns:
+        The difference in 0..1; 1 where even that is not found (one sampled problem).
     """
-    return _factor() * math.sqrt(2 * rate * (1 - rate) / (problems * samples))
+    error = math.sqrt(2 * rate * (1 - rate) / (problems * samples))
+    return min(1.0, _factor(scope, problems) * error)
 
 
 def require_comparable(before: Evaluation, after: Evaluation) -> None:
@@ -252,7 +260,7 @@ def _problem_changes(
     for (key, row), p_value in zip(before.items(), holm(raw), strict=True):
         gain = after[key].rate - row.rate
         sure = p_value <= 1 - CONFIDENCE
-        answer = _answer(Interval(gain, gain, gain) if sure else Interval(gain, -1.0, 1.0))
+        answer = answer_of(Interval(gain, gain, gain) if sure else Interval(gain, -1.0, 1.0))
         changes.append(
             ProblemChange(id=key, before=row, after=after[key], p_value=p_value, answer=answer)
         )
@@ -273,7 +281,8 @@ def _resamples(count: int) -> NDArray[np.float64]:
     return random.multinomial(count, np.full(count, 1 / count), size=BOOTSTRAP_DRAWS) / count
 
 
-def _answer(difference: Interval) -> Answer:
+def answer_of(difference: Interval) -> Answer:
+    """Name what an interval of a difference says."""
     if difference.low > 0:
         return "better"
     return "worse" if difference.high < 0 else "cannot tell from this much data"
@@ -285,9 +294,13 @@ def _needed(difference: float, error: float, evaluation: Evaluation) -> int | No
     size = evaluation.problems
     if evaluation.scope == "fixed":
         size = max(row.samples for row in evaluation.per_problem.values())
-    return math.ceil(size * (_factor() * error / difference) ** 2)
+    factor = _factor(evaluation.scope, evaluation.problems)
+    return math.ceil(size * (factor * error / difference) ** 2)
 
 
-def _factor() -> float:
+def _factor(scope: Scope, problems: int) -> float:
     """Standard errors between no difference and one found with the stated power."""
-    return two_sided(CONFIDENCE) + two_sided(2 * POWER - 1)
+    if scope == "fixed":
+        return two_sided(CONFIDENCE) + two_sided(2 * POWER - 1)
+    freedom = problems - 1
+    return t_quantile(0.5 + CONFIDENCE / 2, freedom) + t_quantile(POWER, freedom)

@@ -192,7 +192,7 @@ def _score(
         hidden if on_fresh and len(hidden) == len(fresh) else None,
         split=split,
         model=dict(scene.model) | {"adapter": adapter},
-        sampler={key: settings[key] for key in SETTINGS},
+        sampler={key: settings[key] for key in SETTINGS} | {"prompt": scene.style},
         seed=scene.seed,
         tests=tests,
         left_out=scene.splits.left_out,
@@ -212,4 +212,5 @@ def _log(scene: Scene, iteration: int, evaluation: Evaluation) -> None:
         solved=evaluation.solved,
         problems=evaluation.problems,
         faults=evaluation.faults,
+        overfit_gap=evaluation.overfit_gap,
     )
