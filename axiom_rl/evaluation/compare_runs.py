@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation import answers
 from axiom_rl.evaluation.blocks import Block, Code, Page, Section, Table, Text, harmless
 from axiom_rl.evaluation.compare import Comparison, compare
-from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
+from axiom_rl.evaluation.entries import Entry, find_entry
 from axiom_rl.evaluation.pages import to_html, to_markdown
-from axiom_rl.evaluation.run_folder import read_run
 from axiom_rl.files import write_text
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing compared: its name, its evaluation, its configuration where it is known."""
-
-    name: str
-    evaluation: Evaluation
-    config: str
 
 
 def compare_runs(paths: Sequence[Path], output: Path) -> str:
     """Compare runs and write comparison.md and comparison.html to `output`.
 
     Args:
-        paths: run folders (their last evaluation counts) or evaluation files; the first one is the
-            base that every other is compared with.
+        paths: run folders (their last evaluation counts), adapters in run folders (the evaluation
+            of that adapter counts) or evaluation files; the first one is the base that every other
+            is compared with.
         output: folder for the two pages.
 
     Returns:
@@ -46,9 +36,7 @@ def compare_runs(paths: Sequence[Path], output: Path) -> str:
             "stage.runs needs two or more runs: stage=compare stage.runs=[outputs/a,outputs/b]"
         )
     base, *others = _entries(paths)
-    comparisons = [
-        compare(base.evaluation, other.evaluation, comparisons=len(others)) for other in others
-    ]
+    comparisons = _compare_all(base, others)
     page = build_page(base, others, comparisons)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
@@ -107,19 +95,22 @@ def _groups(comparison: Comparison) -> list[Table]:
     return tables
 
 
+def _compare_all(base: Entry, others: Sequence[Entry]) -> list[Comparison]:
+    """Compare every entry with the base; where some cannot be, say so of all of them at once."""
+    comparisons, refusals = [], []
+    for other in others:
+        try:
+            comparisons.append(compare(base.evaluation, other.evaluation, comparisons=len(others)))
+        except AxiomError as error:
+            refusals.append(f"{other.name} against {base.name}: {error}")
+    if refusals:
+        raise AxiomError("\n".join(refusals))
+    return comparisons
+
+
 def _entries(paths: Sequence[Path]) -> list[Entry]:
     names = _short_names(paths)
-    return [_entry(path, name) for path, name in zip(paths, names, strict=True)]
-
-
-def _entry(path: Path, name: str) -> Entry:
-    if path.is_file():
-        return Entry(name, read_evaluation(path), "")
-    run = read_run(path)
-    evaluation = run.after or run.before
-    if evaluation is None:
-        raise AxiomError(f"{path} holds no evaluation; finish it with resume={path}")
-    return Entry(name, evaluation, run.config)
+    return [find_entry(path, name) for path, name in zip(paths, names, strict=True)]
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
