@@ -256,6 +256,7 @@ def _verdict_row(verdict: Verdict | None) -> dict[str, Any] | None:
         "passed_tests": verdict.passed_tests,
         "total_tests": verdict.total_tests,
         "pass_fraction": verdict.pass_fraction,
+        "failed_test": next((case.index for case in verdict.cases if not case.passed), None),
         "detail": verdict.detail,
     }
 

@@ -26,6 +26,7 @@ from axiom_rl.config import (
     SftTrainerConfig,
     TransformersSamplerConfig,
 )
+from axiom_rl.defaults import write_defaults
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Scene, measure
 from axiom_rl.evaluation.plan import plan_for, write_plan
@@ -232,6 +233,7 @@ def _scene(
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
             if not run.finished:
                 write_environment(folder, config.seed, str(verifier.level), identity)
+                write_defaults(folder, config)
             _state_plan(config, folder, splits)
             yield Scene(
                 run=run,

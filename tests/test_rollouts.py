@@ -138,6 +138,8 @@ def test_verdicts_come_back_from_disk(
         if item.hidden:
             assert row["hidden"]["passed_tests"] == item.hidden.passed_tests
             assert row["hidden"]["total_tests"] == len(tasks[0].problem.hidden_tests)
+            failed = [case.index for case in item.hidden.cases if not case.passed]
+            assert row["hidden"]["failed_test"] == (failed[0] if failed else None)
     assert read_rollouts(tmp_path / "none.jsonl") == []
 
 
