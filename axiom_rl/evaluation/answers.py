@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from axiom_rl.evaluation.blocks import (
     MINUS,
@@ -21,6 +22,7 @@ from axiom_rl.evaluation.blocks import (
 from axiom_rl.evaluation.compare import Comparison, GroupChange, ProblemChange
 from axiom_rl.evaluation.evaluate import BENCHMARK_TESTS, FRESH_TESTS, Evaluation, ProblemScore
 from axiom_rl.evaluation.metrics import Interval
+from axiom_rl.evaluation.pictures import pictured
 
 MOST_NAMES = 20
 """Tasks named in one sentence."""
@@ -191,6 +193,41 @@ def _change_table(changes: Sequence[ProblemChange]) -> Table:
     ]
     headers = ["problem", "id", "before", "after", "change"]
     return Table(headers, rows, folded=f"All {len(rows)} problems, largest losses first")
+
+
+def group_blocks(folder: Path, comparison: Comparison, name: str = "types") -> list[Block]:
+    """Types and difficulties before and after, where they group several problems.
+
+    Args:
+        folder: of the page; the picture goes to its charts/.
+        comparison: of the two models.
+        name: of the picture, without ending.
+    """
+    scores = [change.before for change in comparison.problems]
+    blocks: list[Block] = []
+    if len({row.type for row in scores}) < len(scores):
+        types = comparison.groups(lambda row: row.type)
+        bars = Bars([_group_bars(group) for group in types])
+        blocks.append(pictured(folder, name, bars, "Pass rate by type, largest losses first."))
+        blocks.append(group_table("type", types))
+    if len({row.difficulty for row in scores}) > 1:
+        levels = comparison.groups(lambda row: f"level {row.difficulty}")
+        blocks.append(group_table("difficulty", levels))
+    return blocks
+
+
+def _group_bars(group: GroupChange) -> BarGroup:
+    gain = group.difference.value
+    sure = group.difference.low > 0 or group.difference.high < 0
+    return BarGroup(
+        group.name,
+        [
+            Bar("before", group.before, percent(group.before)),
+            Bar("after", group.after, percent(group.after)),
+        ],
+        change=points(gain).removesuffix(" points"),
+        tone=("good" if gain > 0 else "bad") if sure else "",
+    )
 
 
 def group_table(name: str, groups: Sequence[GroupChange]) -> Table:

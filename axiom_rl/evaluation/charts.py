@@ -9,7 +9,7 @@ and heat maps are plain HTML and CSS, which reflow on a phone.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,8 @@ PAGE = Palette("#010101", "#020202", ("#030101", "#030202", "#030303", "#030404"
 MARKERS = "os^D"
 DASHES = ("-", "--", "-.", ":")
 MOST_MARKERS = 25
+MOST_LETTERS = 48
+"""Names of series that fit into one line above a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,48 @@ def line_chart(
         share: the y axis runs from 0 to 100 %.
         caption: the sentence under the chart, and its text for screen readers.
     """
+    return _both(
+        folder,
+        name,
+        caption,
+        lambda palette: _draw(series, x_label, y_label, share, palette),
+    )
+
+
+def stack_chart(
+    folder: Path,
+    name: str,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    caption: str,
+) -> Chart:
+    """Draw what adds up to a whole, one layer on the other, and write `folder`/charts/`name`.png.
+
+    Args:
+        folder: the run folder.
+        name: file name without ending.
+        series: one to four layers over the same x, from the bottom up.
+        x_label: what the x axis counts.
+        y_label: the unit of the layers.
+        caption: the sentence under the chart, and its text for screen readers.
+    """
+    return _both(folder, name, caption, lambda palette: _stack(series, x_label, y_label, palette))
+
+
+def _both(folder: Path, name: str, caption: str, draw: Callable[[Palette], Figure]) -> Chart:
+    """Draw once for print and once in the page's colours."""
+    png = save_png(folder, name, draw(PRINT))
+    return Chart(to_svg(draw(PAGE), name), png, caption)
+
+
+def save_png(folder: Path, name: str, figure: Figure) -> str:
+    """Write `folder`/charts/`name`.png and return its path relative to the run folder."""
     path = folder / "charts" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _draw(series, x_label, y_label, share, PRINT).savefig(path, dpi=160, facecolor="white")
-    svg = to_svg(_draw(series, x_label, y_label, share, PAGE), name)
-    return Chart(svg, f"charts/{name}.png", caption)
+    figure.savefig(path, dpi=160, facecolor="white")
+    return f"charts/{name}.png"
 
 
 def to_svg(figure: Figure, name: str) -> str:
@@ -111,19 +150,44 @@ def _draw(
         )
         if line.low and line.high:
             axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.13, linewidth=0)
-    _style(axes, x_label, y_label, share, palette)
+    style(axes, x_label, y_label, share, palette)
     if len(series) > 1:
-        axes.legend(
-            frameon=False,
-            labelcolor=palette.ink,
-            ncols=len(series),
-            loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-        )
+        legend_above(axes, palette)
     return figure
 
 
-def _style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
+def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palette) -> Figure:
+    figure = Figure(figsize=(5.4, 2.7), layout="constrained")
+    axes = figure.add_subplot()
+    x, layers, colors = series[0].x, [line.y for line in series], palette.lines[: len(series)]
+    names = [line.name for line in series]
+    axes.stackplot(x, layers, labels=names, colors=colors, alpha=0.75)
+    if len(x) == 1:  # an area over one step has no width
+        axes.clear()
+        bottom = 0.0
+        for name, layer, color in zip(names, layers, colors, strict=True):
+            axes.bar(x, layer, bottom=bottom, label=name, color=color, width=0.4, alpha=0.75)
+            bottom += layer[0]
+    style(axes, x_label, y_label, False, palette)
+    legend_above(axes, palette)
+    return figure
+
+
+def legend_above(axes: Axes, palette: Palette) -> None:
+    """Put the names above the chart, where they hide nothing."""
+    names = axes.get_legend_handles_labels()[1]
+    wide = sum(map(len, names)) > MOST_LETTERS
+    axes.legend(
+        frameon=False,
+        labelcolor=palette.ink,
+        ncols=2 if wide else len(names),
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+    )
+
+
+def style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
+    """Label axes and leave out whatever holds no data."""
     axes.set_xlabel(x_label, color=palette.ink)
     axes.set_ylabel(y_label, color=palette.ink)
     axes.tick_params(colors=palette.ink, length=0)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation import answers
-from axiom_rl.evaluation.blocks import Block, Code, Page, Section, Table, Text, harmless
+from axiom_rl.evaluation.blocks import Bars, Block, Code, Page, Section, Text, harmless
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.entries import Entry, find_entry
 from axiom_rl.evaluation.pages import to_html, to_markdown
+from axiom_rl.evaluation.pictures import pictured
 from axiom_rl.files import write_text
 
 
@@ -37,19 +38,23 @@ def compare_runs(paths: Sequence[Path], output: Path) -> str:
         )
     base, *others = _entries(paths)
     comparisons = _compare_all(base, others)
-    page = build_page(base, others, comparisons)
+    page = build_page(base, others, comparisons, output)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
     return page.headline
 
 
-def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison]) -> Page:
-    """Return the content of the comparison page."""
+def build_page(
+    base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison], output: Path
+) -> Page:
+    """Return the content of the comparison page; draws its pictures into `output`."""
     pairs = list(zip(others, comparisons, strict=True))
     sentences = [answers.answer_sentence(c, base.name, other.name) for other, c in pairs]
     named = [(base.name, "before", base.evaluation)]
     named += [(other.name, "after", other.evaluation) for other in others]
-    result: list[Block] = [answers.overall_bars(named)]
+    bars = answers.overall_bars(named)
+    caption = "Samples that pass, with 95 % intervals."
+    result: list[Block] = [pictured(output, "result", bars, caption)]
     if len(others) > 1:
         result.append(
             Text(
@@ -63,7 +68,10 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
         Text(answers.method_text(base.evaluation)),
     ]
     sections = [Section("Result", result)]
-    sections += [Section(f"{other.name} against {base.name}", _pair(c)) for other, c in pairs]
+    sections += [
+        Section(f"{other.name} against {base.name}", _pair(c, output, number))
+        for number, (other, c) in enumerate(pairs, start=1)
+    ]
     diffs = [_config_diff(base, other) for other in others]
     sections.append(Section("Differences in configuration", [d for d in diffs if d is not None]))
     tones = {answers.tone(c) for c in comparisons}
@@ -76,23 +84,14 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
     )
 
 
-def _pair(comparison: Comparison) -> list[Block]:
+def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
     blocks: list[Block] = [Text(answers.power_text(comparison))]
-    blocks += answers.problem_blocks(comparison)
-    blocks += _groups(comparison)
-    return blocks
-
-
-def _groups(comparison: Comparison) -> list[Table]:
-    """Types and difficulties, where they group several problems."""
-    tables = []
-    scores = [change.before for change in comparison.problems]
-    if len({row.type for row in scores}) < len(scores):
-        tables.append(answers.group_table("type", comparison.groups(lambda row: row.type)))
-    if len({row.difficulty for row in scores}) > 1:
-        levels = comparison.groups(lambda row: f"level {row.difficulty}")
-        tables.append(answers.group_table("difficulty", levels))
-    return tables
+    blocks += answers.group_blocks(output, comparison, f"types_{number}")
+    caption = "Passing samples of each problem, largest losses first."
+    return blocks + [
+        pictured(output, f"problems_{number}", block, caption) if isinstance(block, Bars) else block
+        for block in answers.problem_blocks(comparison)
+    ]
 
 
 def _compare_all(base: Entry, others: Sequence[Entry]) -> list[Comparison]:

@@ -72,11 +72,13 @@ def timing_blocks(run: RunFolder) -> list[Block]:
     rows = run.rows("timing")
     if not rows:
         return []
+    whole = math.fsum(row["seconds"] for row in rows if known(row.get("seconds")))
     cells = [
         [
             str(row.get("name", "")),
             str(row["iteration"]),
             duration(row.get("seconds")),
+            percent(row["seconds"] / whole) if whole and known(row.get("seconds")) else "",
             _count(row.get("tokens")),
             _count(row.get("tokens_per_second")),
             percent(row["verify_share"]) if known(row.get("verify_share")) else "",
@@ -88,6 +90,7 @@ def timing_blocks(run: RunFolder) -> list[Block]:
         "phase",
         "iteration",
         "time",
+        "share",
         "tokens",
         "tokens/s",
         "waiting for verdicts",

@@ -9,6 +9,7 @@ from typing import Any
 
 from axiom_rl.evaluation.evaluate import Evaluation, score, write_evaluation
 from axiom_rl.files import write_json, write_jsonl, write_text
+from axiom_rl.problems.dataset import write_problems
 from axiom_rl.tracking import Tracker
 from axiom_rl.types import CaseResult, Completion, Problem, Status, TestCase, Verdict
 
@@ -141,10 +142,7 @@ def make_run(folder: Path, iterations: int = 1, finished: bool = True) -> Path:
     """Write a whole run of expert iteration on the ten basic problems."""
     problems = [problem(name) for name in BASIC]
     write_environment(folder)
-    write_jsonl(
-        folder / "problems" / "train.jsonl",
-        [{"schema": 1, "id": p.id, "statement": p.statement} for p in problems],
-    )
+    write_problems(folder / "problems" / "train.jsonl", problems)
     tracker = Tracker(folder)
     for step in range(iterations + 1):
         share = step / iterations
