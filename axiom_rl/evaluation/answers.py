@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,11 @@ def difference_text(difference: Interval) -> str:
     """Write a difference with its interval, `+33.8 points, 95 % interval +22.0 to +45.1`."""
     low, high = (points(v).removesuffix(" points") for v in (difference.low, difference.high))
     return f"{points(difference.value)}, 95 % interval {low} to {high}"
+
+
+def brief_difference(difference: Interval) -> str:
+    """Write the same for a table, `+33.8 points (+22.0 to +45.1)`."""
+    return difference_text(difference).replace(", 95 % interval ", " (") + ")"
 
 
 def tone(comparison: Comparison) -> str:
@@ -149,13 +155,15 @@ def problem_blocks(comparison: Comparison) -> list[Block]:
         f"{len(told) or 'none'} of these changes can be told from chance"
     ) + (" (marked *)." if told else ".")
     if len(changes) <= MOST_BARS:
-        return [Text(text), Bars([_change_bars(change) for change in changes])]
+        titles = Counter(change.before.title for change in changes)
+        return [Text(text), Bars([_change_bars(c, titles[c.before.title]) for c in changes])]
     return [Text(text), _change_table(changes)]
 
 
-def _change_bars(change: ProblemChange) -> BarGroup:
+def _change_bars(change: ProblemChange, same_title: int) -> BarGroup:
+    title = change.before.title or change.id
     return BarGroup(
-        name=change.before.title or change.id,
+        name=title if same_title == 1 else f"{title} ({change.id})",
         bars=[problem_bar("before", change.before), problem_bar("after", change.after)],
         change=change_text(change),
         tone="bad" if change.difference < 0 else "good" if change.difference > 0 else "",
@@ -238,7 +246,7 @@ def group_table(name: str, groups: Sequence[GroupChange]) -> Table:
             str(group.problems),
             percent(group.before),
             percent(group.after),
-            difference_text(group.difference).replace(", 95 % interval ", " (") + ")",
+            brief_difference(group.difference),
         ]
         for group in groups
     ]

@@ -36,7 +36,7 @@ PAGE = Palette("#010101", "#020202", ("#030101", "#030202", "#030303", "#030404"
 MARKERS = "os^D"
 DASHES = ("-", "--", "-.", ":")
 MOST_MARKERS = 25
-MOST_LETTERS = 48
+MOST_LETTERS = 36
 """Names of series that fit into one line above a chart."""
 
 

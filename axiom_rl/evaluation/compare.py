@@ -128,14 +128,16 @@ def compare(before: Evaluation, after: Evaluation, comparisons: int = 1) -> Comp
     confidence = 1 - (1 - CONFIDENCE) / comparisons
     difference, error = difference_interval(old, new, before.scope, confidence)
     answer = answer_of(difference)
+    unsure = answer.startswith("cannot")
+    factor = _factor(before.scope, len(ids), confidence)
     return Comparison(
         scope=before.scope,
         before=before,
         after=after,
         difference=difference,
         answer=answer,
-        detectable=_factor(before.scope, len(ids)) * error,
-        needed=_needed(difference.value, error, before) if answer.startswith("cannot") else None,
+        detectable=factor * error,
+        needed=_needed(difference.value, factor * error, before) if unsure else None,
         problems=_problem_changes(before.per_problem, after.per_problem),
     )
 
@@ -288,19 +290,18 @@ def answer_of(difference: Interval) -> Answer:
     return "worse" if difference.high < 0 else "cannot tell from this much data"
 
 
-def _needed(difference: float, error: float, evaluation: Evaluation) -> int | None:
-    if difference == 0 or not math.isfinite(error):
+def _needed(difference: float, detectable: float, evaluation: Evaluation) -> int | None:
+    if difference == 0 or not math.isfinite(detectable):
         return None
     size = evaluation.problems
     if evaluation.scope == "fixed":
         size = max(row.samples for row in evaluation.per_problem.values())
-    factor = _factor(evaluation.scope, evaluation.problems)
-    return math.ceil(size * (factor * error / difference) ** 2)
+    return math.ceil(size * (detectable / difference) ** 2)
 
 
-def _factor(scope: Scope, problems: int) -> float:
+def _factor(scope: Scope, problems: int, confidence: float = CONFIDENCE) -> float:
     """Standard errors between no difference and one found with the stated power."""
     if scope == "fixed":
-        return two_sided(CONFIDENCE) + two_sided(2 * POWER - 1)
+        return two_sided(confidence) + two_sided(2 * POWER - 1)
     freedom = problems - 1
-    return t_quantile(0.5 + CONFIDENCE / 2, freedom) + t_quantile(POWER, freedom)
+    return t_quantile(0.5 + confidence / 2, freedom) + t_quantile(POWER, freedom)

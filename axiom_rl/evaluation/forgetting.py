@@ -5,7 +5,7 @@ from __future__ import annotations
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation import answers
 from axiom_rl.evaluation.blocks import Bar, BarGroup, Bars, Block, Table, Text, percent, points
-from axiom_rl.evaluation.compare import Comparison, compare
+from axiom_rl.evaluation.compare import POWER, Comparison, compare
 from axiom_rl.evaluation.pictures import pictured
 from axiom_rl.evaluation.run_folder import RunFolder
 
@@ -39,13 +39,13 @@ def _compare_all(run: RunFolder) -> tuple[dict[str, Comparison], list[str]]:
 def _sentence(compared: dict[str, Comparison]) -> str:
     lost = [name for name, c in compared.items() if c.answer == "worse"]
     unsure = [name for name, c in compared.items() if c.answer.startswith("cannot")]
-    text = f"Forgotten: {', '.join(lost)}." if lost else "No family is told to be worse."
-    if unsure:
-        sizes = ", ".join(
-            f"{name} finds a loss of {points(compared[name].detectable).lstrip('+')}"
-            for name in unsure
+    text = f"Worse than before: {', '.join(lost)}." if lost else "No family is shown to be worse."
+    for name in unsure:
+        size = points(compared[name].detectable).lstrip("+")
+        text += (
+            f" {name}: whether anything was lost cannot be told; these samples find a loss of "
+            f"{size} in {percent(POWER)} of cases."
         )
-        text += f" That is no proof that nothing was lost: in 80 % of cases, {sizes} or more."
     if len(compared) > 1:
         text += (
             f" The intervals are widened for {len(compared)} families (Bonferroni), so that all "
@@ -80,9 +80,11 @@ def _table(ordered: list[tuple[str, Comparison]]) -> Table:
             str(comparison.before.problems),
             percent(comparison.before.pass_at_1.value),
             percent(comparison.after.pass_at_1.value),
-            answers.difference_text(comparison.difference),
+            answers.brief_difference(comparison.difference),
             comparison.answer,
         ]
         for family, comparison in ordered
     ]
-    return Table(["family", "problems", "before", "after", "difference", "answer"], rows)
+    return Table(
+        ["family", "problems", "before", "after", "difference (95 % interval)", "answer"], rows
+    )

@@ -141,6 +141,7 @@ def test_more_comparisons_widen_the_interval():
     one, five = compare(before, after), compare(before, after, comparisons=5)
     assert five.difference.low < one.difference.low
     assert five.difference.high > one.difference.high
+    assert five.detectable > one.detectable
 
 
 @pytest.mark.parametrize(
