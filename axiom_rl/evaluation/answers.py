@@ -163,7 +163,7 @@ def problem_blocks(comparison: Comparison) -> list[Block]:
 def _change_bars(change: ProblemChange, same_title: int) -> BarGroup:
     title = change.before.title or change.id
     return BarGroup(
-        name=title if same_title == 1 else f"{title} ({change.id})",
+        name=title if same_title == 1 else change.id,
         bars=[problem_bar("before", change.before), problem_bar("after", change.after)],
         change=change_text(change),
         tone="bad" if change.difference < 0 else "good" if change.difference > 0 else "",

@@ -36,6 +36,8 @@ PAGE = Palette("#010101", "#020202", ("#030101", "#030202", "#030303", "#030404"
 MARKERS = "os^D"
 DASHES = ("-", "--", "-.", ":")
 MOST_MARKERS = 25
+SIZE = (4.7, 2.6)
+"""Inches; small, so that the text can be read where the chart is as wide as a phone."""
 MOST_LETTERS = 36
 """Names of series that fit into one line above a chart."""
 
@@ -134,7 +136,7 @@ def to_svg(figure: Figure, name: str) -> str:
 def _draw(
     series: Sequence[Series], x_label: str, y_label: str, share: bool, palette: Palette
 ) -> Figure:
-    figure = Figure(figsize=(5.4, 2.7), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
     for number, line in enumerate(series):
         color = palette.lines[number % len(palette.lines)]
@@ -157,7 +159,7 @@ def _draw(
 
 
 def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palette) -> Figure:
-    figure = Figure(figsize=(5.4, 2.7), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
     x, layers, colors = series[0].x, [line.y for line in series], palette.lines[: len(series)]
     names = [line.name for line in series]
@@ -176,7 +178,7 @@ def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palett
 def legend_above(axes: Axes, palette: Palette) -> None:
     """Put the names above the chart, where they hide nothing."""
     names = axes.get_legend_handles_labels()[1]
-    wide = sum(map(len, names)) > MOST_LETTERS
+    wide = len(names) > 3 or sum(map(len, names)) > MOST_LETTERS
     axes.legend(
         frameon=False,
         labelcolor=palette.ink,

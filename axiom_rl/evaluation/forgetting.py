@@ -44,7 +44,7 @@ def _sentence(compared: dict[str, Comparison]) -> str:
         size = points(compared[name].detectable).lstrip("+")
         text += (
             f" {name}: whether anything was lost cannot be told; these samples find a loss of "
-            f"{size} in {percent(POWER)} of cases."
+            f"{size} in {100 * POWER:.0f} % of cases."
         )
     if len(compared) > 1:
         text += (

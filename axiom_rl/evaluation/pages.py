@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -34,8 +35,14 @@ def to_html(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["harmless"] = harmless
+    environment.filters["whole"] = whole
     environment.filters["percent"] = percent
     return environment.get_template("page.html").render(page=page)
+
+
+def whole(text: str) -> str:
+    """Make text harmless, and keep numbers and their units on one line: no-break spaces."""
+    return re.sub(r"(?<=\d) (?=(%|s|min|h|GB|points)\b|%)", "\N{NO-BREAK SPACE}", harmless(text))
 
 
 def to_markdown(page: Page) -> str:

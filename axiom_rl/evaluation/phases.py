@@ -6,14 +6,22 @@ import math
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.evaluation.blocks import Block, Chart, Table, Text, duration, percent
+from axiom_rl.evaluation.blocks import Block, Chart, Section, Table, Text, duration, percent
 from axiom_rl.evaluation.charts import Series, line_chart
 from axiom_rl.evaluation.run_folder import RunFolder
 
 
-def training_blocks(run: RunFolder) -> list[Block]:
-    """Gold solutions by iteration, and the training loss."""
-    blocks: list[Block] = []
+def training_section(run: RunFolder) -> Section:
+    """Gold solutions by iteration, where the trainer gathers them, and the training loss."""
+    gold = _gold_blocks(run)
+    title = "Gold solutions and training" if gold else "Training loss"
+    steps = [row for row in run.rows("train") if known(row.get("loss"))]
+    if not steps:
+        return Section(title, gold)
+    return Section(title, [*gold, _loss_table(steps), _loss_chart(run.path, steps)])
+
+
+def _gold_blocks(run: RunFolder) -> list[Block]:
     collected = run.rows("collect")
     if collected:
         columns = ("samples", "passed", "solutions", "duplicates", "total_solutions", "unsolved")
@@ -27,14 +35,9 @@ def training_blocks(run: RunFolder) -> list[Block]:
             "problems unsolved",
         ]
         cells = [[str(r["iteration"]), *(str(r.get(c, "?")) for c in columns)] for r in collected]
-        blocks.append(Table(headers, cells))
-    elif run.solutions:
-        cells = [[str(key), str(count)] for key, count in run.solutions.items()]
-        blocks.append(Table(["iteration", "unique solutions"], cells))
-    steps = [row for row in run.rows("train") if known(row.get("loss"))]
-    if steps:
-        blocks += [_loss_table(steps), _loss_chart(run.path, steps)]
-    return blocks
+        return [Table(headers, cells)]
+    cells = [[str(key), str(count)] for key, count in run.solutions.items()]
+    return [Table(["iteration", "unique solutions"], cells)] if cells else []
 
 
 def _loss_table(steps: list[dict[str, Any]]) -> Table:

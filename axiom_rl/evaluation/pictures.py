@@ -21,7 +21,7 @@ from axiom_rl.evaluation.charts import PRINT, legend_above, save_png, style
 
 COLORS = {"before": "#98a2b3", "after": "#2563eb"}
 """As --before and --after in page.html."""
-LABEL_LETTERS = 30
+LABEL_LETTERS = 34
 
 
 def pictured(folder: Path, name: str, block: Bars, caption: str) -> Bars:
@@ -37,7 +37,7 @@ def bars_png(folder: Path, name: str, block: Bars) -> str:
     style(axes, "", "", False, PRINT)
     axes.set_ylim(len(block.groups) - 0.5, -0.5)
     axes.set_yticks(range(len(block.groups)), [_label(group.name) for group in block.groups])
-    axes.set_xlim(0, 1.12)
+    axes.set_xlim(0, 1.5 if any(b.interval for g in block.groups for b in g.bars) else 1.12)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(axis="y", visible=False)
@@ -55,7 +55,7 @@ def heat_png(folder: Path, name: str, block: HeatMap) -> str:
     axes.imshow(shares, cmap=mpl.colormaps["Blues"], vmin=0, vmax=1.5, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if not math.isnan(share):
-            axes.text(column, row, percent(share).removesuffix(" %"), ha="center", va="center")
+            axes.text(column, row, percent(share), ha="center", va="center")
     axes.set_xticks(range(len(block.columns)), block.columns)
     axes.set_yticks(range(len(block.rows)), [_label(row) for row, _values in block.rows])
     axes.tick_params(colors=PRINT.ink, length=0)

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.blocks import percent, points
+from axiom_rl.evaluation.blocks import points
 from axiom_rl.evaluation.compare import POWER, detectable_difference
 from axiom_rl.evaluation.evaluate import scope_of
 from axiom_rl.evaluation.measure import headline_split
-from axiom_rl.evaluation.metrics import CONFIDENCE, Scope
+from axiom_rl.evaluation.metrics import Scope
 from axiom_rl.files import read_json, write_json
 from axiom_rl.problems.dataset import Splits
 
@@ -41,9 +41,8 @@ class Plan:
         size = points(self.detectable).lstrip("+")
         return (
             f"{self.problems} {self.split} problems with {self.samples} samples each find a "
-            f"difference of {size} in {percent(POWER)} of cases at {percent(CONFIDENCE)} "
-            "confidence, if every problem passes about half of its samples (the worst case) and "
-            f"changes alike{self._advice()}."
+            f"difference of {size} in {100 * POWER:.0f} % of cases, if every problem passes about "
+            f"half of its samples (the worst case) and changes alike{self._advice()}."
         )
 
     def _advice(self) -> str:

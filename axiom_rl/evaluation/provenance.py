@@ -46,7 +46,8 @@ def changes_section(run: RunFolder) -> Section:
         return Section("Changes from the defaults", [Text("None: every value is the default.")])
     rows = [[change.key, change.default, change.value] for change in run.changes]
     note = Text(
-        "Values are compared with those of the chosen options, these with plain `python launch.py`."
+        "Options first, against those of plain python launch.py; then the values that differ from "
+        "those of the options."
     )
     table = Table(["key", "default", "this run"], rows, left=True)
     return Section("Changes from the defaults", [note, table])

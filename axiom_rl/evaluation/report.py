@@ -26,7 +26,7 @@ from axiom_rl.evaluation.curves import bounds, curve_blocks
 from axiom_rl.evaluation.evaluate import Evaluation
 from axiom_rl.evaluation.forgetting import forgetting_blocks
 from axiom_rl.evaluation.pages import to_html, to_markdown
-from axiom_rl.evaluation.phases import timing_blocks, training_blocks
+from axiom_rl.evaluation.phases import timing_blocks, training_section
 from axiom_rl.evaluation.pictures import heat_png, pictured
 from axiom_rl.evaluation.policy import policy_blocks, step_time_blocks
 from axiom_rl.evaluation.provenance import changes_section, provenance_section, raw_section
@@ -60,7 +60,7 @@ def build_page(run: RunFolder) -> Page:
         Section("What was forgotten", forgetting_blocks(run)),
         Section("Verdicts of the samples", _verdicts(run)),
         Section("Claimed passes, checked again", claim_blocks(run)),
-        Section("Gold solutions and training", training_blocks(run)),
+        training_section(run),
         Section("Time and tokens", [*timing_blocks(run), *step_time_blocks(run)]),
         changes_section(run),
         provenance_section(run),

@@ -24,7 +24,7 @@ def test_the_plan_is_about_the_headline_and_says_what_it_finds(tmp_path):
     plan = plan_for(Splits(train=train, val=(), test=test), samples=8)
     assert (plan.split, plan.problems, plan.scope) == ("test", 200, "sampled")
     assert str(plan).startswith(
-        "200 test problems with 8 samples each find a difference of 5.0 points in 80.0 % of cases"
+        "200 test problems with 8 samples each find a difference of 5.0 points in 80 % of cases"
     )
     write_plan(tmp_path, plan)
     assert read_plan(tmp_path) == plan
