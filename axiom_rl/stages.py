@@ -31,6 +31,7 @@ from axiom_rl.defaults import write_defaults
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Scene, measure
 from axiom_rl.evaluation.plan import plan_for, write_plan
+from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.trained_on import training_problems
 from axiom_rl.files import read_json, write_text
@@ -99,6 +100,7 @@ def train(config: Config, folder: Path) -> None:
             run_grpo(scene, config.model, resolved, trainer)
         else:
             raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
+        recheck_claims(scene)
 
 
 def evaluate(config: Config, folder: Path) -> None:

@@ -87,7 +87,7 @@ def measure(
     finished = scene.run.is_finished(f"evaluate/{phase}")
     with scene.run.timed("evaluate", iteration, log=not finished) as spent:
         drawn = draw(scene, phase, tasks, range(scene.sampler.n), policy, iteration)
-        spent.update(cost(drawn))
+        spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
     for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):

@@ -12,7 +12,8 @@ from axiom_rl.evaluation.charts import Series, line_chart, stack_chart
 from axiom_rl.evaluation.phases import known
 from axiom_rl.evaluation.run_folder import Row, RunFolder
 
-LEVEL = "level_"
+LEVEL, STAGE = "level_", "stage"
+"""Columns of the curriculum: a level for each type, or one for all."""
 PARTS = ("generation", "verification", "training", "rest")
 """Of a step's seconds, as columns <part>_seconds."""
 MOST_LINES = 4
@@ -68,8 +69,11 @@ def step_time_blocks(run: RunFolder) -> list[Block]:
 
 
 def steps(run: RunFolder) -> list[Row]:
-    """Rows of training steps that were rewarded, in order."""
-    return [row for row in run.rows("train") if known(row.get("reward"))]
+    """Rows of training steps with rollouts, in order.
+
+    A step whose samples all fell to the sandbox has a row without a number for its reward.
+    """
+    return [row for row in run.rows("train") if "reward" in row]
 
 
 ChartSpec = tuple[str, Sequence[tuple[str, str]], str, bool, str]
@@ -189,7 +193,8 @@ def _verdicts(folder: Path, rows: list[Row]) -> list[Block]:
 def _levels(run: RunFolder) -> list[Block]:
     """The curriculum: the level of each type over the steps."""
     rows = steps(run)
-    columns = sorted({key for row in rows for key in row if key.startswith(LEVEL)})
+    keys = {key for row in rows for key in row if key.startswith(LEVEL) or key == STAGE}
+    columns = sorted(key for key in keys if _has(rows, [key]))
     if not columns:
         return []
     lines = [_series(rows, column, column.removeprefix(LEVEL)) for column in columns]

@@ -17,6 +17,7 @@ from axiom_rl.defaults import Change, read_changes
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
 from axiom_rl.evaluation.plan import Plan, read_plan
+from axiom_rl.evaluation.recheck import Claims, read_claims
 from axiom_rl.files import read_json, read_jsonl
 from axiom_rl.problems.dataset import read_problems
 from axiom_rl.tracking import read_metrics
@@ -48,6 +49,8 @@ class RunFolder:
     """By id, with the tests that training sees."""
     forgetting: dict[str, tuple[Evaluation, Evaluation | None]]
     """By family of problems that training did not use: the model before training and after it."""
+    claims: dict[str, Claims]
+    """Claimed passes that were judged again after training, by phase."""
     plan: Plan | None
     """What the run could tell, as it was stated before the start."""
     changes: list[Change] | None
@@ -123,6 +126,7 @@ def read_run(folder: Path) -> RunFolder:
             for problem in read_problems(path)
         },
         forgetting=_forgetting(evaluations),
+        claims=read_claims(folder),
         plan=read_plan(folder),
         changes=read_changes(folder),
     )

@@ -40,9 +40,11 @@ def make_grpo_run(folder: Path, steps: int = 20, finished: bool = True) -> Path:
     for step in range(1, steps + 1):
         _log_step(tracker, step, steps)
         if step % 5 == 0:
+            tracker.log("timing", 1, name="evaluate", seconds=7.0, tokens=100, step=step)
             _val(tracker, val, step, 0.3 + 0.3 * step / steps)
     tracker.log("timing", 1, name="train", seconds=40.0 * steps, tokens=3000 * steps)
     if finished:
+        tracker.log("timing", 1, name="evaluate", seconds=20.0, tokens=500, step=steps)
         _evaluate(folder, tracker, "after", 1, test, 0.6)
         _forgetting(folder, tracker, "after", 1, {"basic": 0.2, "easy": 0.7})
     return folder

@@ -58,6 +58,14 @@ def test_the_seconds_of_a_step_are_broken_down(finished: Path) -> None:
     assert table["all"][:2] == ["13 min 20 s", "40.0 s"]
 
 
+def test_evaluations_during_training_are_not_counted_twice(finished: Path) -> None:
+    text = section(finished, "Time and tokens")
+    assert "In all 13 min 40 s and 60,900 tokens" in text
+    assert "| evaluate at step 10 | 1 | 7.0 s |  | 100 |" in text
+    assert "| train | 1 | 13 min 20 s | 97.6 % |" in text
+    assert "| evaluate | 1 | 20.0 s | 2.4 % |" in text
+
+
 def test_learning_curves_run_over_steps_and_leave_other_families_out(finished: Path) -> None:
     text = section(finished, "Learning curves")
     assert "Pass rate by step and split" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,27 @@ from omegaconf import OmegaConf
 
 from axiom_rl.config import load_config
 from axiom_rl.defaults import write_defaults
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.measure import Scene
 from axiom_rl.evaluation.plan import plan_for, write_plan
+from axiom_rl.evaluation.recheck import Claims, read_claims, recheck_claims
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.samples import _pick
 from axiom_rl.files import read_jsonl, write_jsonl
 from axiom_rl.problems import make_problem, with_fresh_tests
 from axiom_rl.problems.dataset import Splits, write_problems
 from axiom_rl.problems.prompts import show_call
+from axiom_rl.rollouts import Rollout, rollout_row
+from axiom_rl.run import Run
+from axiom_rl.tracking import Tracker
 from axiom_rl.types import Completion, Status
+from axiom_rl.verify import Verifier
+
+SCENE: Any = Scene(
+    run=None, splits=None, verifier=None, load_sampler=None, sampler=None, style="direct",
+    seed=0, fresh_seed=0, model={},
+)  # type: ignore[arg-type]  # fmt: skip
+"""What judging again does not use is absent."""
 
 
 @pytest.fixture
@@ -106,8 +119,41 @@ def test_claimed_passes_that_fail_fresh_tests_are_counted(real: Path) -> None:
     write_jsonl(path, rows)
     write_report(real)
     text = (real / "report.md").read_text()
-    assert "Of 2 programs that pass the hidden tests, 1 fail fresh ones (50.0 %)." in text
+    assert "2 samples that pass the hidden tests were judged again by fresh ones; 1 of" in text
     assert "| before | 2 | 2 | 1 | 50.0 % (9.5 to 90.5 %) |" in text
+
+
+def test_rollouts_are_judged_again_after_training_each_program_once(tmp_path: Path) -> None:
+    problem = make_problem("fizzbuzz", difficulty=1)
+    loop = "[('Fizz' * (i % 3 < 1) + 'Buzz' * (i % 5 < 1)) or str(i) for i in range(1, n + 1)]"
+    right = f"def fizzbuzz(n):\n    return {loop}"
+    learnt = {test.args[0]: test.expected for test in problem.hidden_tests}
+    by_heart = f"def fizzbuzz(n):\n    return {learnt!r}[n]"
+    passed = verdict(Status.ACCEPTED)
+    rows = [
+        Rollout(
+            completion=Completion(
+                problem_id=problem.id, sample=i, text="", prompt_tokens=1, completion_tokens=1,
+                truncated=False,
+            ),
+            code=code, hidden=passed, fresh=None,
+        )
+        for i, code in enumerate([right, by_heart, by_heart, by_heart, right])
+    ]  # fmt: skip
+    write_jsonl(tmp_path / "completions" / "grpo.jsonl", [rollout_row(r, "grpo", 1) for r in rows])
+    with Verifier(load_config("sandbox=debug").sandbox) as verifier:
+        scene = replace(SCENE, verifier=verifier, run=Run(tmp_path, Tracker(tmp_path), []),
+                        splits=Splits(train=(problem,), val=(), test=()))  # fmt: skip
+        recheck_claims(scene)
+    found = read_claims(tmp_path)["grpo"]
+    assert found == Claims(claimed=5, checked=5, programs=2, failed=3)
+    recheck_claims(replace(SCENE, run=scene.run))  # the second time, there is nothing to do
+    write_report(tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "| grpo | 5 | 5 | 3 | 60.0 % (" in text
+    (tmp_path / "claims.json").write_text('{"schema": 1, "phases": {"grpo": {}}}')
+    with pytest.raises(AxiomError, match=r"claims\.json is not as this program writes it"):
+        read_claims(tmp_path)
 
 
 def test_the_plan_stands_beside_what_came_out(real: Path) -> None:
