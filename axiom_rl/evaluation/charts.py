@@ -201,5 +201,5 @@ def style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette)
     if share:
         axes.set_ylim(0, 1.03)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    else:
+    elif axes.dataLim.y0 >= 0:  # losses and rewards may be negative
         axes.set_ylim(bottom=0)

@@ -59,6 +59,9 @@ def _loss_table(steps: list[Row]) -> Table:
 
 def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
     losses = [float(row["loss"]) for row in steps]
+    caption = "Training loss over the run."
+    if any("reward" in row for row in steps):
+        caption += " That of a policy gradient is no measure of progress: see reward and pass rate."
     return line_chart(
         folder,
         "loss",
@@ -66,7 +69,7 @@ def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
         x_label="logged step, all iterations in a row",
         y_label="loss",
         share=False,
-        caption="Training loss over the run.",
+        caption=caption,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,9 +200,9 @@ def _problems(run: RunFolder, comparison: Comparison | None) -> list[Block]:
 def _single_bars(evaluation: Evaluation) -> Block:
     rows = sorted(evaluation.per_problem.items(), key=lambda item: (item[1].rate, item[0]))
     if len(rows) <= answers.MOST_BARS:
-        return Bars(
-            [BarGroup(r.title or key, [answers.problem_bar("before", r)]) for key, r in rows]
-        )
+        titles = Counter(row.title for _key, row in rows)
+        named = [(r.title if r.title and titles[r.title] == 1 else key, r) for key, r in rows]
+        return Bars([BarGroup(name, [answers.problem_bar("before", r)]) for name, r in named])
     cells = [[row.title, key, f"{row.passed}/{row.samples}"] for key, row in rows]
     return Table(["problem", "id", "passed"], cells, folded=f"All {len(cells)} problems")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fake_grpo import TYPES, make_grpo_run
 
+from axiom_rl.evaluation.charts import PRINT, Series, _draw
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.run_folder import read_run
 from axiom_rl.tracking import Tracker
@@ -107,6 +108,14 @@ def test_an_unfinished_run_says_what_is_missing(tmp_path: Path) -> None:
     assert "basic: not evaluated after training yet." in text
     assert "3 steps of GRPO" in text
     assert "better" not in text.splitlines()[2]
+
+
+def test_negative_numbers_are_inside_the_chart() -> None:
+    lines = [Series("loss", [1, 2, 3], [-0.2, 0.1, 0.3])]
+    figure = _draw(lines, "step", "loss", False, PRINT)
+    assert figure.axes[0].get_ylim()[0] < -0.2
+    figure = _draw([Series("loss", [1, 2], [0.2, 0.3])], "step", "loss", False, PRINT)
+    assert figure.axes[0].get_ylim()[0] == 0
 
 
 def test_one_step_with_few_columns_is_enough(tmp_path: Path) -> None:
