@@ -251,7 +251,7 @@ def group_table(name: str, groups: Sequence[GroupChange]) -> Table:
         for group in groups
     ]
     return Table(
-        [name, "problems", "before", "after", "difference (95 % interval, not corrected)"], rows
+        [name, "problems", "before", "after", "difference (95 % intervals, all together)"], rows
     )
 
 

@@ -63,7 +63,7 @@ class ProblemChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupChange:
-    """The problems of one type or difficulty; its interval is not corrected for their number."""
+    """The problems of one type or difficulty; the intervals of all of them hold together."""
 
     name: str
     problems: int
@@ -91,13 +91,21 @@ class Comparison:
     """Largest losses first."""
 
     def groups(self, key: Callable[[ProblemScore], str]) -> list[GroupChange]:
-        """Split by a key of the problem (its type, its difficulty), largest losses first."""
+        """Split by a key of the problem (its type, its difficulty), largest losses first.
+
+        The intervals are widened for the number of groups (Bonferroni): of ten types, one would
+        otherwise often seem to change by chance alone.
+        """
         names = sorted({key(change.before) for change in self.problems})
+        confidence = 1 - (1 - CONFIDENCE) / len(names)
         return sorted(
-            (self._group(name, key) for name in names), key=lambda row: row.difference.value
+            (self._group(name, key, confidence) for name in names),
+            key=lambda row: row.difference.value,
         )
 
-    def _group(self, name: str, key: Callable[[ProblemScore], str]) -> GroupChange:
+    def _group(
+        self, name: str, key: Callable[[ProblemScore], str], confidence: float
+    ) -> GroupChange:
         rows = [change for change in self.problems if key(change.before) == name]
         before, after = [row.before for row in rows], [row.after for row in rows]
         return GroupChange(
@@ -105,7 +113,7 @@ class Comparison:
             problems=len(rows),
             before=sum(row.rate for row in before) / len(rows),
             after=sum(row.rate for row in after) / len(rows),
-            difference=difference_interval(before, after, self.scope)[0],
+            difference=difference_interval(before, after, self.scope, confidence)[0],
         )
 
 
@@ -276,7 +284,7 @@ def _newcombe(before: Interval, after: Interval) -> Interval:
     return Interval(difference, difference - down, difference + up)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _resamples(count: int) -> NDArray[np.float64]:
     """Weight of each problem in each bootstrap draw: (draws, problems), rows sum to 1."""
     random = np.random.default_rng(BOOTSTRAP_SEED)

@@ -21,6 +21,7 @@ from axiom_rl.evaluation.metrics import Scope, t_quantile
 
 SIMULATIONS = 2000
 RATES = {f"type_{i}": i / 10 for i in range(1, 10)}
+EMPTY = dataclasses.replace(evaluation(RATES), scope="sampled", per_problem={})
 
 
 def scores(passed: Any, samples: int = 8) -> list[ProblemScore]:
@@ -134,6 +135,30 @@ def test_losses_come_first_and_only_sure_ones_are_told():
     assert result.problems[0].answer == "worse"
     assert {change.answer for change in result.problems[1:]} == {"cannot tell from this much data"}
     assert result.groups(lambda row: row.type)[0].name == "a"
+
+
+def test_of_ten_types_of_the_same_model_one_seldom_seems_to_change() -> None:
+    random, alarms, rounds = np.random.default_rng(0), 0, 100
+    names = [f"type_{i}" for i in range(10) for _ in range(12)]
+    for _ in range(rounds):
+        rates = random.beta(1, 1, len(names))
+        before, after = (
+            dataclasses.replace(
+                EMPTY,
+                per_problem={
+                    f"{name}/{i}": ProblemScore(
+                        type=name, difficulty=1, title="", passed=int(passed), samples=8
+                    )
+                    for i, (name, passed) in enumerate(
+                        zip(names, random.binomial(8, rates), strict=True)
+                    )
+                },
+            )
+            for _model in range(2)
+        )
+        groups = compare(before, after).groups(lambda row: row.type)
+        alarms += any(g.difference.low > 0 or g.difference.high < 0 for g in groups)
+    assert alarms / rounds <= 0.1, "0.05 and two standard errors; without correction 0.4"
 
 
 def test_more_comparisons_widen_the_interval():
