@@ -1,9 +1,9 @@
 """Line charts drawn with matplotlib: no browser, no JavaScript, no network, and a PNG for pasting.
 
 Plotly and Altair pages need megabytes of JavaScript and show nothing where scripts do not run;
-every number here is also in a table, so nothing is lost without hovering. The inline SVG keeps its text
-as text and takes its colours from the page's CSS variables, so that it follows light and dark. Bars
-and heat maps are plain HTML and CSS, which reflow on a phone.
+every number here is also in a table, so nothing is lost without hovering. The inline SVG keeps its
+text as text and takes its colours from the page's CSS variables, so that it follows light and dark.
+Bars and heat maps are plain HTML and CSS, which reflow on a phone.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ Answer = Literal["better", "worse", "cannot tell from this much data"]
 BOOTSTRAP_DRAWS = 4000
 BOOTSTRAP_SEED = 0
 POWER = 0.8
+HASH_DIGITS = 64
 SMALL_SET = 10
 """Below this many sampled problems, their spread may come out as zero by chance."""
 
@@ -225,7 +226,7 @@ def require_comparable(before: Evaluation, after: Evaluation) -> None:
         AxiomError: naming every difference.
     """
     reasons = [
-        f"{name}: {old!r} against {new!r}"
+        f"{name}: {_brief(old)} against {_brief(new)}"
         for name, old, new in _measured(before, after)
         if old != new
     ]
@@ -245,6 +246,15 @@ def require_comparable(before: Evaluation, after: Evaluation) -> None:
             "these evaluations cannot be compared:\n  " + "\n  ".join(reasons) + "\n"
             "evaluate both with the same problems, tests, base model and sampler settings"
         )
+
+
+def _brief(value: object) -> str:
+    """Write a setting for a message: hashes in short, and what older versions left out as such."""
+    if value is None:
+        return "not recorded"
+    if isinstance(value, str) and len(value) == HASH_DIGITS:
+        return f"{value[:12]}…"
+    return repr(value)
 
 
 def _measured(before: Evaluation, after: Evaluation) -> list[tuple[str, object, object]]:

@@ -183,6 +183,18 @@ def test_what_is_not_comparable_is_refused_with_the_reason(changes, message):
         compare(evaluation(RATES), evaluation(RATES, **changes))
 
 
+def test_what_an_older_version_did_not_record_is_refused_as_such():
+    after = evaluation(RATES, sampler=SAMPLER | {"prompt": "few_shot"})
+    with pytest.raises(AxiomError, match=r"sampler\.prompt: not recorded against 'few_shot'"):
+        compare(evaluation(RATES), after)
+
+
+def test_hashes_are_told_in_short():
+    other = dataclasses.replace(evaluation(RATES), tests_sha256="0" * 64)
+    with pytest.raises(AxiomError, match=r"against 000000000000…"):
+        compare(evaluation(RATES), other)
+
+
 def test_other_problems_or_tests_are_refused():
     with pytest.raises(AxiomError, match="problems in one of them alone: type_9"):
         compare(evaluation(RATES), evaluation({k: v for k, v in RATES.items() if k != "type_9"}))
