@@ -29,7 +29,7 @@ from axiom_rl.config import (
 )
 from axiom_rl.defaults import write_defaults
 from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene, measure
+from axiom_rl.evaluation.measure import Scene, held_out, measure
 from axiom_rl.evaluation.plan import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.report import write_report
@@ -269,9 +269,11 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
     """Say what the run will be able to tell, before anything is sampled."""
     if config.stage.kind not in ("train", "evaluate"):
         return
+    if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig):
+        splits = held_out(splits)
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)
-    log.info("plan: %s", plan)
+    log.info("stated before the run: %s", plan)
 
 
 def _sampler_loader(config: Config, resolved: ResolvedModel) -> Callable[[str | None], Sampler]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -103,8 +103,13 @@ def headline_split(splits: Splits) -> str:
     if splits.test:
         return "test"
     # Train problems without a generator have no tests but those that training rewards.
-    held_out = all(has_fresh_tests(problem) for problem in splits.train)
-    return "val" if splits.val and not (splits.train and held_out) else "train"
+    fresh = all(has_fresh_tests(problem) for problem in splits.train)
+    return "val" if splits.val and not (splits.train and fresh) else "train"
+
+
+def held_out(splits: Splits) -> Splits:
+    """Leave the training problems out of the evaluations where there are others."""
+    return replace(splits, train=()) if splits.val or splits.test else splits
 
 
 def is_headline(evaluation: Evaluation, splits: Splits) -> bool:

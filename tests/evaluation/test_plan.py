@@ -7,6 +7,7 @@ from fake_run import problem
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.compare import detectable_difference, difference_interval
 from axiom_rl.evaluation.evaluate import ProblemScore
+from axiom_rl.evaluation.measure import held_out
 from axiom_rl.evaluation.plan import plan_for, read_plan, write_plan
 from axiom_rl.problems.dataset import Splits
 
@@ -61,3 +62,10 @@ def test_a_difference_as_large_as_the_plan_states_is_found_in_80_of_100_cases(sc
 
 def test_one_sampled_problem_finds_nothing():
     assert detectable_difference(1, 8, scope="sampled") == 1.0
+
+
+def test_what_is_measured_apart_from_training_is_the_headline() -> None:
+    train, val = (problem("fizzbuzz"),), (problem("lis", split="val"),)
+    assert held_out(Splits(train=train, val=val, test=())).train == ()
+    assert plan_for(held_out(Splits(train=train, val=val, test=())), 8).split == "val"
+    assert held_out(Splits(train=train, val=(), test=())).train == train
