@@ -197,7 +197,8 @@ def _levels(run: RunFolder) -> list[Block]:
     columns = sorted(key for key in keys if _has(rows, [key]))
     if not columns:
         return []
-    lines = [_series(rows, column, column.removeprefix(LEVEL)) for column in columns]
+    names = {STAGE: "all types"}
+    lines = [_series(rows, key, names.get(key, key.removeprefix(LEVEL))) for key in columns]
     cells = [[s.name, f"{s.y[0]:g}", f"{s.y[-1]:g}", f"{max(s.y):g}"] for s in lines]
     table = Table(["type", "first level", "last level", "highest"], cells)
     if len(lines) > MOST_LINES:

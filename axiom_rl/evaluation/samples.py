@@ -112,7 +112,9 @@ def _title(run: RunFolder, problem_id: str) -> str:
 def _sample(row: Row, tests: _Tests) -> Sample:
     kind = "fresh" if row.get("fresh") else "hidden"
     verdict = _verdict(row)
-    parts = [str(row["phase"]).replace("_", " "), f"sample {row.get('sample')}"]
+    parts = [str(row["phase"]).replace("_", " ")]
+    parts += [f"step {row['step']}"] if row.get("step") is not None else []
+    parts += [f"sample {row.get('sample')}"]
     parts += [f"{name} {_words(row[name])}" for name in ("fresh", "hidden") if row.get(name)]
     parts += [f"{row.get('completion_tokens')} tokens"]
     parts += ["cut off by the token limit"] if row.get("truncated") else []

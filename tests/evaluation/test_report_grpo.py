@@ -119,9 +119,11 @@ def test_negative_numbers_are_inside_the_chart() -> None:
 
 
 def test_one_step_with_few_columns_is_enough(tmp_path: Path) -> None:
-    Tracker(tmp_path).log("train", 1, step=1, reward=0.5, seconds=3.0, training_seconds=3.0)
+    columns = {"seconds": 3.0, "training_seconds": 3.0, "stage": 2, "extra_groups": 0}
+    Tracker(tmp_path).log("train", 1, step=1, reward=0.5, **columns)
     write_report(tmp_path)
     text = section(tmp_path, "GRPO step by step")
     assert rows(text)["mean reward"] == ["0.500", "0.500", "0.500"]
     assert "charts/entropy.png" not in text
+    assert rows(text)["all types"] == ["2", "2", "2"], "the ladder has one stage for all"
     assert rows(section(tmp_path, "Time and tokens"))["training"] == ["3.0 s", "3.0 s", "100.0 %"]
