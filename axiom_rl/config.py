@@ -427,6 +427,7 @@ RESUME_MAY_CHANGE = frozenset(
     [
         "resume",
         "trainer.iterations",
+        "trainer.args.max_steps",
         "sampler.memory_gb",
         "sampler.max_batch",
         "sandbox.servers",

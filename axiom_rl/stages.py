@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -45,6 +46,7 @@ from axiom_rl.types import Problem
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
+    from axiom_rl.models.memory import Workload
     from axiom_rl.models.source import ResolvedModel
 
 log = logging.getLogger(__name__)
@@ -211,14 +213,7 @@ def _check_memory(config: Config, resolved: ResolvedModel) -> None:
         rows = config.sampler.max_batch
         works = {"sampling": Workload(rows=rows, tokens=longest, logit_tokens=1, trained=False)}
     if config.stage.kind == "train":
-        args = config.trainer.args
-        works["training"] = Workload(
-            rows=int(args.get("per_device_train_batch_size", 8)),
-            tokens=min(longest, int(args.get("max_length", longest))),
-            logit_tokens=config.sampler.max_new_tokens,
-            trained=True,
-            checkpointing=bool(args.get("gradient_checkpointing", True)),
-        )
+        works["training"] = _training_work(config, longest)
     for purpose, work in works.items():
         plan = memory_plan(
             f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
@@ -230,6 +225,32 @@ def _check_memory(config: Config, resolved: ResolvedModel) -> None:
         )
         log.info("%s", plan)
         check_memory(plan, device)
+
+
+def _training_work(config: Config, longest: int) -> Workload:
+    from axiom_rl.models.memory import Workload
+
+    args = config.trainer.args
+    rows = int(args.get("per_device_train_batch_size", 8))
+    checkpointing = bool(args.get("gradient_checkpointing", True))
+    if isinstance(config.trainer, GrpoConfig):
+        from axiom_rl.trainers.packed import CHUNK
+
+        return Workload(
+            rows=rows,
+            tokens=int(args["max_completion_length"]) + PROMPT_TOKENS,
+            logit_tokens=math.ceil(CHUNK / rows),
+            trained=True,
+            checkpointing=checkpointing,
+            merged_copy=config.model.quantization != "4bit",
+        )
+    return Workload(
+        rows=rows,
+        tokens=min(longest, int(args.get("max_length", longest))),
+        logit_tokens=config.sampler.max_new_tokens,
+        trained=True,
+        checkpointing=checkpointing,
+    )
 
 
 @contextmanager

@@ -34,6 +34,8 @@ def curve_blocks(run: RunFolder) -> list[Block]:
     if len({x for x, _row in placed}) < LEAST_POINTS:
         return [_table(placed, unit)] if len(names) > 1 else []
     lines = [_line(name, [(x, r) for x, r in placed if measured(r) == name]) for name in names]
+    if by_step:
+        lines += _rollouts(run)
     chart = line_chart(
         run.path,
         "accuracy",
@@ -41,9 +43,18 @@ def curve_blocks(run: RunFolder) -> list[Block]:
         x_label=unit,
         y_label="samples that pass",
         share=True,
-        caption=f"Pass rate by {unit} and split; bands are 95 % intervals. 0 is before training.",
+        caption=_caption(unit, rollouts=len(lines) > len(names)),
     )
     return [chart, _table(placed, unit)]
+
+
+def _rollouts(run: RunFolder) -> list[Series]:
+    """Pass rate of the training's own samples: the train curve of a trainer that draws them."""
+    steps = [r for r in run.rows("train") if known(r.get("pass_rate")) and known(r.get("step"))]
+    if not steps:
+        return []
+    rates = [float(row["pass_rate"]) for row in steps]
+    return [Series("train rollouts", [float(row["step"]) for row in steps], rates)]
 
 
 def last_step(run: RunFolder) -> float:
@@ -60,6 +71,15 @@ def measured(row: Row) -> str:
 def bounds(low: float | None, high: float | None) -> str:
     """Write the ends of an interval, `45.7 to 61.6 %`."""
     return f"{percent(low).removesuffix(' %')} to {percent(high)}"
+
+
+def _caption(unit: str, *, rollouts: bool) -> str:
+    text = f"Pass rate by {unit} and split; bands are 95 % intervals. 0 is before training."
+    if rollouts:
+        text += (
+            " Train rollouts are judged by the hidden tests, on the problems drawn at each step."
+        )
+    return text
 
 
 def _place(row: Row, last: float) -> float:

@@ -105,6 +105,8 @@ class Workload:
     trained: bool
     checkpointing: bool = False
     """Gradient checkpointing: activations are computed twice instead of kept."""
+    merged_copy: bool = False
+    """A second copy of the blocks' weights, with the adapter merged, samples (GRPO)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def memory_plan(
     ]
     if adapter:
         parts.append(("adapter", adapter * ADAPTER_BYTES))
+    if work.merged_copy:
+        parts.append(("merged copy for sampling", shape.linear_weights * size))
     if work.trained:
         parts += [
             ("gradients", adapter * ADAPTER_BYTES),

@@ -73,6 +73,7 @@ def test_learning_curves_run_over_steps_and_leave_other_families_out(finished: P
     places = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
     assert places == ["0", "0", "5", "10", "15", "20", "20"], "after training is step 20"
     assert text.count("| test |") == 2, "rows of forgetting are no test rows"
+    assert "train rollouts" in (finished / "report.html").read_text()
 
 
 def test_what_was_forgotten_is_told_by_the_method_of_the_headline(finished: Path) -> None:
