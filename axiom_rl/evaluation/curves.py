@@ -31,11 +31,11 @@ def curve_blocks(run: RunFolder) -> list[Block]:
     last = last_step(run)
     placed = [(_place(row, last) if by_step else row["iteration"], row) for row in rows]
     names = sorted({measured(row) for row in rows}, key=_split_order)
-    if len({x for x, _row in placed}) < LEAST_POINTS:
-        return [_table(placed, unit)] if len(names) > 1 else []
     lines = [_line(name, [(x, r) for x, r in placed if measured(r) == name]) for name in names]
     if by_step:
         lines += _rollouts(run)
+    if len({x for line in lines for x in line.x}) < LEAST_POINTS:
+        return [_table(placed, unit)] if len(names) > 1 else []
     chart = line_chart(
         run.path,
         "accuracy",
