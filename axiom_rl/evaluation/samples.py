@@ -38,9 +38,16 @@ def sample_section(run: RunFolder) -> Section:
     blocks: list[Block] = [Text(note)]
     blocks += [
         _problem(run, key, [row for rows in by_problem[key].values() for row in rows], rows)
-        for key, rows in sorted(picked.items())
+        for key, rows in sorted(picked.items(), key=lambda item: _place(run, item[0]))
     ]
     return Section("Samples", blocks, screen_only=True)
+
+
+def _place(run: RunFolder, problem_id: str) -> tuple[bool, bool, str]:
+    """Order problems: those of the headline, the others of the run, those of other families."""
+    headline = run.after or run.before
+    asked = headline is not None and problem_id in headline.per_problem
+    return not asked, problem_id not in run.problems, problem_id
 
 
 def _pick(phases: dict[str, list[Row]], limit: int) -> list[Row]:

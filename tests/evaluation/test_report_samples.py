@@ -102,6 +102,18 @@ def test_every_phase_is_shown_and_a_passing_sample_of_each() -> None:
     assert passed.count(("attempts_1", True)) == 1
 
 
+def test_problems_of_the_headline_come_before_those_of_other_families(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    other = make_problem("arithmetic", difficulty=1)
+    completion = Completion(
+        problem_id=other.id, sample=0, text="", prompt_tokens=1, completion_tokens=1,
+        truncated=False,
+    )  # fmt: skip
+    write_phase(run, "forgetting_easy_before", [completion], [verdict(Status.ACCEPTED)])
+    text = page(run)
+    assert text.index("Two Sum (two_sum/") < text.index("arithmetic/d1/train/s0/0: 1 of 1 pass")
+
+
 def test_lines_of_a_diff_are_told_apart(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     path = run / "completions" / "iter_1.jsonl"
