@@ -306,7 +306,7 @@ class CompareConfig(StageConfig):
     """Runs side by side, the first against each of the others."""
 
     runs: list[str] = MISSING
-    """Run folders or evaluation files, two or more."""
+    """Run folders, adapters in run folders or evaluation files, two or more."""
 
 
 @dataclass

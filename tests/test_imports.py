@@ -25,6 +25,7 @@ FLOORS = (
     ("rewards",),
     ("verify", "sampler", "models"),
     ("problems", "sandbox"),
+    ("defaults",),
     ("config",),
     ("values", "files", "progress"),
     ("types", "errors"),
