@@ -312,6 +312,8 @@ class CompareConfig(StageConfig):
 
     runs: list[str] = MISSING
     """Run folders or evaluation files, two or more."""
+    sweep: str | None = MISSING
+    """Folder of a sweep, in the place of runs: its page is written anew."""
 
 
 @dataclass
