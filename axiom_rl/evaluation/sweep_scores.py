@@ -138,7 +138,8 @@ def difference(one: Setting, other: Setting, comparisons: int) -> Interval:
     else:
         spread = max(variance(values), allowed)
         margin = t_quantile(quantile, len(values) - 1) * math.sqrt(spread / len(values))
-    return Interval(fmean(values), fmean(values) - margin, fmean(values) + margin)
+    mean = fmean(values)
+    return Interval(mean, max(-1.0, mean - margin), min(1.0, mean + margin))
 
 
 def shares_of(jobs: Sequence[Job], scores: Mapping[int, Score]) -> list[Share]:

@@ -37,7 +37,7 @@ class _Running:
 
 
 def run_jobs(
-    jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], gpus: Sequence[str], total: int
+    jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], gpus: Sequence[str]
 ) -> list[Job]:
     """Run jobs to their end, whatever becomes of each, and return them with what did.
 
@@ -46,7 +46,6 @@ def run_jobs(
         command: the command line of a job.
         gpus: one job at a time on each, as CUDA_VISIBLE_DEVICES names them; empty means one job at
             a time with the environment as it is.
-        total: jobs of the whole sweep, for the messages.
 
     Raises:
         KeyboardInterrupt: for Ctrl-C or SIGTERM, after every job is stopped.
@@ -57,25 +56,23 @@ def run_jobs(
         try:
             while waiting or running:
                 while waiting and free:
-                    running.append(_start(waiting.pop(0), command, free.pop(0), total))
+                    running.append(_start(waiting.pop(0), command, free.pop(0)))
                 for item in [item for item in running if item.process.poll() is not None]:
                     running.remove(item)
                     free.append(item.gpu)
-                    ended.append(_ended(item, total))
+                    ended.append(_ended(item))
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
-            _stop(running, total)
+            _stop(running)
             raise
     return sorted(ended, key=lambda job: job.number)
 
 
-def _start(
-    job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None, total: int
-) -> _Running:
+def _start(job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None) -> _Running:
     job.folder.mkdir(parents=True, exist_ok=True)
     replace(job, status="running").write()
     where = "" if gpu is None else f" on GPU {gpu}"
-    log.info("job %d, of %d%s: %s", job.number, total, where, " ".join(job.overrides))
+    log.info("job %d%s: %s", job.number, where, " ".join(job.overrides))
     with job.log.open("ab") as output:
         process = subprocess.Popen(
             [*command(job)],
@@ -89,7 +86,7 @@ def _start(
     return _Running(job, gpu, process, time.monotonic())
 
 
-def _ended(item: _Running, total: int) -> Job:
+def _ended(item: _Running) -> Job:
     """Write down how a job ended, and end what it may have left behind."""
     status = item.process.returncode
     _kill_group(item)
@@ -103,9 +100,9 @@ def _ended(item: _Running, total: int) -> Job:
     )
     ended.write()
     if status:
-        log.error("job %d, of %d, failed: %s (%s)", ended.number, total, error, ended.log)
+        log.error("job %d failed: %s (%s)", ended.number, error, ended.log)
     else:
-        log.info("job %d, of %d, is done after %.0f s", ended.number, total, ended.seconds)
+        log.info("job %d is done after %.0f s", ended.number, ended.seconds)
     return ended
 
 
@@ -128,7 +125,7 @@ def _error(job: Job, status: int) -> str:
     return error
 
 
-def _stop(running: Sequence[_Running], total: int) -> None:
+def _stop(running: Sequence[_Running]) -> None:
     """Ask the jobs to stop, wait, and kill what is left; a second Ctrl-C kills at once."""
     for item in running:
         item.process.send_signal(signal.SIGINT)
@@ -139,7 +136,7 @@ def _stop(running: Sequence[_Running], total: int) -> None:
     for item in running:
         _kill_group(item)
         if item.process.wait() == 0:
-            _ended(item, total)
+            _ended(item)
         else:
             replace(item.job, status="waiting", seconds=_seconds(item)).write()
 

@@ -24,8 +24,13 @@ class Space:
 
     def jobs(self, params: Mapping[str, Any]) -> list[list[str]]:
         """Return the overrides of a setting's jobs."""
-        asked = [*self.fixed, *(f"{key}={value}" for key, value in params.items())]
+        asked = [*self.fixed, *(f"{key}={_typed(value)}" for key, value in params.items())]
         return [[*asked, seed] for seed in self.seeds] or [asked]
+
+
+def _typed(value: Any) -> str:
+    """Write a value as people would: four digits of a drawn number are enough."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def space_of(overrides: Sequence[Override]) -> Space:

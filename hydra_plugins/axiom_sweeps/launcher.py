@@ -63,11 +63,11 @@ class ProcessLauncher(Launcher):
             log.error("%s", error)
             raise
         open_jobs = [job for job in jobs if job.status != "done"]
-        if len(open_jobs) < len(jobs):
-            log.info("%d of %d jobs are done already", len(jobs) - len(open_jobs), len(jobs))
+        done = f", {len(jobs) - len(open_jobs)} of them done already"
+        log.info("%d jobs in %s%s", len(jobs), sweep, done if len(open_jobs) < len(jobs) else "")
         write_command(sweep, sys.argv[1:])
         try:
-            run_jobs(open_jobs, self._command, self.gpus, initial_job_idx + len(jobs))
+            run_jobs(open_jobs, self._command, self.gpus)
         except KeyboardInterrupt:
             log.warning("stopped; go on with: python launch.py resume=%s", sweep)
             raise
