@@ -486,9 +486,16 @@ def _schema_of(saved: DictConfig) -> DictConfig:
     return schema
 
 
+PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
+"""Options that packages of others bring, and the extra that installs them."""
+
+
 def explain(error: Exception) -> str:
     """Return the message of a composition error, with the near misses of an unknown key."""
     text = str(error).strip()
+    for name, extra in PLUGINS.items():
+        if f"Could not load '{name}'" in text:
+            return f"this launcher needs a plugin of Hydra: pip install 'axiom-rl[{extra}]'"
     option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if option is not None:
         group, name = option.groups()

@@ -24,9 +24,15 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, str(PROGRAM), *arguments]
 
 
-def launch(*arguments: str, folder: Path) -> tuple[int, str]:
+def launch(*arguments: str, folder: Path, program: str = "") -> tuple[int, str]:
+    """Run a sweep, by the program with a stage of a few lines or by one in the root."""
+    path = PROGRAM.parents[2] / program if program else PROGRAM
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=folder, timeout=120
+        [sys.executable, str(path), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=120,
     )
     return done.returncode, done.stdout + done.stderr
 
