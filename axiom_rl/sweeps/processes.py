@@ -22,8 +22,9 @@ from types import FrameType
 from axiom_rl.sweeps.job import Job, last_error
 
 POLL_S = 0.1
-STOP_S = 60.0
-"""Longest wait for a job that was asked to stop; it writes what it has, then its report."""
+STOP_S = 150.0
+"""Longest wait for a job that was asked to stop: it writes what it has and its report, and sends
+W&B its last rows (two minutes at most)."""
 PR_SET_PDEATHSIG = 1
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ def _error(job: Job, status: int) -> str:
 
 def _stop(running: Sequence[_Running]) -> None:
     """Ask the jobs to stop, wait, and kill what is left; a second Ctrl-C kills at once."""
+    log.warning("stopping %d jobs; Ctrl-C again kills them", len(running))
     for item in running:
         item.process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + STOP_S
