@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from axiom_rl.evaluation.metrics import Interval
-from axiom_rl.evaluation.sweep_scores import Score, Setting, Share
+from axiom_rl.evaluation.sweep_scores import Score, Setting
+from axiom_rl.evaluation.sweep_shares import Share
 from axiom_rl.sweeps.job import Job
 
 SCHEMA = 1

@@ -10,14 +10,10 @@ from fake_run import make_run
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.metrics import Interval
-from axiom_rl.evaluation.sweep import Sweep, build_page, headline, write_sweep
-from axiom_rl.evaluation.sweep_scores import (
-    Score,
-    difference,
-    job_score,
-    settings_of,
-    shares_of,
-)
+from axiom_rl.evaluation.sweep import build_page, headline, write_sweep
+from axiom_rl.evaluation.sweep_folder import Sweep
+from axiom_rl.evaluation.sweep_scores import Score, job_score, settings_of
+from axiom_rl.evaluation.sweep_shares import difference, shares_of
 from axiom_rl.files import read_json
 from axiom_rl.sweeps.job import Job, read_jobs
 from axiom_rl.tracking import Tracker
