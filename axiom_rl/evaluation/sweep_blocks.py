@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from axiom_rl.evaluation.answers import difference_text
 from axiom_rl.evaluation.blocks import (
     Bar,
     BarGroup,
@@ -13,7 +14,6 @@ from axiom_rl.evaluation.blocks import (
     Text,
     duration,
     percent,
-    points,
     with_interval,
 )
 from axiom_rl.evaluation.metrics import Interval
@@ -80,7 +80,7 @@ def _difference_text(gap: Interval) -> str:
     if gap.value != gap.value:
         return "no seed in common"
     answer = "worse" if gap.high < 0 else "cannot tell"
-    return f"{points(gap.value)} ({points(gap.low)} to {points(gap.high)}), {answer}"
+    return f"{difference_text(gap)}, {answer}"
 
 
 def _bars(settings: Sequence[Setting]) -> Bars:
