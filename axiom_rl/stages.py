@@ -162,11 +162,18 @@ def export(config: Config, folder: Path) -> None:
 
 
 def compare(config: Config, folder: Path) -> None:
-    """Compare finished runs with each other."""
+    """Compare finished runs with each other, or write the page of a sweep."""
     from axiom_rl.evaluation.compare_runs import compare_runs
+    from axiom_rl.evaluation.sweep import write_sweep
 
     stage = config.stage
     assert isinstance(stage, CompareConfig)
+    if stage.sweep is not None:
+        if stage.runs:
+            raise AxiomError("stage.runs and stage.sweep are two comparisons: give one of them")
+        log.info("%s", write_sweep(Path(stage.sweep)))
+        log.info("sweep: %s", Path(stage.sweep) / "sweep.html")
+        return
     log.info("%s", compare_runs([Path(path) for path in stage.runs], folder))
     log.info("comparison: %s", folder / "comparison.html")
 
