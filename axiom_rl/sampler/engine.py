@@ -20,6 +20,7 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
 
 from axiom_rl.config import ModelConfig, VllmSamplerConfig
 from axiom_rl.errors import AxiomError
+from axiom_rl.files import read_json
 from axiom_rl.models.load import choose_device, choose_dtype, load_tokenizer
 from axiom_rl.models.lora import check_adapter_folder, check_same_base
 from axiom_rl.models.memory import kv_cache_bytes_per_token
@@ -84,6 +85,7 @@ class VllmEngine:
         """
         if adapter is not None:
             folder = check_adapter_folder(adapter)
+            check_plain_lora(read_json(folder / "adapter_config.json"))
             check_same_base(folder, self._resolved)
         return VllmSampler(self, None if adapter is None else Path(adapter).resolve())
 
@@ -101,8 +103,7 @@ class VllmEngine:
             max_new_tokens=self._config.max_new_tokens,
             stop=self._stop,
         )
-        process = self._ready()
-        self._use(process, adapter)
+        process = self.use(adapter)
         process.send(ask)
         ended = False
         try:
@@ -139,7 +140,12 @@ class VllmEngine:
         """Process id of the engine, None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def _ready(self) -> EngineProcess:
+    def start(self) -> EngineProcess:
+        """Start the engine if it is not up, and return its process.
+
+        Raises:
+            AxiomError: if it does not come up.
+        """
         if self._process is not None and not self._process.alive:
             self.close()
         if self._process is None:
@@ -160,10 +166,15 @@ class VllmEngine:
             )
         return self._process
 
-    def _use(self, process: EngineProcess, adapter: Path | None) -> None:
+    def use(self, adapter: Path | None) -> EngineProcess:
+        """Have the engine sample with an adapter's weights as they are on disk now.
+
+        Does nothing where it has them already. Each merge starts from the pristine base.
+        """
+        process = self.start()
         wanted = "" if adapter is None else _identity(adapter)
         if wanted == self._in_use:
-            return
+            return process
         started = time.monotonic()
         process.send(Adapter(None if adapter is None else str(adapter)))
         process.receive()
@@ -173,6 +184,7 @@ class VllmEngine:
             "the base weights" if adapter is None else f"the adapter {adapter}",
             time.monotonic() - started,
         )
+        return process
 
     def _stop_sampling(self, process: EngineProcess) -> None:
         """Clear the way for the next call after the caller lost interest, or pressed Ctrl-C."""
