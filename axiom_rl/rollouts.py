@@ -217,7 +217,7 @@ def read_rollouts(path: Path) -> list[Rollout]:
 
 
 def _write(path: Path, rollouts: list[Rollout], iteration: int) -> list[Rollout]:
-    append_jsonl(path, (_row(item, path.stem, iteration) for item in rollouts))
+    append_jsonl(path, (rollout_row(item, path.stem, iteration) for item in rollouts))
     return rollouts
 
 
@@ -230,7 +230,8 @@ def _order(tasks: Mapping[str, Task]) -> Callable[[Rollout], tuple[int, int]]:
     )
 
 
-def _row(item: Rollout, phase: str, iteration: int) -> dict[str, Any]:
+def rollout_row(item: Rollout, phase: str, iteration: int) -> dict[str, Any]:
+    """Return a rollout as a row of completions/*.jsonl."""
     return {
         "schema": SCHEMA,
         "problem_id": item.completion.problem_id,

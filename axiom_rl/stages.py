@@ -21,6 +21,7 @@ from axiom_rl.config import (
     EvaluateConfig,
     ExpertIterConfig,
     ExportConfig,
+    GrpoConfig,
     ListConfig,
     ProceduralConfig,
     SftTrainerConfig,
@@ -90,6 +91,10 @@ def train(config: Config, folder: Path) -> None:
             run_expert_iteration(scene, config.model, resolved, trainer)
         elif isinstance(trainer, SftTrainerConfig):
             run_sft(scene, config.model, resolved, trainer)
+        elif isinstance(trainer, GrpoConfig):
+            from axiom_rl.trainers.grpo import run_grpo
+
+            run_grpo(scene, config.model, resolved, trainer)
         else:
             raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
 
@@ -167,10 +172,16 @@ def _check_training(config: Config) -> None:
             raise AxiomError(NO_SOLUTIONS)
         read_solutions(Path(config.trainer.solutions))
     from axiom_rl.models.lora import check_lora_options
-    from axiom_rl.trainers.sft import check_args
 
-    check_args(config.trainer.args)
     check_lora_options(config.model.lora)
+    if isinstance(config.trainer, GrpoConfig):
+        from axiom_rl.trainers.grpo_args import check_grpo
+
+        check_grpo(config.trainer)
+    else:
+        from axiom_rl.trainers.sft import check_args
+
+        check_args(config.trainer.args)
 
 
 def _resolve(config: Config) -> ResolvedModel:

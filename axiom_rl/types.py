@@ -5,7 +5,7 @@ Standard library only: every other module may import this one, and it imports no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -84,8 +84,9 @@ class Completion:
     """Token ids of the prompt; samplers that work on text leave these three empty."""
     token_ids: tuple[int, ...] = ()
     """Token ids drawn, the one that ended the text included."""
-    logprobs: tuple[float, ...] = ()
-    """Log-probability of each drawn token under the distribution it was drawn from."""
+    logprobs: tuple[float, ...] = field(default=(), compare=False)
+    """Log-probability of each drawn token under the distribution it was drawn from; its last digits
+    depend on the batch, so it takes no part in comparisons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

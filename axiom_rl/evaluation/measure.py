@@ -70,12 +70,14 @@ class Scene:
         return Policy(adapter, self.load_sampler)
 
 
-def measure(scene: Scene, iteration: int, policy: Policy, phase: str) -> tuple[Rollout, ...]:
+def measure(
+    scene: Scene, iteration: int, policy: Policy, phase: str, **columns: Any
+) -> tuple[Rollout, ...]:
     """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
 
     Writes completions/<phase>.jsonl, evaluation/<phase>.json (the headline: the test split, or,
     where there is none, the train problems; on fresh tests where the problems have a generator) and
-    metrics rows for each split.
+    metrics rows for each split, with `columns` in them.
     """
     splits = scene.splits
     tasks = [
@@ -83,13 +85,13 @@ def measure(scene: Scene, iteration: int, policy: Policy, phase: str) -> tuple[R
         for problem in (*splits.train, *splits.val, *splits.test)
     ]
     finished = scene.run.is_finished(f"evaluate/{phase}")
-    with scene.run.timed("evaluate", iteration, log=not finished) as columns:
+    with scene.run.timed("evaluate", iteration, log=not finished) as spent:
         drawn = draw(scene, phase, tasks, range(scene.sampler.n), policy, iteration)
-        columns.update(cost(drawn))
+        spent.update(cost(drawn))
     if finished:
         return drawn.rollouts
     for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):
-        _log(scene, iteration, evaluation)
+        _log(scene, iteration, evaluation, columns)
         if is_headline(evaluation, splits):
             write_evaluation(scene.run.folder / "evaluation" / f"{phase}.json", evaluation)
     scene.run.finish(f"evaluate/{phase}")
@@ -199,7 +201,7 @@ def _score(
     )
 
 
-def _log(scene: Scene, iteration: int, evaluation: Evaluation) -> None:
+def _log(scene: Scene, iteration: int, evaluation: Evaluation, columns: Mapping[str, Any]) -> None:
     scene.run.tracker.log(
         "evaluate",
         iteration,
@@ -212,4 +214,5 @@ def _log(scene: Scene, iteration: int, evaluation: Evaluation) -> None:
         solved=evaluation.solved,
         problems=evaluation.problems,
         faults=evaluation.faults,
+        **columns,
     )

@@ -124,7 +124,7 @@ def save_adapter(model: PeftModel, folder: Path, resolved: ResolvedModel) -> Non
     """
 
     def build(temporary: Path) -> None:
-        model.save_pretrained(str(temporary))
+        model.save_pretrained(str(temporary), selected_adapters=["default"])
         record = dataclasses.asdict(resolved)
         del record["folder"], record["source"]  # of one machine, not of the weights
         write_json(temporary / BASE_RECORD, record)

@@ -46,7 +46,7 @@ def run_sft(
     rows = sft_rows(solutions, _train_problems(scene), scene.style)
     policy = scene.policy(model.adapter)
     measure(scene, 0, policy, "before")
-    _release(policy)
+    release(policy)
     adapter = _train(scene, 1, rows, trainer.args, model, resolved, model.adapter)
     _measure_last(scene, 1, adapter)
 
@@ -65,17 +65,17 @@ def run_expert_iteration(
     for iteration in range(1, trainer.iterations + 1):
         store = _gather(scene, iteration, rollouts, policy, store, trainer)
         rows = sft_rows(store.solutions, _train_problems(scene), scene.style, trainer.max_solutions)
-        _release(policy)
+        release(policy)
         start = adapter if trainer.start_from == "adapter" else None
         adapter = _train(scene, iteration, rows, trainer.args, model, resolved, start)
         policy = scene.policy(adapter)
         rollouts = measure(scene, iteration, policy, f"iter_{iteration}")
-    _publish(scene, trainer.iterations)
+    publish(scene, trainer.iterations)
 
 
 def _measure_last(scene: Scene, iteration: int, adapter: str) -> None:
     measure(scene, iteration, scene.policy(adapter), f"iter_{iteration}")
-    _publish(scene, iteration)
+    publish(scene, iteration)
 
 
 def _gather(
@@ -173,7 +173,7 @@ def _train(
     return str(target)
 
 
-def _publish(scene: Scene, iteration: int) -> None:
+def publish(scene: Scene, iteration: int) -> None:
     """Copy the last adapter and evaluation to where readers look for them."""
     folder = scene.run.folder
     final = folder / "adapter"
@@ -185,7 +185,8 @@ def _publish(scene: Scene, iteration: int) -> None:
         scene.run.finish(f"publish/{iteration}")
 
 
-def _release(policy: Policy) -> None:
+def release(policy: Policy) -> None:
+    """Free the memory of a model that is not sampled from again."""
     policy.close()
     gc.collect()
     if torch.cuda.is_available():

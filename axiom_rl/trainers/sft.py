@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import difflib
 import json
 import logging
 import sys
@@ -29,17 +27,11 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from axiom_rl.errors import AxiomError
+from axiom_rl.trainers.args import SET_BY_THE_RUN, build_options, check_options
 
 logger = logging.getLogger(__name__)
 
-OURS = frozenset(
-    (
-        "seed", "data_seed", "full_determinism", "output_dir", "run_name", "report_to",
-        "push_to_hub", "bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval", "use_cpu",
-        "disable_tqdm", "resume_from_checkpoint", "completion_only_loss", "assistant_only_loss",
-        "model_init_kwargs",
-    )
-)  # fmt: skip
+OURS = SET_BY_THE_RUN | {"completion_only_loss", "assistant_only_loss"}
 """Options of trl.SFTConfig that the run sets itself; giving one in trainer.args is an error."""
 
 Log = Callable[..., None]
@@ -52,20 +44,7 @@ def check_args(args: dict[str, Any]) -> None:
     Raises:
         AxiomError: naming the key, with the near misses.
     """
-    known = {field.name: field.default for field in dataclasses.fields(SFTConfig)}
-    for key, value in args.items():
-        if key in OURS:
-            raise AxiomError(
-                f"trainer.args.{key} is set by the run itself (from seed=, model.dtype=, "
-                "model.device=, tracking= and the run folder); leave it out"
-            )
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise AxiomError(f"trainer.args.{key}: trl.SFTConfig has no such option{hint}")
-        if type(known[key]) in (int, float) and type(value) not in (int, float):
-            raise AxiomError(f"trainer.args.{key}={value}: must be a number")
-    _build(args | {"output_dir": "checkpoints", "bf16": False})
+    check_options(SFTConfig, args, OURS)
 
 
 def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) -> SFTConfig:
@@ -85,14 +64,8 @@ def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) 
         "dataloader_pin_memory": device == "cuda",
         "disable_tqdm": not sys.stderr.isatty(),
     }
-    return _build(options)
-
-
-def _build(options: dict[str, Any]) -> SFTConfig:
-    try:
-        return SFTConfig(**options, report_to="none")
-    except (TypeError, ValueError) as error:
-        raise AxiomError(f"trainer.args: trl.SFTConfig refuses these options: {error}") from error
+    made: SFTConfig = build_options(SFTConfig, options)
+    return made
 
 
 def train_adapter(
@@ -133,12 +106,12 @@ def train_adapter(
         callbacks=[_Metrics(log, on_save)],
     )
     trainer.remove_callback(PrinterCallback)  # our own lines say the same
-    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(folder))
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
     model.eval()
     return int(trainer.state.global_step)
 
 
-def _last_whole_checkpoint(folder: Path) -> str | None:
+def last_whole_checkpoint(folder: Path) -> str | None:
     """Return the newest checkpoint that was written to its end, which is its trainer_state.json."""
     whole = {}
     for checkpoint in folder.glob("checkpoint-*"):

@@ -21,8 +21,8 @@ from axiom_rl.models.lora import new_lora
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.trainers.sft import (
     OURS,
-    _last_whole_checkpoint,
     check_args,
+    last_whole_checkpoint,
     sft_config,
     train_adapter,
 )
@@ -203,10 +203,10 @@ def test_nothing_to_train_on(
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    assert _last_whole_checkpoint(tmp_path / "none") is None
+    assert last_whole_checkpoint(tmp_path / "none") is None
     for step, text in ((2, json.dumps({"global_step": 2})), (4, '{"global_st'), (6, None)):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         if text is not None:
             (folder / "trainer_state.json").write_text(text)
-    assert _last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-2")
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-2")

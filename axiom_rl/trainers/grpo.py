@@ -1,0 +1,203 @@
+"""GRPO from baseline to report: measure, choose what has signal, train, measure again.
+
+(Group Relative Policy Optimization, Shao et al. 2024.) Problems that the model always or never
+solves give every sample the same reward and so no gradient; the baseline on the val split tells
+which types lie between, and only those are trained on. The test split is not used to choose.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+
+from axiom_rl import rewards
+from axiom_rl.config import GrpoConfig, ModelConfig, load_config
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.measure import Policy, Scene, measure
+from axiom_rl.models.source import ResolvedModel
+from axiom_rl.problems.dataset import Splits
+from axiom_rl.problems.sources import load_splits
+from axiom_rl.rollouts import Rollout
+from axiom_rl.sampler import Sampler
+from axiom_rl.trainers.grpo_train import ITERATION, train_grpo
+from axiom_rl.trainers.loop import publish, release
+from axiom_rl.types import Problem, Verdict
+
+log = logging.getLogger(__name__)
+
+
+def run_grpo(
+    scene: Scene, model: ModelConfig, resolved: ResolvedModel, trainer: GrpoConfig
+) -> None:
+    """Run GRPO with everything measured before and after.
+
+    Raises:
+        AxiomError: if no sample of the baseline gives a signal to learn from.
+    """
+    for module in trainer.imports:
+        _import(module)
+    rewards.get(trainer.reward)
+    held_out = replace(scene, splits=_measured(scene.splits))
+    families = {name: _family(scene, name) for name in _forgetting(scene, trainer)}
+    _say_plan(held_out, trainer, families)
+    policy = scene.policy(model.adapter)
+    rollouts = measure(held_out, 0, policy, "before", step=0)
+    for name, family in families.items():
+        measure(family, 0, policy, f"forgetting_{name}_before", of=name)
+    release(policy)
+    problems = choose_problems(held_out.splits, scene.splits.train, trainer, rollouts)
+
+    def evaluate(step: int, load: Callable[[], Sampler]) -> None:
+        splits = Splits(train=(), val=scene.splits.val, test=())
+        now = Policy(None, lambda _adapter: load())
+        measure(replace(scene, splits=splits), ITERATION, now, f"step_{step}", step=step)
+
+    adapter = train_grpo(scene, model, resolved, trainer, problems, evaluate)
+    policy = scene.policy(adapter)
+    steps = int(trainer.args["max_steps"])
+    measure(held_out, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    for name, family in families.items():
+        measure(family, ITERATION, policy, f"forgetting_{name}_after", of=name)
+    publish(scene, ITERATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the baseline says about one problem type."""
+
+    passed: int
+    samples: int
+    varies: bool
+    """Whether samples of one problem passed different shares of its tests."""
+
+    @property
+    def rate(self) -> float:
+        """Share of samples that passed."""
+        return self.passed / self.samples
+
+
+def choose_problems(
+    measured: Splits, train: Sequence[Problem], trainer: GrpoConfig, rollouts: Sequence[Rollout]
+) -> list[Problem]:
+    """Return the training problems of the types that have signal; all if no type has.
+
+    Args:
+        measured: what the baseline was measured on; of it val, or train where there is no val.
+        train: problems to choose from.
+        trainer: of it signal_low and signal_high.
+        rollouts: of the baseline.
+
+    Raises:
+        AxiomError: if there are no problems, or not one sample of them passed and all samples of
+            each earned the same.
+    """
+    if not train:
+        raise AxiomError("no problems to train on: set problems.sizes.train=1 or more")
+    signals = baseline_by_type(measured.val or measured.train or measured.test, rollouts)
+    types = sorted({problem.type for problem in train})
+    chosen = [name for name in types if _between(signals.get(name), trainer)]
+    for name in types:
+        _say_signal(name, signals.get(name), name in chosen)
+    if not chosen:
+        log.warning(
+            "no type passes between %.0f %% and %.0f %% of the samples (trainer.signal_low, "
+            "signal_high), so all are trained on",
+            trainer.signal_low * 100,
+            trainer.signal_high * 100,
+        )
+        chosen = types
+    _refuse_hopeless({name: signals[name] for name in chosen if name in signals}, trainer)
+    return [problem for problem in train if problem.type in chosen]
+
+
+def baseline_by_type(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> dict[str, Signal]:
+    """Count the passes of each problem type, on the tests that the baseline was scored with."""
+    verdicts: dict[str, list[Verdict]] = {problem.id: [] for problem in problems}
+    for item in rollouts:
+        verdict = item.fresh or item.hidden
+        if item.completion.problem_id in verdicts and verdict is not None:
+            verdicts[item.completion.problem_id].append(verdict)
+    signals = {}
+    for name in sorted({problem.type for problem in problems}):
+        own = [verdicts[problem.id] for problem in problems if problem.type == name]
+        samples = sum(map(len, own))
+        if samples:
+            signals[name] = Signal(
+                passed=sum(verdict.passed for group in own for verdict in group),
+                samples=samples,
+                varies=any(len({v.pass_fraction for v in group}) > 1 for group in own),
+            )
+    return signals
+
+
+def _between(signal: Signal | None, trainer: GrpoConfig) -> bool:
+    # A type that was not measured (held out of val) may have signal.
+    return signal is None or trainer.signal_low <= signal.rate <= trainer.signal_high
+
+
+def _say_signal(name: str, signal: Signal | None, chosen: bool) -> None:
+    rate = "not measured" if signal is None else f"{signal.passed} of {signal.samples} passed"
+    log.info("baseline of %s: %s: %s", name, rate, "trained on" if chosen else "left out")
+
+
+def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None:
+    samples = sum(signal.samples for signal in signals.values())
+    if not samples or any(signal.passed for signal in signals.values()):
+        return
+    advice = (
+        f"none of {samples} samples of the baseline passed: choose easier levels "
+        "(problems.levels=[1,2]), train first on verified solutions (trainer=sft or expert_iter, "
+        "then model.adapter=outputs/train/<run>/adapter), or take a larger model "
+        "(model=qwen2.5-coder-1.5b)"
+    )
+    if trainer.reward == "binary" or not any(signal.varies for signal in signals.values()):
+        raise AxiomError(f"GRPO has nothing to learn from: {advice}")
+    log.warning("only partly passed tests give a signal here; %s", advice)
+
+
+def _measured(splits: Splits) -> Splits:
+    """Leave the training problems out of the evaluations where there are others."""
+    return replace(splits, train=()) if splits.val or splits.test else splits
+
+
+def _forgetting(scene: Scene, trainer: GrpoConfig) -> list[str]:
+    """Return the families to watch; one that is trained on itself is measured anyway."""
+    trained = {problem.type for problem in scene.splits.train}
+    kept = []
+    for name in trainer.forgetting:
+        if not trained & {problem.type for problem in _family(scene, name).splits.train}:
+            kept.append(name)
+    return kept
+
+
+def _family(scene: Scene, name: str) -> Scene:
+    splits = load_splits(load_config(f"problems={name}").problems)
+    own = splits if not splits.test else Splits(train=(), val=(), test=splits.test)
+    return replace(scene, splits=own)
+
+
+def _import(module: str) -> None:
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise AxiomError(f"trainer.imports: cannot import {module}: {error}") from error
+
+
+def _say_plan(scene: Scene, trainer: GrpoConfig, families: Mapping[str, Scene]) -> None:
+    args = trainer.args
+    splits = [scene.splits, *(family.splits for family in families.values())]
+    problems = sum(len(s.train) + len(s.val) + len(s.test) for s in splits)
+    rows = int(args["per_device_train_batch_size"]) * int(args["gradient_accumulation_steps"])
+    extra = trainer.max_extra_groups * int(args["num_generations"]) * trainer.dynamic_sampling
+    log.info(
+        "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "
+        "for groups without signal), and the evaluation again",
+        problems * scene.sampler.n,
+        problems,
+        scene.sampler.n,
+        int(args["max_steps"]),
+        rows,
+        extra,
+    )

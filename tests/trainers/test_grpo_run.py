@@ -1,0 +1,209 @@
+"""GRPO from baseline to report on a tiny model: it learns, repeats itself and survives a stop."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scripted_run import Stopped, composed
+from torn_model import train_torn_model
+
+import axiom_rl.stages
+from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.evaluate import read_evaluation
+from axiom_rl.evaluation.report import write_report
+from axiom_rl.files import read_json, read_jsonl
+from axiom_rl.tracking import Tracker, read_metrics
+from axiom_rl.trainers.groups import GroupSource
+
+TIMES = {
+    *("time", "seconds", "generation_seconds", "verification_seconds", "training_seconds"),
+    *("rest_seconds", "tokens_per_second", "peak_memory_gb", "verify_seconds", "verify_share"),
+    "verify_cpu_seconds",
+}
+Run = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def torn_model(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_torn_model(tiny_model_folder, tmp_path_factory.mktemp("torn"))
+
+
+@pytest.fixture
+def run(torn_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs trainer=grpo in a folder; the report is left out."""
+    monkeypatch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
+
+    def run(folder: Path, *overrides: str) -> Path:
+        config = composed(
+            *("trainer=grpo", "problems.types=[reverse_string,is_palindrome]", "sandbox=debug"),
+            *(f"model.path={torn_model}", "model.dtype=float32", "model.device=cpu"),
+            *("model.lora.r=4", "sampler.n=32", "sampler.max_new_tokens=48"),
+            *("trainer.args.max_completion_length=48", "trainer.args.learning_rate=2e-3"),
+            *("trainer.forgetting=[]", "trainer.args.max_steps=8", "trainer.signal_high=0.95"),
+            *("trainer.args.gradient_accumulation_steps=2", "trainer.args.save_steps=2"),
+            *overrides,
+        )
+        axiom_rl.stages.run_stage(copy.deepcopy(config), folder)
+        return folder
+
+    return run
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in read_metrics(folder)]
+
+
+def steps(folder: Path) -> list[dict[str, Any]]:
+    return [row for row in numbers(folder) if row["phase"] == "train"]
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    return {
+        "metrics": numbers(folder),
+        "rollouts": list(read_jsonl(folder / "completions" / "grpo.jsonl")),
+        "adapter": (folder / "adapter" / "adapter_model.safetensors").read_bytes(),
+        "finished": read_json(folder / "checkpoints" / "state.json")["finished"],
+        "files": sorted(
+            str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+        ),
+    }
+
+
+def test_reward_rises_and_everything_is_on_disk(run: Run, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", "trainer.args.max_steps=20", "trainer.eval_every=0")
+    before, after = (read_evaluation(folder / f"evaluation/{n}.json") for n in ("before", "after"))
+    # 64 samples each; the intervals, not only the values, lie apart.
+    assert before.pass_at_1.value < 0.8 and after.pass_at_1.low > before.pass_at_1.high
+    rows = steps(folder)
+    assert [row["step"] for row in rows] == list(range(1, 21))
+    first, last = rows[:3], rows[-3:]
+    assert sum(r["reward"] for r in last) > sum(r["reward"] for r in first)
+    rollouts = list(read_jsonl(folder / "completions" / "grpo.jsonl"))
+    assert len(rollouts) == sum(row["samples"] for row in rows)
+    assert sum(row["tokens"] for row in rows) == sum(r["completion_tokens"] for r in rollouts)
+    for row in rows:
+        own = [item for item in rollouts if item["step"] == row["step"]]
+        assert sum(item["used"] for item in own) == 16
+        assert row["reward"] == pytest.approx(sum(item["reward"] for item in own) / len(own))
+        assert sum(row["verdicts"].values()) == row["samples"] == len(own)
+        assert 0 <= row["zero_variance_share"] <= 1 and row["logprob_gap"] < 1e-5
+        assert row["entropy"] >= 0 and row["grad_norm"] >= 0
+        assert {"loss", "learning_rate", "clip_share", "truncated_share"} <= row.keys()
+    write_report(folder)
+    assert "better than model N" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    run: Run, tmp_path: Path
+) -> None:
+    one, again = (run(tmp_path / name, "trainer.args.max_steps=20") for name in ("one", "again"))
+    assert outcome(one) == outcome(again)
+    other = run(tmp_path / "other", "trainer.args.max_steps=1", "seed=1")
+    texts = [
+        [row["text"] for row in read_jsonl(folder / "completions" / "grpo.jsonl")][:16]
+        for folder in (one, other)
+    ]
+    assert texts[0] != texts[1]
+
+
+PLACES = ("log 1", "log 3", "log 4", "judge 5", "log 8")
+
+
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (
+        "trainer.curriculum.kind=pools",
+        "trainer.curriculum.focus=1",
+        "trainer.eval_every=0",
+    )
+    whole = outcome(run(tmp_path / "whole", *options))
+    real_log, real_draw = Tracker.log, GroupSource.draw
+    left = list(PLACES)
+
+    def stop_at(place: str) -> None:
+        if place in left:
+            left.remove(place)
+            raise Stopped
+
+    def log(tracker: Tracker, phase: Any, iteration: int, **columns: Any) -> None:
+        real_log(tracker, phase, iteration, **columns)
+        stop_at(f"log {columns.get('step')}" if phase == "train" else phase)
+
+    def draw(source: Any, number: int, count: int) -> Any:
+        batch = real_draw(source, number, count)
+        stop_at(f"judge {number}")  # its completions are written, its step is not
+        return batch
+
+    monkeypatch.setattr(Tracker, "log", log)
+    monkeypatch.setattr(GroupSource, "draw", draw)
+    for _ in PLACES:
+        with pytest.raises(Stopped):
+            run(tmp_path / "stopped", *options)
+    assert left == []
+    assert outcome(run(tmp_path / "stopped", *options)) == whole
+    assert outcome(run(tmp_path / "stopped", *options)) == whole, "a finished run is left alone"
+
+
+def test_validation_runs_every_few_steps_and_forgetting_before_and_after(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = run(
+        tmp_path / "run",
+        *("problems.sizes.val=1", "problems.sizes.test=1", "sampler.n=8"),
+        *("trainer.eval_every=2", "trainer.args.max_steps=4", "trainer.forgetting=[memorisable]"),
+    )
+    rows = [row for row in numbers(folder) if row["phase"] == "evaluate"]
+    watched = [row for row in rows if row["split"] == "val"]
+    assert [row["step"] for row in watched] == [0, 2, 4]
+    assert {row.get("of") for row in rows} == {None, "memorisable"}
+    names = {path.stem for path in (folder / "evaluation").glob("*.json")}
+    assert names == {
+        *("before", "after", "iter_1", "step_2"),
+        *("forgetting_memorisable_before", "forgetting_memorisable_after"),
+    }
+
+
+def test_an_adapter_is_where_training_starts(run: Run, tmp_path: Path) -> None:
+    first = run(tmp_path / "first", "trainer.args.max_steps=12")
+    second = run(
+        tmp_path / "second",
+        *(f"model.adapter={first / 'adapter'}", "trainer.args.max_steps=1"),
+        *("trainer.signal_high=1", "trainer.signal_low=0", "trainer.args.beta=0.04"),
+    )
+    before = read_evaluation(second / "evaluation" / "before.json")
+    after = read_evaluation(first / "evaluation" / "after.json")
+    assert before.pass_at_1.low > 0.7 and after.pass_at_1.value == pytest.approx(
+        before.pass_at_1.value, abs=0.1
+    )
+    assert steps(second)[0]["kl"] == pytest.approx(0, abs=1e-6), "the reference is the start"
+    assert {path.name for path in (second / "adapter").iterdir()} >= {"adapter_config.json"}
+    assert not (second / "adapter" / "ref").exists()
+
+
+def test_a_model_that_always_fails_alike_is_refused_before_training(
+    run: Run, tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    with pytest.raises(AxiomError, match=r"nothing to learn from: none of 64 samples .*problems"):
+        run(tmp_path / "run", f"model.path={tiny_model_folder}")
+    assert (tmp_path / "run" / "evaluation" / "before.json").exists()
+    assert not (tmp_path / "run" / "completions" / "grpo.jsonl").exists()
+
+
+def test_the_plan_is_said_before_anything_is_sampled(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run(tmp_path / "run", "trainer.args.max_steps=1")
+    said = [record.getMessage() for record in caplog.records]
+    plan = next(index for index, text in enumerate(said) if text.startswith("plan:"))
+    assert "64 samples (2 problems x 32), 1 steps of 16 samples" in said[plan]
+    first = next(index for index, text in enumerate(said) if text.startswith("sampling"))
+    assert plan < first
+    assert torch.get_num_threads() >= 1
