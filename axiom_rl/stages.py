@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ from axiom_rl.config import (
     ProceduralConfig,
     SftTrainerConfig,
     TransformersSamplerConfig,
+    VllmSamplerConfig,
+    VllmServerConfig,
 )
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Scene, measure
@@ -42,6 +44,7 @@ from axiom_rl.types import Problem
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
+    from axiom_rl.models.memory import MemoryPlan, Workload
     from axiom_rl.models.source import ResolvedModel
 
 log = logging.getLogger(__name__)
@@ -197,15 +200,51 @@ def _resolve(config: Config) -> ResolvedModel:
 
 
 def _check_memory(config: Config, resolved: ResolvedModel) -> None:
+    from axiom_rl.models.load import choose_device
+    from axiom_rl.models.memory import check_memory
+
+    for plan in _memory_plans(config, resolved):
+        log.info("%s", plan)
+        check_memory(plan, choose_device(config.model.device))
+
+
+def _memory_plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
+    """Return what sampling and training take; GRPO with vLLM takes both at the same time."""
     from axiom_rl.models.load import choose_device, choose_dtype
-    from axiom_rl.models.memory import Workload, check_memory, memory_plan
+    from axiom_rl.models.memory import MemoryPlan, memory_plan
 
     device = choose_device(config.model.device)
+    plans = [
+        memory_plan(
+            f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
+            read_json(resolved.folder / "config.json"),
+            work,
+            dtype=choose_dtype(config.model.dtype, device),
+            lora=config.model.lora if work.trained else None,
+            four_bit=config.model.quantization == "4bit",
+        )
+        for purpose, work in _workloads(config, device.type).items()
+    ]
+    if len(plans) > 1 and isinstance(config.trainer, GrpoConfig) and _backend(config) == "vllm":
+        parts = tuple(part for plan in plans for part in plan.parts)
+        plans.append(MemoryPlan("vLLM's engine beside the training", parts))
+    return plans
+
+
+def _workloads(config: Config, device: str) -> dict[str, Workload]:
+    from axiom_rl.models.memory import Workload
+
     longest = config.sampler.max_new_tokens + PROMPT_TOKENS
     works = {}
     if isinstance(config.sampler, TransformersSamplerConfig):
-        rows = config.sampler.max_batch
-        works = {"sampling": Workload(rows=rows, tokens=longest, logit_tokens=1, trained=False)}
+        engine = _backend(config) == "vllm"
+        works["sampling"] = Workload(
+            rows=config.sampler.max_batch,
+            tokens=longest,
+            logit_tokens=1,
+            trained=False,
+            cache_bytes=config.sampler.memory_gb * 1e9 if engine and device == "cpu" else None,
+        )
     if config.stage.kind == "train":
         args = config.trainer.args
         works["training"] = Workload(
@@ -215,17 +254,21 @@ def _check_memory(config: Config, resolved: ResolvedModel) -> None:
             trained=True,
             checkpointing=bool(args.get("gradient_checkpointing", True)),
         )
-    for purpose, work in works.items():
-        plan = memory_plan(
-            f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
-            read_json(resolved.folder / "config.json"),
-            work,
-            dtype=choose_dtype(config.model.dtype, device),
-            lora=config.model.lora if work.trained else None,
-            four_bit=config.model.quantization == "4bit",
-        )
-        log.info("%s", plan)
-        check_memory(plan, device)
+    return works
+
+
+def _backend(config: Config) -> str:
+    return _with_chosen_sampler(config)[0].sampler.backend
+
+
+def _with_chosen_sampler(config: Config) -> tuple[Config, str]:
+    """Return the config with sampler=auto replaced by what it means here, and why."""
+    from axiom_rl.models.load import choose_device
+    from axiom_rl.sampler.choose import choose_sampler
+
+    device = choose_device(config.model.device).type
+    sampler, why = choose_sampler(config.sampler, config.model, device)
+    return replace(config, sampler=sampler), why
 
 
 @contextmanager
@@ -233,11 +276,15 @@ def _scene(
     config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
 ) -> Iterator[Scene]:
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
+    config, why = _with_chosen_sampler(config)
+    if why:
+        log.info("%s", why)
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
     tracker = open_tracker(config.tracking, folder, asdict(config))
     run = open_run(folder, tracker)
     try:
-        with Verifier(config.sandbox) as verifier:
+        with ExitStack() as resources:
+            verifier = resources.enter_context(Verifier(config.sandbox))
             settings = asdict(replace(config, resume=None))
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
             if not run.finished:
@@ -246,7 +293,7 @@ def _scene(
                 run=run,
                 splits=splits,
                 verifier=verifier,
-                load_sampler=_sampler_loader(config, resolved),
+                load_sampler=_sampler_loader(config, resolved, folder, resources),
                 sampler=config.sampler,
                 style=config.problems.prompt,
                 seed=config.seed,
@@ -259,14 +306,37 @@ def _scene(
         tracker.close()
 
 
-def _sampler_loader(config: Config, resolved: ResolvedModel) -> Callable[[str | None], Sampler]:
+def _sampler_loader(
+    config: Config, resolved: ResolvedModel, folder: Path, resources: ExitStack
+) -> Callable[..., Sampler]:
+    """Return what makes a sampler of an adapter; whatever it starts ends with `resources`."""
     match config.sampler:
-        case TransformersSamplerConfig() as sampler:
+        case VllmSamplerConfig(backend="vllm") as sampler:
+            from axiom_rl.sampler.engine import VllmEngine
+
+            stays = _engine_stays(config, resolved)
+            engine = VllmEngine(resolved, config.model, sampler, folder / "vllm.log", stays=stays)
+            resources.callback(engine.close)
+            return engine.sampler
+        case VllmServerConfig() as server:
+            from axiom_rl.sampler.server import open_server
+
+            return open_server(resolved, server)
+        case TransformersSamplerConfig(backend="transformers") as sampler:
             from axiom_rl.sampler.transformers import load_sampler
 
             return lambda adapter: load_sampler(resolved, config.model, sampler, adapter)
         case other:
             raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
+
+
+def _engine_stays(config: Config, resolved: ResolvedModel) -> bool:
+    """Whether there is memory for vLLM's engine and the training at the same time."""
+    from axiom_rl.models.load import choose_device
+    from axiom_rl.models.memory import available_memory
+
+    needed = sum(plan.total for plan in _memory_plans(config, resolved)[:2])
+    return needed < available_memory(choose_device(config.model.device))
 
 
 def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:

@@ -54,18 +54,20 @@ def requests(config: Config, samples: int) -> list[Request]:
 
 
 def timed(sampler: Sampler, asked: list[Request]) -> Row:
-    """Warm up with one short sample, then draw them all."""
+    """Draw them all."""
     started = time.monotonic()
     tokens = sum(item.completion_tokens for item in sampler.sample(asked))
     return {"tokens": tokens, "seconds": time.monotonic() - started}
 
 
 def loaded() -> Row:
+    """Return how long it took from this process's start until now."""
     return {"load": time.monotonic() - STARTED}
 
 
 @contextmanager
 def engine(config: Config) -> Iterator[Any]:
+    """Have a running engine of ours for a while."""
     from axiom_rl.models.resolve import resolve
     from axiom_rl.sampler.engine import VllmEngine
 
@@ -91,7 +93,7 @@ def run_vllm(config: Config, samples: int, adapter: str | None) -> Row:
 
 
 def run_raw(config: Config, samples: int, adapter: str | None) -> Row:
-    """VLLM's own LLM.generate in this process; nothing of ours, no seeds, no log-probabilities."""
+    """LLM.chat of vLLM in this process: nothing of ours, no seeds, no log-probabilities."""
     from axiom_rl.models.resolve import resolve
 
     folder = str(resolve(config.model).folder)

@@ -34,7 +34,10 @@ BESIDE = {("sampler", "models"), ("run", "tracking")}
 """Rooms of one floor of which the first may use the second."""
 HEAVY = {"torch", "trl", "peft", "transformers", "accelerate", "datasets", "safetensors"}
 HEAVY_ROOMS = ("models/", "trainers/")
-HEAVY_FILES = ("sampler/transformers.py", "sampler/slots.py", "sampler/draw.py")
+HEAVY_FILES = tuple(
+    f"sampler/{name}.py"
+    for name in ("transformers", "slots", "draw", "vllm", "engine", "merge", "server")
+)
 CONFIG_MAY = {"hydra", "omegaconf"}
 
 

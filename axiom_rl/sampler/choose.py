@@ -30,10 +30,10 @@ def choose_sampler(
     Raises:
         AxiomError: for sampler=vllm where vLLM is not installed for the device.
     """
-    if not isinstance(sampler, VllmSamplerConfig):
+    if not isinstance(sampler, VllmSamplerConfig) or sampler.backend not in ("auto", "vllm"):
         return sampler, ""
     obstacle = _obstacle(model, device)
-    if sampler.backend != "auto":
+    if sampler.backend == "vllm":
         if obstacle and installed_for(device) is None:
             raise AxiomError(f"sampler=vllm: {obstacle}. {INSTALL}")
         return sampler, ""

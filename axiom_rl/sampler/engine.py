@@ -12,13 +12,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
 
-from axiom_rl.config import ModelConfig, VllmSamplerConfig
+from axiom_rl.config import ModelConfig, SamplerConfig, VllmSamplerConfig
 from axiom_rl.errors import AxiomError
 from axiom_rl.files import read_json
 from axiom_rl.models.load import choose_device, choose_dtype, load_tokenizer
@@ -74,33 +75,40 @@ class VllmEngine:
         self._in_use = ""
         """Identity of the adapter that the engine samples with; '' is the base model."""
 
-    def sampler(self, adapter: str | Path | None) -> VllmSampler:
-        """Return a sampler of the base model with an adapter (a folder), or of the base alone.
+    def sampler(
+        self, adapter: str | Path | None, config: SamplerConfig | None = None
+    ) -> VllmSampler:
+        """Return a sampler of the base model with an adapter, or of the base alone.
 
         Costs nothing: the engine takes the adapter when its sampler is sampled from, and takes it
-        again when the folder holds other weights by then.
+        again when the folder holds other weights by then. Samplers share the engine in turns.
+
+        Args:
+            adapter: folder of an adapter; None is the base model.
+            config: temperature, top_p and max_new_tokens; None means those of the engine.
 
         Raises:
             AxiomError: if the folder holds no plain LoRA adapter of this base model.
         """
         if adapter is not None:
-            folder = check_adapter_folder(adapter)
-            check_plain_lora(read_json(folder / "adapter_config.json"))
-            check_same_base(folder, self._resolved)
-        return VllmSampler(self, None if adapter is None else Path(adapter).resolve())
+            checked = check_adapter_folder(adapter)
+            check_plain_lora(read_json(checked / "adapter_config.json"))
+            check_same_base(checked, self._resolved)
+        folder = None if adapter is None else Path(adapter).resolve()
+        return VllmSampler(self, folder, config or self._config)
 
     def draw(
-        self, adapter: Path | None, requests: Sequence[Request], temperature: float | None
+        self, adapter: Path | None, requests: Sequence[Request], config: SamplerConfig
     ) -> Iterator[Completion]:
         """Yield one completion per requested sample, as it finishes; see `Sampler.sample`."""
-        asked = self._texts(requests)
+        asked = self._texts(requests, config.max_new_tokens)
         if not asked:
             return
         ask = Ask(
             texts=tuple(text for _request, text in asked.values()),
-            temperature=self._config.temperature if temperature is None else temperature,
-            top_p=self._config.top_p,
-            max_new_tokens=self._config.max_new_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_new_tokens=config.max_new_tokens,
             stop=self._stop,
         )
         process = self.use(adapter)
@@ -193,17 +201,19 @@ class VllmEngine:
             while not process.receive().end:
                 continue
 
-    def _texts(self, requests: Sequence[Request]) -> dict[str, tuple[Request, Text]]:
+    def _texts(
+        self, requests: Sequence[Request], max_new_tokens: int
+    ) -> dict[str, tuple[Request, Text]]:
         """Return one text per sample by key; samples of one prompt next to each other."""
         found = {}
         for number, request in enumerate(requests):
             prompt = tuple(prompt_tokens(self._tokenizer, request.messages))
-            room = self.settings.context - self._config.max_new_tokens
+            room = self.settings.context - max_new_tokens
             if len(prompt) > room:
                 raise AxiomError(
                     f"the prompt of {request.problem_id} has {len(prompt)} tokens and there is "
                     f"room for {max(room, 0)} (context {self.settings.context}, "
-                    f"sampler.max_new_tokens={self._config.max_new_tokens}): lower "
+                    f"at most {max_new_tokens} new tokens): lower "
                     "sampler.max_new_tokens, shorten the prompt or raise sampler.memory_gb"
                 )
             for sample in request.samples:
@@ -236,10 +246,11 @@ class VllmEngine:
 class VllmSampler:
     """The engine with one adapter; several of them may share an engine in turns."""
 
-    def __init__(self, engine: VllmEngine, adapter: Path | None) -> None:
+    def __init__(self, engine: VllmEngine, adapter: Path | None, config: SamplerConfig) -> None:
         """Sample from `engine` with an adapter; None is the base model."""
         self._engine = engine
         self._adapter = adapter
+        self._config = config
 
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
@@ -253,7 +264,10 @@ class VllmSampler:
         Raises:
             AxiomError: if a prompt is too long, or the engine does not start, ends or is stuck.
         """
-        yield from self._engine.draw(self._adapter, requests, temperature)
+        config = (
+            self._config if temperature is None else replace(self._config, temperature=temperature)
+        )
+        yield from self._engine.draw(self._adapter, requests, config)
 
     def rest(self) -> None:
         """Let the engine make room until it is sampled from again."""
