@@ -47,6 +47,15 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def wide_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with hidden size 128 and heads of 64, the smallest that vLLM has a kernel for."""
+    folder = tmp_path_factory.mktemp("wide-qwen2")
+    save_tiny_tokenizer(folder)
+    save_tiny_model(folder, hidden_size=128, num_attention_heads=2, num_key_value_heads=1)
+    return folder
+
+
 def save_tiny_tokenizer(folder: Path) -> None:
     """Train and save the tokenizer of `tiny_model_folder`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

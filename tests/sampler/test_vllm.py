@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -32,14 +31,8 @@ Drawn = dict[tuple[str, int], Completion]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with one key-value head of 64 numbers; vLLM has no kernel for smaller ones."""
-    from conftest import save_tiny_model, save_tiny_tokenizer
-
-    made = tmp_path_factory.mktemp("tiny-vllm")
-    save_tiny_tokenizer(made)
-    save_tiny_model(made, hidden_size=128, num_attention_heads=2, num_key_value_heads=1)
-    return made
+def folder(wide_model_folder: Path) -> Path:
+    return wide_model_folder
 
 
 def settings(folder: Path, *overrides: str) -> tuple[Any, VllmSamplerConfig]:
@@ -112,9 +105,7 @@ def test_the_other_requests_do_not_matter(engine: VllmEngine) -> None:
     assert same(alone, {key: everything[key] for key in alone}) >= 0.8
 
 
-def test_a_prompt_in_several_pieces_and_more_samples_than_rows(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_prompts_in_several_pieces_and_more_samples_than_rows(folder: Path, tmp_path: Path) -> None:
     """Where vLLM's own seeds fail on a CPU, and where rows of the batch move."""
     words = "def add(a, b): return a + b " * 30
     long = [
@@ -240,9 +231,7 @@ def test_engine_and_memory_are_gone_with_the_run(
     )
     assert run.stdout is not None
     with run:
-        engine = next(
-            int(m.group(1)) for m in map(re.compile(r"engine (\d+)").match, run.stdout) if m
-        )
+        engine = int(next(line for line in run.stdout if line.startswith("engine")).split()[1])
         assert running(engine)
         run.send_signal(ending)
         run.wait(20)
