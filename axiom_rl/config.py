@@ -463,6 +463,7 @@ RESUME_MAY_CHANGE = frozenset(
     [
         "resume",
         "trainer.iterations",
+        "trainer.args.max_steps",
         "sampler.memory_gb",
         "sampler.max_batch",
         "sampler.gpu_memory_utilization",

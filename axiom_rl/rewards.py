@@ -44,10 +44,11 @@ class Shaping:
     """Taken off an answer of full length, in units of one test."""
 
     def __post_init__(self) -> None:
-        if self.format_weight + self.length_weight >= 1:
+        known = self.format_weight >= 0 and self.length_weight >= 0
+        if not (known and self.format_weight + self.length_weight < 1):
             raise AxiomError(
-                "trainer.format_weight and trainer.length_weight must be less than 1 together, or "
-                "they could outweigh a failed test"
+                "trainer.format_weight and trainer.length_weight must be 0 or more each and less "
+                "than 1 together, or they could outweigh a failed test"
             )
 
 

@@ -33,7 +33,7 @@ from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Scene, measure
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.trained_on import training_problems
-from axiom_rl.files import read_json, write_text
+from axiom_rl.files import write_text
 from axiom_rl.gold import GoldStore, read_solutions
 from axiom_rl.problems.dataset import Splits, import_types, read_splits, write_splits
 from axiom_rl.problems.sources import load_splits, require_problems
@@ -44,14 +44,11 @@ from axiom_rl.types import Problem
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
-    from axiom_rl.models.memory import MemoryPlan, Workload
     from axiom_rl.models.source import ResolvedModel
 
 log = logging.getLogger(__name__)
 
 NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
-PROMPT_TOKENS = 256
-"""Allowance for the prompt in the memory plan, which is made before anything is tokenized."""
 
 
 def run_stage(config: Config, folder: Path) -> None:
@@ -191,84 +188,13 @@ def _resolve(config: Config) -> ResolvedModel:
     """Find the model; refuse what does not fit into memory before it is loaded."""
     from axiom_rl.models.lora import check_adapter_folder
     from axiom_rl.models.resolve import resolve
+    from axiom_rl.planning import check_memory_plans
 
     if config.model.adapter is not None:
         check_adapter_folder(config.model.adapter)
     resolved = resolve(config.model)
-    _check_memory(config, resolved)
+    check_memory_plans(config, resolved)
     return resolved
-
-
-def _check_memory(config: Config, resolved: ResolvedModel) -> None:
-    from axiom_rl.models.load import choose_device
-    from axiom_rl.models.memory import check_memory
-
-    for plan in _memory_plans(config, resolved):
-        log.info("%s", plan)
-        check_memory(plan, choose_device(config.model.device))
-
-
-def _memory_plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
-    """Return what sampling and training take; GRPO with vLLM takes both at the same time."""
-    from axiom_rl.models.load import choose_device, choose_dtype
-    from axiom_rl.models.memory import MemoryPlan, memory_plan
-
-    device = choose_device(config.model.device)
-    plans = [
-        memory_plan(
-            f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
-            read_json(resolved.folder / "config.json"),
-            work,
-            dtype=choose_dtype(config.model.dtype, device),
-            lora=config.model.lora if work.trained else None,
-            four_bit=config.model.quantization == "4bit",
-        )
-        for purpose, work in _workloads(config, device.type).items()
-    ]
-    if len(plans) > 1 and isinstance(config.trainer, GrpoConfig) and _backend(config) == "vllm":
-        parts = tuple(part for plan in plans for part in plan.parts)
-        plans.append(MemoryPlan("vLLM's engine beside the training", parts))
-    return plans
-
-
-def _workloads(config: Config, device: str) -> dict[str, Workload]:
-    from axiom_rl.models.memory import Workload
-
-    longest = config.sampler.max_new_tokens + PROMPT_TOKENS
-    works = {}
-    if isinstance(config.sampler, TransformersSamplerConfig):
-        engine = _backend(config) == "vllm"
-        works["sampling"] = Workload(
-            rows=config.sampler.max_batch,
-            tokens=longest,
-            logit_tokens=1,
-            trained=False,
-            cache_bytes=config.sampler.memory_gb * 1e9 if engine and device == "cpu" else None,
-        )
-    if config.stage.kind == "train":
-        args = config.trainer.args
-        works["training"] = Workload(
-            rows=int(args.get("per_device_train_batch_size", 8)),
-            tokens=min(longest, int(args.get("max_length", longest))),
-            logit_tokens=config.sampler.max_new_tokens,
-            trained=True,
-            checkpointing=bool(args.get("gradient_checkpointing", True)),
-        )
-    return works
-
-
-def _backend(config: Config) -> str:
-    return _with_chosen_sampler(config)[0].sampler.backend
-
-
-def _with_chosen_sampler(config: Config) -> tuple[Config, str]:
-    """Return the config with sampler=auto replaced by what it means here, and why."""
-    from axiom_rl.models.load import choose_device
-    from axiom_rl.sampler.choose import choose_sampler
-
-    device = choose_device(config.model.device).type
-    sampler, why = choose_sampler(config.sampler, config.model, device)
-    return replace(config, sampler=sampler), why
 
 
 @contextmanager
@@ -276,7 +202,9 @@ def _scene(
     config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
 ) -> Iterator[Scene]:
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
-    config, why = _with_chosen_sampler(config)
+    from axiom_rl.planning import with_chosen_sampler
+
+    config, why = with_chosen_sampler(config)
     if why:
         log.info("%s", why)
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
@@ -312,9 +240,10 @@ def _sampler_loader(
     """Return what makes a sampler of an adapter; whatever it starts ends with `resources`."""
     match config.sampler:
         case VllmSamplerConfig(backend="vllm") as sampler:
+            from axiom_rl.planning import engine_stays
             from axiom_rl.sampler.engine import VllmEngine
 
-            stays = _engine_stays(config, resolved)
+            stays = engine_stays(config, resolved)
             engine = VllmEngine(resolved, config.model, sampler, folder / "vllm.log", stays=stays)
             resources.callback(engine.close)
             return engine.sampler
@@ -328,15 +257,6 @@ def _sampler_loader(
             return lambda adapter: load_sampler(resolved, config.model, sampler, adapter)
         case other:
             raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
-
-
-def _engine_stays(config: Config, resolved: ResolvedModel) -> bool:
-    """Whether there is memory for vLLM's engine and the training at the same time."""
-    from axiom_rl.models.load import choose_device
-    from axiom_rl.models.memory import available_memory
-
-    needed = sum(plan.total for plan in _memory_plans(config, resolved)[:2])
-    return needed < available_memory(choose_device(config.model.device))
 
 
 def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:

@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     ("launch",),
     ("stages",),
+    ("planning",),
     ("trainers",),
     ("collect",),
     ("evaluation",),

@@ -107,6 +107,8 @@ class Workload:
     """Gradient checkpointing: activations are computed twice instead of kept."""
     cache_bytes: float | None = None
     """Key-value cache of a fixed size; None means as much as rows and tokens need."""
+    merged_copy: bool = False
+    """A second copy of the blocks' weights, with the adapter merged, samples (GRPO)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ def memory_plan(
     ]
     if adapter:
         parts.append(("adapter", adapter * ADAPTER_BYTES))
+    if work.merged_copy:
+        parts.append(("merged copy for sampling", shape.linear_weights * size))
     if work.trained:
         parts += [
             ("gradients", adapter * ADAPTER_BYTES),

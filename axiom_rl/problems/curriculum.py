@@ -22,6 +22,8 @@ from axiom_rl.config import CurriculumConfig
 from axiom_rl.errors import AxiomError
 from axiom_rl.types import Problem
 
+LEAST = 1e-6
+"""Smallest weight: even a very large focus leaves every problem its turn."""
 RARE = 0.1
 """Weight of a problem outside the pool of useful ones: it is still looked at now and then."""
 LADDER = ((1, 3), (4, 6), (7, 10))
@@ -45,7 +47,10 @@ class Curriculum:
         self._config = config
         self._seed = seed
         self._draws = 0
-        self._drawn: dict[str, int] = {}
+        self._turns: dict[str, float] = {}
+        """When a problem that was drawn has its next turn; one that was not has it now."""
+        self._now = 0.0
+        """Turn of the problem drawn last."""
         self._recent: dict[str, deque[float]] = defaultdict(self._window)
         """Pass rates by problem id, by type and of all (''), the newest last."""
         self._levels: dict[str, int] = {}
@@ -57,24 +62,26 @@ class Curriculum:
         random = Random(f"{self._seed}/curriculum/{self._draws}")
         weights = {key: self._weight(p) for key, p in self._problems.items() if key not in skip}
         turns = sorted(
-            ((self._drawn.get(key, 0) + random.random()) / weight, key)
+            (max(self._turns.get(key, 0.0), self._now), random.random() / weight, key)
             for key, weight in weights.items()
             if weight > 0
-        )
-        chosen = [key for _turn, key in turns[:count]]
-        for key in chosen:
-            self._drawn[key] = self._drawn.get(key, 0) + 1
-        return [self._problems[key] for key in chosen]
+        )[:count]
+        for turn, _chance, key in turns:
+            self._now = turn
+            self._turns[key] = turn + 1 / weights[key]
+        return [self._problems[key] for _turn, _chance, key in turns]
 
     def observe(self, problem_id: str, rate: float) -> None:
         """Take in the pass rate (0 to 1) of one group of samples."""
         problem = self._problems[problem_id]
-        for key in (problem_id, f"type:{problem.type}", ""):
+        for key in (problem_id, f"type:{problem.type}"):
             self._recent[key].append(rate)
         match self._config.kind:
-            case "ladder":
+            case "ladder" if problem.difficulty in self._stage_levels(self._stage()):
+                self._recent[""].append(rate)
                 self._climb()
-            case "adaptive":
+            case "adaptive" if problem.difficulty == self._level(problem.type):
+                self._recent[f"level:{problem.type}"].append(rate)
                 self._move(problem.type)
             case _:
                 pass
@@ -84,7 +91,8 @@ class Curriculum:
         recent = {key: list(rates) for key, rates in self._recent.items()}
         return {
             "draws": self._draws,
-            "drawn": dict(self._drawn),
+            "turns": dict(self._turns),
+            "now": self._now,
             "recent": recent,
             "levels": dict(self._levels),
         }
@@ -92,7 +100,8 @@ class Curriculum:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
         self._draws = int(state["draws"])
-        self._drawn = {key: int(count) for key, count in state["drawn"].items()}
+        self._turns = {key: float(turn) for key, turn in state["turns"].items()}
+        self._now = float(state["now"])
         self._levels = {key: int(level) for key, level in state["levels"].items()}
         self._recent.clear()
         for key, rates in state["recent"].items():
@@ -100,7 +109,14 @@ class Curriculum:
 
     def summary(self) -> dict[str, float]:
         """Return the levels reached, for the log: by type (adaptive) or the ladder's stage."""
-        return {f"level_{name}" if name else "stage": level for name, level in self._levels.items()}
+        match self._config.kind:
+            case "ladder":
+                return {"stage": self._stage()}
+            case "adaptive":
+                types = sorted({problem.type for problem in self._problems.values()})
+                return {f"level_{name}": self._level(name) for name in types}
+            case _:
+                return {}
 
     def _window(self) -> deque[float]:
         return deque(maxlen=self._config.window)
@@ -112,7 +128,7 @@ class Curriculum:
     def _weight(self, problem: Problem) -> float:
         weak = self._rate(f"type:{problem.type}")
         focus = (1 - weak if weak is not None else 1.0) if self._config.focus else 1.0
-        weight: float = max(focus, RARE) ** self._config.focus
+        weight: float = max(max(focus, RARE) ** self._config.focus, LEAST)
         match self._config.kind:
             case "ladder":
                 return weight * (problem.difficulty in self._stage_levels(self._stage()))
@@ -133,7 +149,7 @@ class Curriculum:
 
     def _move(self, of: str) -> None:
         """Move a type to its next level up or down once a full window says so."""
-        rates = self._recent[f"type:{of}"]
+        rates = self._recent[f"level:{of}"]
         if len(rates) < self._config.window:
             return
         levels, rate = self._levels_of(of), sum(rates) / len(rates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from typing import Any
 
 from axiom_rl.errors import AxiomError
@@ -42,6 +43,8 @@ def check_options(config: type, args: dict[str, Any], ours: frozenset[str]) -> N
             raise AxiomError(f"trainer.args.{key}: trl.{config.__name__} has no such option{hint}")
         if type(known[key]) in (int, float) and type(value) not in (int, float):
             raise AxiomError(f"trainer.args.{key}={value}: must be a number")
+        if type(value) is float and math.isnan(value):
+            raise AxiomError(f"trainer.args.{key}={value}: must be a number")
     build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
 
 
@@ -53,7 +56,7 @@ def build_options(config: type, options: dict[str, Any]) -> Any:
     """
     try:
         return config(**options, report_to="none")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise AxiomError(
             f"trainer.args: trl.{config.__name__} refuses these options: {error}"
         ) from error

@@ -7,14 +7,16 @@ What was thrown away is written and counted like everything else.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import GrpoConfig
+from axiom_rl.errors import AxiomError
 from axiom_rl.files import append_jsonl
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.problems.prompts import render
@@ -153,12 +155,15 @@ class GroupSource:
     def draw(self, step: int, count: int) -> Batch:
         """Draw `count` groups for a step; replace those without signal, up to the cap."""
         started = time.monotonic()
-        groups, waited = self._groups(step, 0, self._pick(count))
+        problems = self._pick(count)
+        groups, waited = self._groups(step, 0, problems, {})
         extra: list[Group] = []
         dull = [group for group in groups if not group.has_signal]
         wanted = min(len(dull), self._trainer.max_extra_groups)
         if self._trainer.dynamic_sampling and wanted:
-            extra, more = self._groups(step, 1, self._pick(wanted))
+            others = self._pick(wanted, {problem.id for problem in problems})
+            have = Counter(problem.id for problem in problems)  # their samples come first
+            extra, more = self._groups(step, 1, others, have)
             waited += more
         used, thrown_away = _replace(groups, extra)
         seconds = time.monotonic() - started
@@ -170,15 +175,15 @@ class GroupSource:
             verify_seconds=waited,
         )
 
-    def _pick(self, count: int) -> list[Problem]:
-        """Return problems, each a second time only if there are no others."""
-        picked: list[Problem] = []
+    def _pick(self, count: int, used: Set[str] = frozenset()) -> list[Problem]:
+        """Return problems, those of `used` and any a second time only if there are no others."""
+        picked = self.curriculum.pick(count, frozenset(used))
         while len(picked) < count:
             picked += self.curriculum.pick(count - len(picked))
         return picked
 
     def _groups(
-        self, step: int, attempt: int, problems: Sequence[Problem]
+        self, step: int, attempt: int, problems: Sequence[Problem], have: Mapping[str, int]
     ) -> tuple[list[Group], float]:
         """Draw and judge one group for each problem; return also the seconds of waiting."""
         repeats = Counter(problem.id for problem in problems)
@@ -187,7 +192,7 @@ class GroupSource:
             Request(
                 problem_id=key,
                 messages=tuple(render(tasks[key].problem, self._style)),
-                samples=tuple(range(self._size * times)),
+                samples=self._samples(have.get(key, 0), times),
                 stream=f"{self._seed}/grpo/{step}/{attempt}",
             )
             for key, times in repeats.items()
@@ -207,14 +212,24 @@ class GroupSource:
                 self.curriculum.observe(group.problem.id, group.pass_rate)
         return groups, judging.waited
 
+    def _samples(self, groups_before: int, groups: int) -> tuple[int, ...]:
+        first = self._size * groups_before
+        return tuple(range(first, first + self._size * groups))
+
     def _group(self, problem: Problem, rollouts: Sequence[Rollout]) -> Group:
         rewards = tuple(self._reward_of(item) for item in rollouts)
         return Group(problem=problem, rollouts=tuple(rollouts), rewards=rewards)
 
     def _reward_of(self, item: Rollout) -> float | None:
         assert item.hidden is not None
+        base = self._reward(item.hidden)
+        if base is not None and not math.isfinite(base):
+            raise AxiomError(
+                f"trainer.reward={self._trainer.reward} returned {base}: it must be a finite "
+                "number, or None for a row that must not count"
+            )
         return shaped(
-            self._reward(item.hidden),
+            base,
             item.hidden,
             self._shaping,
             well_formed=item.code is not None and not item.completion.truncated,

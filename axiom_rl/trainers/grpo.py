@@ -8,6 +8,7 @@ which types lie between, and only those are trained on. The test split is not us
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -15,6 +16,7 @@ from importlib import import_module
 from axiom_rl import rewards
 from axiom_rl.config import GrpoConfig, ModelConfig, load_config
 from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.blocks import duration
 from axiom_rl.evaluation.measure import Policy, Scene, measure
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.dataset import Splits
@@ -23,7 +25,7 @@ from axiom_rl.rollouts import Rollout
 from axiom_rl.sampler import Sampler
 from axiom_rl.trainers.grpo_train import ITERATION, train_grpo
 from axiom_rl.trainers.loop import publish, release
-from axiom_rl.types import Problem, Verdict
+from axiom_rl.types import Problem, Status, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,9 @@ def run_grpo(
     families = {name: _family(scene, name) for name in _forgetting(scene, trainer)}
     _say_plan(held_out, trainer, families)
     policy = scene.policy(model.adapter)
+    started = time.monotonic()
     rollouts = measure(held_out, 0, policy, "before", step=0)
+    _say_expected(rollouts, time.monotonic() - started, trainer)
     for name, family in families.items():
         measure(family, 0, policy, f"forgetting_{name}_before", of=name)
     release(policy)
@@ -95,7 +99,7 @@ def choose_problems(
     """
     if not train:
         raise AxiomError("no problems to train on: set problems.sizes.train=1 or more")
-    signals = baseline_by_type(measured.val or measured.train or measured.test, rollouts)
+    signals = baseline_by_type(measured.val or measured.train, rollouts)
     types = sorted({problem.type for problem in train})
     chosen = [name for name in types if _between(signals.get(name), trainer)]
     for name in types:
@@ -108,7 +112,8 @@ def choose_problems(
             trainer.signal_high * 100,
         )
         chosen = types
-    _refuse_hopeless({name: signals[name] for name in chosen if name in signals}, trainer)
+    if all(name in signals for name in chosen):
+        _refuse_hopeless({name: signals[name] for name in chosen}, trainer)
     return [problem for problem in train if problem.type in chosen]
 
 
@@ -117,7 +122,11 @@ def baseline_by_type(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -
     verdicts: dict[str, list[Verdict]] = {problem.id: [] for problem in problems}
     for item in rollouts:
         verdict = item.fresh or item.hidden
-        if item.completion.problem_id in verdicts and verdict is not None:
+        if (
+            item.completion.problem_id in verdicts
+            and verdict is not None
+            and verdict.status is not Status.SANDBOX_FAULT
+        ):
             verdicts[item.completion.problem_id].append(verdict)
     signals = {}
     for name in sorted({problem.type for problem in problems}):
@@ -127,7 +136,7 @@ def baseline_by_type(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -
             signals[name] = Signal(
                 passed=sum(verdict.passed for group in own for verdict in group),
                 samples=samples,
-                varies=any(len({v.pass_fraction for v in group}) > 1 for group in own),
+                varies=any(len({rewards.fraction(v) for v in group}) > 1 for group in own),
             )
     return signals
 
@@ -159,7 +168,7 @@ def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None
 
 def _measured(splits: Splits) -> Splits:
     """Leave the training problems out of the evaluations where there are others."""
-    return replace(splits, train=()) if splits.val or splits.test else splits
+    return replace(splits, train=()) if splits.val else splits
 
 
 def _forgetting(scene: Scene, trainer: GrpoConfig) -> list[str]:
@@ -185,19 +194,40 @@ def _import(module: str) -> None:
         raise AxiomError(f"trainer.imports: cannot import {module}: {error}") from error
 
 
-def _say_plan(scene: Scene, trainer: GrpoConfig, families: Mapping[str, Scene]) -> None:
+def _say_expected(rollouts: Sequence[Rollout], seconds: float, trainer: GrpoConfig) -> None:
+    """Say how long the rest will take, from what the baseline took; nothing if it was on disk."""
+    if seconds < 1 or not rollouts:
+        return
+    rows, extra = _rows_per_step(trainer)
+    sampling = int(trainer.args["max_steps"]) * seconds / len(rollouts)
+    log.info(
+        "expected: %s of sampling for training (%s if all groups that may be are replaced), on a "
+        "CPU about as long again for the training itself, and %s for the evaluation after",
+        duration(sampling * rows),
+        duration(sampling * (rows + extra)),
+        duration(seconds),
+    )
+
+
+def _rows_per_step(trainer: GrpoConfig) -> tuple[int, int]:
+    """Return the samples of a step, and how many more dynamic sampling may draw."""
     args = trainer.args
-    splits = [scene.splits, *(family.splits for family in families.values())]
-    problems = sum(len(s.train) + len(s.val) + len(s.test) for s in splits)
     rows = int(args["per_device_train_batch_size"]) * int(args["gradient_accumulation_steps"])
     extra = trainer.max_extra_groups * int(args["num_generations"]) * trainer.dynamic_sampling
+    return rows, extra
+
+
+def _say_plan(scene: Scene, trainer: GrpoConfig, families: Mapping[str, Scene]) -> None:
+    splits = [scene.splits, *(family.splits for family in families.values())]
+    problems = sum(len(s.train) + len(s.val) + len(s.test) for s in splits)
+    rows, extra = _rows_per_step(trainer)
     log.info(
         "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "
         "for groups without signal), and the evaluation again",
         problems * scene.sampler.n,
         problems,
         scene.sampler.n,
-        int(args["max_steps"]),
+        int(trainer.args["max_steps"]),
         rows,
         extra,
     )

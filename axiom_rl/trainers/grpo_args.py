@@ -7,6 +7,7 @@ ignored; so is what would make the log-probabilities of sampler and trainer diff
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.errors import AxiomError
+from axiom_rl.rewards import Shaping
 from axiom_rl.trainers.args import SET_BY_THE_RUN, build_options, check_options
 
 OURS = SET_BY_THE_RUN | {
@@ -26,11 +28,22 @@ OURS = SET_BY_THE_RUN | {
     "multi_objective_aggregation", "top_p", "top_k", "min_p", "repetition_penalty",
     "generation_kwargs", "cache_implementation", "use_transformers_paged",
     "use_transformers_continuous_batching", "transformers_continuous_batching_config",
-    "chat_template_kwargs", "use_liger_kernel", "torch_compile",
+    "chat_template_kwargs", "use_liger_kernel", "torch_compile", "torch_compile_backend",
+    "torch_compile_mode", "eval_on_start", "save_only_model",
     *(field.name for field in dataclasses.fields(GRPOConfig) if "vllm" in field.name),
 }  # fmt: skip
 """Options of trl.GRPOConfig that the run sets itself."""
 
+COUNTS = (
+    "max_steps", "num_generations", "max_completion_length", "save_steps", "num_iterations",
+    "steps_per_generation", "gradient_accumulation_steps", "per_device_train_batch_size",
+)  # fmt: skip
+NAMES = {
+    "loss_type": ("grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"),
+    "scale_rewards": ("none", "group", "batch", False, True),
+    "importance_sampling_level": ("token", "sequence"),
+}
+"""What TRL accepts; it looks at these only when it computes rewards and loss."""
 NEEDED = ("max_steps", "num_generations", "max_completion_length", "temperature", "save_steps")
 
 
@@ -41,10 +54,26 @@ def check_grpo(trainer: GrpoConfig) -> None:
         AxiomError: naming the key and what to type.
     """
     args = trainer.args
+    _check_names_and_counts(args)
     check_options(GRPOConfig, args, OURS)
+    for key in ("learning_rate", "beta"):
+        if not math.isfinite(args.get(key, 0)):
+            raise AxiomError(f"trainer.args.{key}={args[key]}: must be finite")
     for key in NEEDED:
         if not args.get(key, 0) > 0:
             raise AxiomError(f"trainer.args.{key}={args.get(key)}: must be above 0")
+    for low, high, what in (
+        (trainer.signal_low, trainer.signal_high, "trainer.signal_{}"),
+        (trainer.curriculum.low, trainer.curriculum.high, "trainer.curriculum.{}"),
+    ):
+        if low > high:
+            names = what.format("low"), what.format("high")
+            raise AxiomError(f"{names[0]}={low} must not be above {names[1]}={high}")
+    Shaping(  # refuses weights that could outweigh a test
+        failure=trainer.failure_reward,
+        format_weight=trainer.format_weight,
+        length_weight=trainer.length_weight,
+    )
     placeholders = {"output_dir": "checkpoints", "bf16": False}
     made: GRPOConfig = build_options(GRPOConfig, args | placeholders)
     terms = trainer.format_weight or trainer.length_weight
@@ -59,6 +88,19 @@ def check_grpo(trainer: GrpoConfig) -> None:
         raise AxiomError(
             "trainer=grpo runs in one process: start python launch.py without torchrun"
         )
+
+
+def _check_names_and_counts(args: dict[str, Any]) -> None:
+    for key, names in NAMES.items():
+        if key in args and args[key] not in names:
+            listed = ", ".join(map(str, names))
+            raise AxiomError(f"trainer.args.{key}={args[key]}: choose {listed}")
+    for key in COUNTS:
+        value = args.get(key)
+        if isinstance(value, float) and value > 0 and not value.is_integer():
+            raise AxiomError(f"trainer.args.{key}={value}: must be a whole number")
+        if isinstance(value, int | float) and not value > 0:
+            raise AxiomError(f"trainer.args.{key}={value}: must be above 0")
 
 
 def _check_batches(made: GRPOConfig) -> None:

@@ -215,7 +215,7 @@ def check_gap(gap: Gap, limit: float) -> None:
     Raises:
         AxiomError: if the mean gap is above `limit`.
     """
-    if gap.mean > limit:
+    if not gap.mean <= limit:  # NaN stops the run too
         raise AxiomError(
             f"sampler and trainer give the same tokens log-probabilities that differ by "
             f"{gap.mean:.3f} on average (limit: trainer.max_logprob_gap={limit}): the samples do "
