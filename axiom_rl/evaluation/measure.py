@@ -22,6 +22,7 @@ from axiom_rl.problems.dataset import Splits
 from axiom_rl.rollouts import Drawn, Rollout, Task, draw_rollouts, task_for
 from axiom_rl.run import Run
 from axiom_rl.sampler import Sampler
+from axiom_rl.sampler.base import Resting
 from axiom_rl.types import Verdict
 from axiom_rl.verify import Verifier
 
@@ -45,6 +46,8 @@ class Policy:
 
     def close(self) -> None:
         """Let go of the model's memory."""
+        if isinstance(self._sampler, Resting):
+            self._sampler.rest()
         self._sampler = None
 
 
@@ -55,8 +58,9 @@ class Scene:
     run: Run
     splits: Splits
     verifier: Verifier
-    load_sampler: Callable[[str | None], Sampler]
-    """From the folder of an adapter, or None, to a sampler."""
+    load_sampler: Callable[..., Sampler]
+    """From the folder of an adapter, or None, to a sampler; the samplers of vLLM take other
+    settings (a SamplerConfig) as second argument and share one engine."""
     sampler: SamplerConfig
     style: str
     seed: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +84,7 @@ def train_grpo(
         checkpoint = _cut_back(scene, folder, curriculum)
         torch.manual_seed(scene.seed)
         base, tokenizer = load_model(resolved, model_config)
-        policy = _Policy(base, tokenizer, scene, trainer, model_config.quantization == "4bit")
+        policy = _Policy(base, tokenizer, scene, trainer, resolved, model_config.quantization)
         if model_config.adapter is None:
             policy.model = new_lora(base, model_config.lora)
         else:
@@ -115,16 +116,24 @@ class _Policy:
         tokenizer: PreTrainedTokenizerBase,
         scene: Scene,
         trainer: GrpoConfig,
-        four_bit: bool,
+        resolved: ResolvedModel,
+        quantization: str,
     ) -> None:
-        """Copy what samples before an adapter is put on `base`; 4-bit weights cannot be merged."""
+        """Copy what samples before an adapter is put on `base`, unless vLLM has weights of its own.
+
+        4-bit weights cannot be merged.
+        """
         if not isinstance(scene.sampler, TransformersSamplerConfig):
             raise AxiomError(
-                f"trainer=grpo samples with sampler=transformers, not {scene.sampler.backend}"
+                f"trainer=grpo samples with sampler=transformers or sampler=vllm, not with "
+                f"{scene.sampler.backend}"
             )
         self.tokenizer = tokenizer
-        self._copy = None if four_bit else MergedCopy(base)
-        self.merges = not four_bit
+        self._resolved = resolved
+        self._engine = scene.load_sampler if scene.sampler.backend == "vllm" else None
+        own = self._engine is None and quantization != "4bit"
+        self._copy = MergedCopy(base) if own else None
+        self.merges = quantization != "4bit"
         self._config = scene.sampler
         self._rollouts = replace(
             scene.sampler,
@@ -137,6 +146,12 @@ class _Policy:
     def sampler(self, *, training: bool) -> Iterator[Sampler]:
         """Give a sampler with the settings of training or of evaluation."""
         config = self._rollouts if training else self._config
+        if self._engine is not None:
+            with tempfile.TemporaryDirectory(prefix="axiom-rl-") as folder:
+                adapter = Path(folder) / "adapter"
+                save_adapter(self.model, adapter, self._resolved)
+                yield self._engine(str(adapter), config)
+            return
         if self._copy is not None:
             self._copy.sync(self.model)
             yield TransformersSampler(self._copy.model, self.tokenizer, config)
