@@ -38,10 +38,16 @@ class Change:
     value: str
 
 
-def write_defaults(folder: Path, config: Config) -> None:
-    """Write defaults.yaml: the chosen options, and the config that they alone would give."""
-    options = chosen_options(config)
-    document = {"options": options, "values": _values_of(tuple(sorted(options.items())))}
+def write_defaults(folder: Path, asked: Config, used: Config) -> None:
+    """Write defaults.yaml: the options asked for, and the config that those used alone would give.
+
+    Args:
+        folder: of the run.
+        asked: as it was composed.
+        used: as it is saved in config.yaml, with sampler=auto replaced by what it stands for here.
+    """
+    values = _values_of(tuple(sorted(chosen_options(used).items())))
+    document = {"options": chosen_options(asked), "values": values}
     write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(document)))
 
 
