@@ -7,12 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from axiom_rl.config import to_config
 from axiom_rl.errors import AxiomError
@@ -94,7 +95,7 @@ class ProcessLauncher(Launcher):
         program = [sys.executable, sys.argv[0]]
         if (job.folder / "config.yaml").exists():
             return [*program, f"resume={job.folder}"]
-        given = [str(o) for o in self.config.hydra.overrides.hydra]
+        given: Any = OmegaConf.to_container(self.config.hydra.overrides.hydra, resolve=False)
         kept = [
             o for o in given if not o.startswith((*OF_THE_SWEEP, "hydra.mode", "hydra.run.dir"))
         ]
