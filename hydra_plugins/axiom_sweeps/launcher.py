@@ -36,7 +36,7 @@ class ProcessLauncher(Launcher):
 
     def __init__(self, gpus: Sequence[str | int]) -> None:
         """Take the GPUs to share out; none means one job at a time."""
-        self.gpus = [str(gpu) for gpu in gpus]
+        self.gpus = gpus
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -59,6 +59,7 @@ class ProcessLauncher(Launcher):
         sweep = Path(self.config.hydra.sweep.dir)
         numbered = enumerate(job_overrides, start=initial_job_idx)
         try:
+            gpus = self._gpus()
             jobs = [self._job(sweep, number, overrides) for number, overrides in numbered]
         except AxiomError as error:
             log.error("%s", error)
@@ -68,11 +69,18 @@ class ProcessLauncher(Launcher):
         log.info("%d jobs in %s%s", len(jobs), sweep, done if len(open_jobs) < len(jobs) else "")
         write_command(sweep, sys.argv[1:])
         try:
-            run_jobs(open_jobs, self._command, self.gpus)
+            run_jobs(open_jobs, self._command, gpus)
         except KeyboardInterrupt:
             log.warning("stopped; go on with: python launch.py resume=%s", sweep)
             raise
         return [_returned(job) for job in jobs]
+
+    def _gpus(self) -> list[str]:
+        if isinstance(self.gpus, str | int):
+            raise AxiomError(
+                f"hydra.launcher.gpus={self.gpus}: give a list, hydra.launcher.gpus=[{self.gpus}]"
+            )
+        return [str(gpu) for gpu in self.gpus]
 
     def _job(self, sweep: Path, number: int, overrides: Sequence[str]) -> Job:
         """Check a job's config, and find out whether its folder holds it already."""

@@ -162,6 +162,7 @@ def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -
         (["sampler.n=8,0"], "sampler.n=0: must be 1 or more (in the job seed=0 sampler.n=0)"),
         (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
         (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
+        (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),
     ],
 )
 def test_what_is_mistyped_is_refused_before_any_job(
