@@ -168,6 +168,40 @@ class TransformersSamplerConfig(SamplerConfig):
 
 
 @dataclass
+class VllmSamplerConfig(TransformersSamplerConfig):
+    """An engine of vLLM in a process of its own, or (auto) whatever is faster here.
+
+    On a CPU `memory_gb` is the size of the key-value cache; on a GPU `gpu_memory_utilization` is.
+    """
+
+    gpu_memory_utilization: float = MISSING
+    """Share of the GPU's memory that the engine may use, weights included."""
+    adapters: str = MISSING
+    """How model N+1 is sampled: lora (LoRA requests), merge (into the engine's own weights) or
+    auto (merge on a CPU, lora on a GPU)."""
+    start_timeout_s: float = MISSING
+    """Seconds until the engine must be up."""
+    answer_timeout_s: float = MISSING
+    """Seconds without a sign of life after which the engine counts as stuck."""
+
+
+@dataclass
+class VllmServerConfig(SamplerConfig):
+    """A running server of vLLM, or another one with OpenAI's completions interface."""
+
+    url: str | None = MISSING
+    """Address up to the version, e.g. http://localhost:8000/v1. Needed; null is an error."""
+    served_model: str | None = MISSING
+    """Name under which the server has the base model; null means the first one it lists."""
+    in_flight: int = MISSING
+    """Requests open at the same time at most; halved where the server says that it is full."""
+    timeout_s: float = MISSING
+    """Seconds that one request may take."""
+    retries: int = MISSING
+    """Further tries of a request that failed, with growing waits between them."""
+
+
+@dataclass
 class SandboxConfig:
     """Where candidates run, and within which limits."""
 
@@ -311,7 +345,7 @@ class CompareConfig(StageConfig):
     """Runs side by side, the first against each of the others."""
 
     runs: list[str] = MISSING
-    """Run folders or evaluation files, two or more."""
+    """Run folders, adapters in run folders or evaluation files, two or more."""
     sweep: str | None = MISSING
     """Folder of a sweep, in the place of runs: its page is written anew."""
 
@@ -378,6 +412,8 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("problems", "base_jsonl"): JsonlConfig,
     ("problems", "base_benchmark"): BenchmarkConfig,
     ("sampler", "base_transformers"): TransformersSamplerConfig,
+    ("sampler", "base_vllm"): VllmSamplerConfig,
+    ("sampler", "base_vllm_server"): VllmServerConfig,
     ("sandbox", "base_sandbox"): SandboxConfig,
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
@@ -437,6 +473,13 @@ RESUME_MAY_CHANGE = frozenset(
         "trainer.args.max_steps",
         "sampler.memory_gb",
         "sampler.max_batch",
+        "sampler.gpu_memory_utilization",
+        "sampler.start_timeout_s",
+        "sampler.answer_timeout_s",
+        "sampler.url",
+        "sampler.in_flight",
+        "sampler.timeout_s",
+        "sampler.retries",
         "sandbox.servers",
         "tracking",
     ]
@@ -557,6 +600,13 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "sampler.max_new_tokens": _at_least(1),
     "sampler.memory_gb": ABOVE_0,
     "sampler.max_batch": _at_least(1),
+    "sampler.gpu_memory_utilization": ((lambda value: 0 < value <= 1), "above 0 and at most 1"),
+    "sampler.adapters": _one_of("auto", "lora", "merge"),
+    "sampler.start_timeout_s": ABOVE_0,
+    "sampler.answer_timeout_s": ABOVE_0,
+    "sampler.in_flight": _at_least(1),
+    "sampler.timeout_s": ABOVE_0,
+    "sampler.retries": _at_least(0),
     "sandbox.time_limit_s": ABOVE_0,
     "sandbox.memory_mb": _at_least(1),
     "sandbox.output_kb": _at_least(1),

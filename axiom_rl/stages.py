@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +26,17 @@ from axiom_rl.config import (
     ProceduralConfig,
     SftTrainerConfig,
     TransformersSamplerConfig,
+    VllmSamplerConfig,
+    VllmServerConfig,
 )
+from axiom_rl.defaults import write_defaults
 from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene, measure
+from axiom_rl.evaluation.measure import Scene, held_out, measure
+from axiom_rl.evaluation.plan import plan_for, write_plan
+from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.trained_on import training_problems
-from axiom_rl.files import read_json, write_text
+from axiom_rl.files import write_text
 from axiom_rl.gold import GoldStore, read_solutions
 from axiom_rl.problems.dataset import Splits, import_types, read_splits, write_splits
 from axiom_rl.problems.sources import load_splits, require_problems
@@ -43,14 +47,11 @@ from axiom_rl.types import Problem
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
-    from axiom_rl.models.memory import Workload
     from axiom_rl.models.source import ResolvedModel
 
 log = logging.getLogger(__name__)
 
 NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
-PROMPT_TOKENS = 256
-"""Allowance for the prompt in the memory plan, which is made before anything is tokenized."""
 
 
 def run_stage(config: Config, folder: Path) -> None:
@@ -99,6 +100,7 @@ def train(config: Config, folder: Path) -> None:
             run_grpo(scene, config.model, resolved, trainer)
         else:
             raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
+        recheck_claims(scene)
 
 
 def evaluate(config: Config, folder: Path) -> None:
@@ -197,63 +199,13 @@ def _resolve(config: Config) -> ResolvedModel:
     """Find the model; refuse what does not fit into memory before it is loaded."""
     from axiom_rl.models.lora import check_adapter_folder
     from axiom_rl.models.resolve import resolve
+    from axiom_rl.planning import check_memory_plans
 
     if config.model.adapter is not None:
         check_adapter_folder(config.model.adapter)
     resolved = resolve(config.model)
-    _check_memory(config, resolved)
+    check_memory_plans(config, resolved)
     return resolved
-
-
-def _check_memory(config: Config, resolved: ResolvedModel) -> None:
-    from axiom_rl.models.load import choose_device, choose_dtype
-    from axiom_rl.models.memory import Workload, check_memory, memory_plan
-
-    device = choose_device(config.model.device)
-    longest = config.sampler.max_new_tokens + PROMPT_TOKENS
-    works = {}
-    if isinstance(config.sampler, TransformersSamplerConfig):
-        rows = config.sampler.max_batch
-        works = {"sampling": Workload(rows=rows, tokens=longest, logit_tokens=1, trained=False)}
-    if config.stage.kind == "train":
-        works["training"] = _training_work(config, longest)
-    for purpose, work in works.items():
-        plan = memory_plan(
-            f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
-            read_json(resolved.folder / "config.json"),
-            work,
-            dtype=choose_dtype(config.model.dtype, device),
-            lora=config.model.lora if work.trained else None,
-            four_bit=config.model.quantization == "4bit",
-        )
-        log.info("%s", plan)
-        check_memory(plan, device)
-
-
-def _training_work(config: Config, longest: int) -> Workload:
-    from axiom_rl.models.memory import Workload
-
-    args = config.trainer.args
-    rows = int(args.get("per_device_train_batch_size", 8))
-    checkpointing = bool(args.get("gradient_checkpointing", True))
-    if isinstance(config.trainer, GrpoConfig):
-        from axiom_rl.trainers.packed import CHUNK
-
-        return Workload(
-            rows=rows,
-            tokens=int(args["max_completion_length"]) + PROMPT_TOKENS,
-            logit_tokens=math.ceil(CHUNK / rows),
-            trained=True,
-            checkpointing=checkpointing,
-            merged_copy=config.model.quantization != "4bit",
-        )
-    return Workload(
-        rows=rows,
-        tokens=min(longest, int(args.get("max_length", longest))),
-        logit_tokens=config.sampler.max_new_tokens,
-        trained=True,
-        checkpointing=checkpointing,
-    )
 
 
 @contextmanager
@@ -261,20 +213,28 @@ def _scene(
     config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
 ) -> Iterator[Scene]:
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
+    from axiom_rl.planning import with_chosen_sampler
+
+    config, why = with_chosen_sampler(config)
+    if why:
+        log.info("%s", why)
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
     tracker = open_tracker(config.tracking, folder, asdict(config))
     run = open_run(folder, tracker)
     try:
-        with Verifier(config.sandbox) as verifier:
+        with ExitStack() as resources:
+            verifier = resources.enter_context(Verifier(config.sandbox))
             settings = asdict(replace(config, resume=None))
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
             if not run.finished:
                 write_environment(folder, config.seed, str(verifier.level), identity)
+                write_defaults(folder, config)
+            _state_plan(config, folder, splits)
             yield Scene(
                 run=run,
                 splits=splits,
                 verifier=verifier,
-                load_sampler=_sampler_loader(config, resolved),
+                load_sampler=_sampler_loader(config, resolved, folder, resources),
                 sampler=config.sampler,
                 style=config.problems.prompt,
                 seed=config.seed,
@@ -287,9 +247,35 @@ def _scene(
         tracker.close()
 
 
-def _sampler_loader(config: Config, resolved: ResolvedModel) -> Callable[[str | None], Sampler]:
+def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
+    """Say what the run will be able to tell, before anything is sampled."""
+    if config.stage.kind not in ("train", "evaluate"):
+        return
+    if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig):
+        splits = held_out(splits)
+    plan = plan_for(splits, config.sampler.n)
+    write_plan(folder, plan)
+    log.info("stated before the run: %s", plan)
+
+
+def _sampler_loader(
+    config: Config, resolved: ResolvedModel, folder: Path, resources: ExitStack
+) -> Callable[..., Sampler]:
+    """Return what makes a sampler of an adapter; whatever it starts ends with `resources`."""
     match config.sampler:
-        case TransformersSamplerConfig() as sampler:
+        case VllmSamplerConfig(backend="vllm") as sampler:
+            from axiom_rl.planning import engine_stays
+            from axiom_rl.sampler.engine import VllmEngine
+
+            stays = engine_stays(config, resolved)
+            engine = VllmEngine(resolved, config.model, sampler, folder / "vllm.log", stays=stays)
+            resources.callback(engine.close)
+            return engine.sampler
+        case VllmServerConfig() as server:
+            from axiom_rl.sampler.server import open_server
+
+            return open_server(resolved, server)
+        case TransformersSamplerConfig(backend="transformers") as sampler:
             from axiom_rl.sampler.transformers import load_sampler
 
             return lambda adapter: load_sampler(resolved, config.model, sampler, adapter)

@@ -47,6 +47,15 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def wide_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with hidden size 128 and heads of 64, the smallest that vLLM has a kernel for."""
+    folder = tmp_path_factory.mktemp("wide-qwen2")
+    save_tiny_tokenizer(folder)
+    save_tiny_model(folder, hidden_size=128, num_attention_heads=2, num_key_value_heads=1)
+    return folder
+
+
 def save_tiny_tokenizer(folder: Path) -> None:
     """Train and save the tokenizer of `tiny_model_folder`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -74,7 +83,7 @@ def save_tiny_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def save_tiny_model(folder: Path, *, seed: int = 0) -> None:
+def save_tiny_model(folder: Path, *, seed: int = 0, **changes: int) -> None:
     """Save the model of `tiny_model_folder`; other seeds give other weights."""
     import torch
     from transformers import (
@@ -86,16 +95,19 @@ def save_tiny_model(folder: Path, *, seed: int = 0) -> None:
 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
     config = Qwen2Config(
         vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
+        **(sizes | changes),
         **ids,
     )
     with torch.random.fork_rng(devices=[]):

@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     ("launch",),
     ("stages",),
+    ("planning",),
     ("trainers",),
     ("collect",),
     ("evaluation",),
@@ -25,6 +26,7 @@ FLOORS = (
     ("rewards",),
     ("verify", "sampler", "models"),
     ("problems", "sandbox"),
+    ("defaults",),
     ("config",),
     ("values", "files", "progress"),
     ("types", "errors"),
@@ -34,7 +36,10 @@ BESIDE = {("sampler", "models"), ("run", "tracking")}
 """Rooms of one floor of which the first may use the second."""
 HEAVY = {"torch", "trl", "peft", "transformers", "accelerate", "datasets", "safetensors"}
 HEAVY_ROOMS = ("models/", "trainers/")
-HEAVY_FILES = ("sampler/transformers.py", "sampler/slots.py", "sampler/draw.py")
+HEAVY_FILES = tuple(
+    f"sampler/{name}.py"
+    for name in ("transformers", "slots", "draw", "vllm", "engine", "merge", "server")
+)
 CONFIG_MAY = {"hydra", "omegaconf"}
 
 

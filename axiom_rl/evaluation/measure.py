@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -22,6 +22,7 @@ from axiom_rl.problems.dataset import Splits
 from axiom_rl.rollouts import Drawn, Rollout, Task, draw_rollouts, task_for
 from axiom_rl.run import Run
 from axiom_rl.sampler import Sampler
+from axiom_rl.sampler.base import Resting
 from axiom_rl.types import Verdict
 from axiom_rl.verify import Verifier
 
@@ -45,6 +46,8 @@ class Policy:
 
     def close(self) -> None:
         """Let go of the model's memory."""
+        if isinstance(self._sampler, Resting):
+            self._sampler.rest()
         self._sampler = None
 
 
@@ -55,8 +58,9 @@ class Scene:
     run: Run
     splits: Splits
     verifier: Verifier
-    load_sampler: Callable[[str | None], Sampler]
-    """From the folder of an adapter, or None, to a sampler."""
+    load_sampler: Callable[..., Sampler]
+    """From the folder of an adapter, or None, to a sampler; the samplers of vLLM take other
+    settings (a SamplerConfig) as second argument and share one engine."""
     sampler: SamplerConfig
     style: str
     seed: int
@@ -87,7 +91,7 @@ def measure(
     finished = scene.run.is_finished(f"evaluate/{phase}")
     with scene.run.timed("evaluate", iteration, log=not finished) as spent:
         drawn = draw(scene, phase, tasks, range(scene.sampler.n), policy, iteration)
-        spent.update(cost(drawn))
+        spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
     for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):
@@ -103,8 +107,13 @@ def headline_split(splits: Splits) -> str:
     if splits.test:
         return "test"
     # Train problems without a generator have no tests but those that training rewards.
-    held_out = all(has_fresh_tests(problem) for problem in splits.train)
-    return "val" if splits.val and not (splits.train and held_out) else "train"
+    fresh = all(has_fresh_tests(problem) for problem in splits.train)
+    return "val" if splits.val and not (splits.train and fresh) else "train"
+
+
+def held_out(splits: Splits) -> Splits:
+    """Leave the training problems out of the evaluations where there are others."""
+    return replace(splits, train=()) if splits.val or splits.test else splits
 
 
 def is_headline(evaluation: Evaluation, splits: Splits) -> bool:
@@ -194,7 +203,7 @@ def _score(
         hidden if on_fresh and len(hidden) == len(fresh) else None,
         split=split,
         model=dict(scene.model) | {"adapter": adapter},
-        sampler={key: settings[key] for key in SETTINGS},
+        sampler={key: settings[key] for key in SETTINGS} | {"prompt": scene.style},
         seed=scene.seed,
         tests=tests,
         left_out=scene.splits.left_out,
@@ -214,5 +223,6 @@ def _log(scene: Scene, iteration: int, evaluation: Evaluation, columns: Mapping[
         solved=evaluation.solved,
         problems=evaluation.problems,
         faults=evaluation.faults,
+        overfit_gap=evaluation.overfit_gap,
         **columns,
     )

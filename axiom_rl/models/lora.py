@@ -81,7 +81,7 @@ def load_adapter(
     """
     folder = check_adapter_folder(folder)
     if resolved is not None:
-        _check_same_base(folder, resolved)
+        check_same_base(folder, resolved)
     try:
         return PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     except (RuntimeError, ValueError) as error:
@@ -177,7 +177,12 @@ def export_merged(
     write_folder(out, build)
 
 
-def _check_same_base(folder: Path, resolved: ResolvedModel) -> None:
+def check_same_base(folder: Path, resolved: ResolvedModel) -> None:
+    """Refuse an adapter that was trained on other weights than these, where its folder says so.
+
+    Raises:
+        AxiomError: naming both models.
+    """
     record = folder / BASE_RECORD
     if record.is_file() and read_json(record)["sha256"] != resolved.sha256:
         raise AxiomError(

@@ -105,6 +105,8 @@ class Workload:
     trained: bool
     checkpointing: bool = False
     """Gradient checkpointing: activations are computed twice instead of kept."""
+    cache_bytes: float | None = None
+    """Key-value cache of a fixed size; None means as much as rows and tokens need."""
     merged_copy: bool = False
     """A second copy of the blocks' weights, with the adapter merged, samples (GRPO)."""
 
@@ -170,8 +172,8 @@ def memory_plan(
             ("activations", work.rows * work.tokens * _activation_bytes(shape, size, work)),
         ]
     else:
-        cache = kv_cache_bytes_per_token(hf_config, size)
-        parts.append(("key-value cache", work.rows * work.tokens * cache))
+        needed = work.rows * work.tokens * kv_cache_bytes_per_token(hf_config, size)
+        parts.append(("key-value cache", needed if work.cache_bytes is None else work.cache_bytes))
     return MemoryPlan(purpose, tuple(parts))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from axiom_rl.types import Completion
 
@@ -44,4 +44,13 @@ class Sampler(Protocol):
         Raises:
             AxiomError: if a prompt does not fit into the model's context or the memory budget.
         """
+        ...
+
+
+@runtime_checkable
+class Resting(Protocol):
+    """A sampler that can make room for something else, such as training, until it is used again."""
+
+    def rest(self) -> None:
+        """Let go of memory; the next sample takes it back."""
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ from axiom_rl.evaluation.measure import Scene
 from axiom_rl.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import load_adapter, new_lora, save_adapter
-from axiom_rl.models.merged import MergedCopy
+from axiom_rl.models.merged import MergedCopy, leave_inputs_in_bfloat16
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.sampler import Sampler
@@ -83,11 +84,13 @@ def train_grpo(
         checkpoint = _cut_back(scene, folder, curriculum)
         torch.manual_seed(scene.seed)
         base, tokenizer = load_model(resolved, model_config)
-        policy = _Policy(base, tokenizer, scene, trainer, model_config.quantization == "4bit")
+        policy = _Policy(base, tokenizer, scene, trainer, resolved, model_config.quantization)
         if model_config.adapter is None:
             policy.model = new_lora(base, model_config.lora)
         else:
             policy.model = load_adapter(base, model_config.adapter, resolved, trainable=True)
+        if policy.merges and policy.model.dtype == torch.bfloat16:
+            leave_inputs_in_bfloat16(policy.model)
         session = _Session(scene, trainer, curriculum, policy, folder, evaluate)
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
@@ -113,15 +116,24 @@ class _Policy:
         tokenizer: PreTrainedTokenizerBase,
         scene: Scene,
         trainer: GrpoConfig,
-        four_bit: bool,
+        resolved: ResolvedModel,
+        quantization: str,
     ) -> None:
-        """Copy what samples before an adapter is put on `base`; 4-bit weights cannot be merged."""
+        """Copy what samples before an adapter is put on `base`, unless vLLM has weights of its own.
+
+        4-bit weights cannot be merged.
+        """
         if not isinstance(scene.sampler, TransformersSamplerConfig):
             raise AxiomError(
-                f"trainer=grpo samples with sampler=transformers, not {scene.sampler.backend}"
+                f"trainer=grpo samples with sampler=transformers or sampler=vllm, not with "
+                f"{scene.sampler.backend}"
             )
         self.tokenizer = tokenizer
-        self._copy = None if four_bit else MergedCopy(base)
+        self._resolved = resolved
+        self._engine = scene.load_sampler if scene.sampler.backend == "vllm" else None
+        own = self._engine is None and quantization != "4bit"
+        self._copy = MergedCopy(base) if own else None
+        self.merges = quantization != "4bit"
         self._config = scene.sampler
         self._rollouts = replace(
             scene.sampler,
@@ -134,6 +146,12 @@ class _Policy:
     def sampler(self, *, training: bool) -> Iterator[Sampler]:
         """Give a sampler with the settings of training or of evaluation."""
         config = self._rollouts if training else self._config
+        if self._engine is not None:
+            with tempfile.TemporaryDirectory(prefix="axiom-rl-") as folder:
+                adapter = Path(folder) / "adapter"
+                save_adapter(self.model, adapter, self._resolved)
+                yield self._engine(str(adapter), config)
+            return
         if self._copy is not None:
             self._copy.sync(self.model)
             yield TransformersSampler(self._copy.model, self.tokenizer, config)
