@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from axiom_rl.config import explain, register_schemas, resumed_config, to_config
 from axiom_rl.errors import AxiomError
+from axiom_rl.sweeps.job import resumed_command
 
 log = logging.getLogger("axiom_rl")
 
@@ -58,6 +59,11 @@ def main() -> int:
     for argument in sys.argv[1:]:
         if argument.startswith("resume=") and argument != "resume=null":
             folder = argument.removeprefix("resume=")
+            others = [other for other in sys.argv[1:] if other != argument]
+            sweep = resumed_command(Path(folder), others)
+            if sweep is not None:
+                sys.argv[1:] = sweep
+                break
             if not Path(folder, "config.yaml").is_file():  # else Hydra would make the folder
                 print(
                     f"error: {argument}: no config.yaml there; give a run folder", file=sys.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from axiom_rl.evaluation.measure import Policy, Scene, draw
 from axiom_rl.gold import GoldStore, make_solution
+from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.rollouts import Drawn, Rollout, Task
 from axiom_rl.types import Problem
 
@@ -61,7 +62,7 @@ def try_unsolved(
         if not missing or not samples:
             break
         log.info("%d problems without a solution: samples up to %d", len(missing), samples.stop)
-        tasks = [Task(problem=problem) for problem in missing]
+        tasks = [_attempt(problem, scene.fresh_seed) for problem in missing]
         drawn = draw(scene, phase, tasks, samples, policy, iteration, temperature)
         asked = {problem.id for problem in missing}
         fresh = tuple(
@@ -74,6 +75,16 @@ def try_unsolved(
         if output is not None:
             store.write(output)
     return gathered
+
+
+def _attempt(problem: Problem, seed: int) -> Task:
+    """Return how an attempt is judged: by the hidden tests; a pass again by fresh ones.
+
+    The fresh tests select nothing. They tell how many of the passes that training will learn from
+    are passes of the hidden tests alone.
+    """
+    fresh = with_fresh_tests(problem, seed) if has_fresh_tests(problem) else None
+    return Task(problem=problem, fresh=fresh, recheck=True)
 
 
 def rounds(attempts: range, first: int) -> Iterator[range]:

@@ -240,6 +240,22 @@ class SftTrainerConfig(TrainerConfig):
 
 
 @dataclass
+class CurriculumConfig:
+    """Which training problems come next, see axiom_rl/problems/curriculum.py."""
+
+    kind: str = MISSING
+    """uniform, ladder, adaptive or pools."""
+    low: float = MISSING
+    """Pass rate at which a level is too hard, and below which a problem is hopeless for now."""
+    high: float = MISSING
+    """Pass rate at which a level is done, and above which a problem is solved."""
+    window: int = MISSING
+    """Recent groups that a pass rate is taken over."""
+    focus: float = MISSING
+    """Weight of weak types: (1 - pass rate) to this power; 0 treats all types alike."""
+
+
+@dataclass
 class ExpertIterConfig(TrainerConfig):
     """Expert iteration: evaluate, collect gold solutions, train on them, repeat."""
 
@@ -255,22 +271,11 @@ class ExpertIterConfig(TrainerConfig):
     """Temperature of these further samples; a higher one finds what is rare."""
     max_solutions: int = MISSING
     """Gold solutions per problem used in training at most."""
-
-
-@dataclass
-class CurriculumConfig:
-    """Which training problems come next, see axiom_rl/problems/curriculum.py."""
-
-    kind: str = MISSING
-    """uniform, ladder, adaptive or pools."""
-    low: float = MISSING
-    """Pass rate at which a level is too hard, and below which a problem is hopeless for now."""
-    high: float = MISSING
-    """Pass rate at which a level is done, and above which a problem is solved."""
-    window: int = MISSING
-    """Recent groups that a pass rate is taken over."""
-    focus: float = MISSING
-    """Weight of weak types: (1 - pass rate) to this power; 0 treats all types alike."""
+    problems_per_iteration: int | None = MISSING
+    """Draws of the curriculum in each iteration, each for sampler.n more samples of one problem, in
+    the place of more tries of the unsolved ones; null means no curriculum."""
+    curriculum: CurriculumConfig = MISSING
+    """Which problems these draws choose; a weak one may be drawn several times."""
 
 
 @dataclass
@@ -340,7 +345,9 @@ class CompareConfig(StageConfig):
     """Runs side by side, the first against each of the others."""
 
     runs: list[str] = MISSING
-    """Run folders or evaluation files, two or more."""
+    """Run folders, adapters in run folders or evaluation files, two or more."""
+    sweep: str | None = MISSING
+    """Folder of a sweep, in the place of runs: its page is written anew."""
 
 
 @dataclass
@@ -522,9 +529,16 @@ def _schema_of(saved: DictConfig) -> DictConfig:
     return schema
 
 
+PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
+"""Options that packages of others bring, and the extra that installs them."""
+
+
 def explain(error: Exception) -> str:
     """Return the message of a composition error, with the near misses of an unknown key."""
     text = str(error).strip()
+    for name, extra in PLUGINS.items():
+        if f"Could not load '{name}'" in text:
+            return f"this launcher needs a plugin of Hydra: pip install 'axiom-rl[{extra}]'"
     option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if option is not None:
         group, name = option.groups()
@@ -605,6 +619,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.retry_temperature": _at_least(0),
     "trainer.max_solutions": _at_least(1),
     "trainer.max_retries": _at_least(0),
+    "trainer.problems_per_iteration": _at_least(1),
     "trainer.failure_reward": ((lambda value: -math.inf < value <= 0), "0 or less"),
     "trainer.format_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
     "trainer.length_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Task:
     fresh: Problem | None = None
     """The same problem with fresh tests in the place of its hidden ones."""
     hidden: bool = True
+    recheck: bool = False
+    """Judge by the fresh tests only what passes the hidden ones: is a claimed pass a real one?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,8 @@ class Judging:
         task = self._tasks[completion.problem_id]
         code = extract_code(completion.text, task.problem.entry_point, shown=task.problem.statement)
         hidden = self._verifier.submit((task.problem, code)) if task.hidden else None
-        fresh = self._verifier.submit((task.fresh, code)) if task.fresh else None
+        at_once = task.fresh if not task.recheck else None
+        fresh = self._verifier.submit((at_once, code)) if at_once else None
         self._open.append(_Open(completion, code, hidden, fresh))
         self.waited += time.monotonic() - started
 
@@ -183,11 +186,23 @@ class Judging:
         """
         started = time.monotonic()
         taken = list(self._open) if everything else self.ready()
-        rollouts = [item.result() for item in taken]
+        rollouts = self._recheck([item.result() for item in taken])
         for _ in taken:
             self._open.popleft()
         self.waited += time.monotonic() - started
         return rollouts
+
+    def _recheck(self, rollouts: list[Rollout]) -> list[Rollout]:
+        """Judge the claimed passes of tasks that ask for it by their fresh tests."""
+        futures: dict[int, Future[Verdict]] = {}
+        for place, item in enumerate(rollouts):
+            task = self._tasks[item.completion.problem_id]
+            if task.recheck and task.fresh and item.hidden and item.hidden.passed:
+                futures[place] = self._verifier.submit((task.fresh, item.code))
+        return [
+            replace(item, fresh=futures[place].result()) if place in futures else item
+            for place, item in enumerate(rollouts)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +272,7 @@ def _verdict_row(verdict: Verdict | None) -> dict[str, Any] | None:
         "passed_tests": verdict.passed_tests,
         "total_tests": verdict.total_tests,
         "pass_fraction": verdict.pass_fraction,
+        "failed_test": next((case.index for case in verdict.cases if not case.passed), None),
         "detail": verdict.detail,
     }
 

@@ -29,8 +29,11 @@ from axiom_rl.config import (
     VllmSamplerConfig,
     VllmServerConfig,
 )
+from axiom_rl.defaults import write_defaults
 from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene, measure
+from axiom_rl.evaluation.measure import Scene, held_out, measure
+from axiom_rl.evaluation.plan import plan_for, write_plan
+from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.evaluation.trained_on import training_problems
 from axiom_rl.files import write_text
@@ -97,6 +100,7 @@ def train(config: Config, folder: Path) -> None:
             run_grpo(scene, config.model, resolved, trainer)
         else:
             raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
+        recheck_claims(scene)
 
 
 def evaluate(config: Config, folder: Path) -> None:
@@ -156,11 +160,18 @@ def export(config: Config, folder: Path) -> None:
 
 
 def compare(config: Config, folder: Path) -> None:
-    """Compare finished runs with each other."""
+    """Compare finished runs with each other, or write the page of a sweep."""
     from axiom_rl.evaluation.compare_runs import compare_runs
+    from axiom_rl.evaluation.sweep import write_sweep
 
     stage = config.stage
     assert isinstance(stage, CompareConfig)
+    if stage.sweep is not None:
+        if stage.runs:
+            raise AxiomError("stage.runs and stage.sweep are two comparisons: give one of them")
+        log.info("%s", write_sweep(Path(stage.sweep)))
+        log.info("sweep: %s", Path(stage.sweep) / "sweep.html")
+        return
     log.info("%s", compare_runs([Path(path) for path in stage.runs], folder))
     log.info("comparison: %s", folder / "comparison.html")
 
@@ -217,6 +228,8 @@ def _scene(
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
             if not run.finished:
                 write_environment(folder, config.seed, str(verifier.level), identity)
+                write_defaults(folder, config)
+            _state_plan(config, folder, splits)
             yield Scene(
                 run=run,
                 splits=splits,
@@ -232,6 +245,17 @@ def _scene(
         write_report(folder)
         log.info("report: %s", folder / "report.html")
         tracker.close()
+
+
+def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
+    """Say what the run will be able to tell, before anything is sampled."""
+    if config.stage.kind not in ("train", "evaluate"):
+        return
+    if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig):
+        splits = held_out(splits)
+    plan = plan_for(splits, config.sampler.n)
+    write_plan(folder, plan)
+    log.info("stated before the run: %s", plan)
 
 
 def _sampler_loader(

@@ -16,9 +16,9 @@ import netrc
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -34,8 +34,10 @@ PROBE_S = 3.0
 INIT_S, FINISH_S = 30.0, 120.0
 """Longest waits for W&B's start and for its last uploads."""
 TABLE_ROWS = 2000
-"""Completions in one W&B table at most; all of them are in completions/*.jsonl."""
+"""Completions in one W&B table at most, evenly spread; all are in completions/*.jsonl."""
 TABLE_COLUMNS = (
+    "step",
+    "reward",
     "problem_id",
     "sample",
     "text",
@@ -157,7 +159,15 @@ class WandbTracker(Tracker):
         wandb = importlib.import_module("wandb")
         logging.getLogger("wandb").propagate = False  # its own debug.log has what it says
         server = wandb.setup().settings.base_url
-        online = self.config.mode == "online" or (self.config.mode == "auto" and reachable(server))
+        match self.config.mode:
+            case "auto":
+                online = reachable(server)
+            case "online":
+                online = has_login(server)  # without one, W&B would ask for it and wait
+                if not online:
+                    log.warning("no login at %s (wandb login makes one); recording offline", server)
+            case _:
+                online = False
         try:
             self.run = self._open("online" if online else "offline")
         except wandb.Error as error:
@@ -203,16 +213,22 @@ class WandbTracker(Tracker):
         names = [str(row[key]) for key in labels if row.get(key) is not None]
         skipped = ("schema", "time", "iteration", *labels)
         values = {key: value for key, value in row.items() if key not in skipped}
-        prefixed = {"/".join([*names, key]): value for key, value in values.items()}
+        prefixed = dict(_flat("/".join(names), values))
         self.run.log(prefixed | {f"{names[0]}/iteration": row["iteration"]}, step=step)
 
     def _publish(self) -> None:
         """Send tables of the completions, and the report and the adapter as artifacts."""
         wandb = importlib.import_module("wandb")
+        verdicts: list[list[Any]] = []
         for path in sorted((self.folder / "completions").glob("*.jsonl")):
-            rows = [_table_row(row) for row in islice(read_jsonl(path), TABLE_ROWS)]
-            table = wandb.Table(columns=list(TABLE_COLUMNS), data=rows)
+            rows = [_table_row(row) for row in read_jsonl(path)]
+            counts = Counter(tuple(row[-4::2]) for row in rows)
+            verdicts += [[path.stem, *statuses, count] for statuses, count in counts.items()]
+            shown = rows[:: math.ceil(len(rows) / TABLE_ROWS) or 1]
+            table = wandb.Table(columns=list(TABLE_COLUMNS), data=shown)
             self.run.log({f"completions/{path.stem}": table})
+        columns = ["phase", "hidden_status", "fresh_status", "samples"]
+        self.run.log({"verdicts": wandb.Table(columns=columns, data=verdicts)})
         for name, kind, files in (
             ("report", "report", ("report.html", "report.md", "charts", "evaluation")),
             ("adapter", "model", ("adapter",)),
@@ -267,7 +283,7 @@ def reachable(server: str) -> bool:
     Behind a proxy it is not asked directly; W&B's own start-up limit then decides.
     """
     host = urlsplit(server)
-    if not (os.environ.get("WANDB_API_KEY") or _in_netrc(host.hostname or "")):
+    if not has_login(server):
         return False
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
         return True
@@ -277,6 +293,11 @@ def reachable(server: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def has_login(server: str) -> bool:
+    """Whether there is an API key for a W&B server, in the environment or in ~/.netrc."""
+    return bool(os.environ.get("WANDB_API_KEY")) or _in_netrc(urlsplit(server).hostname or "")
 
 
 def sweep_of(folder: Path) -> str | None:
@@ -298,5 +319,16 @@ def _table_row(row: Mapping[str, Any]) -> list[Any]:
     return plain + [part for v in verdicts for part in (v.get("status"), v.get("pass_fraction"))]
 
 
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name every number by its path: `verdicts: {accepted: 3}` is `train/verdicts/accepted`."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}/{key}", value)
+        else:
+            yield f"{prefix}/{key}", value
+
+
 def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -21,11 +21,12 @@ FLOORS = (
     ("trainers",),
     ("collect",),
     ("evaluation",),
-    ("gold", "run", "tracking"),
+    ("gold", "run", "tracking", "sweeps"),
     ("rollouts",),
     ("rewards",),
     ("verify", "sampler", "models"),
     ("problems", "sandbox"),
+    ("defaults",),
     ("config",),
     ("values", "files", "progress"),
     ("types", "errors"),
@@ -88,7 +89,7 @@ def test_rooms_use_only_what_is_below(path: Path) -> None:
 
 def test_launch_uses_stages_and_the_ground_alone() -> None:
     own = {room(name) for name in imports(ROOT / "launch.py") if name.startswith("axiom_rl")}
-    assert own == {"stages", "config", "errors"}
+    assert own == {"stages", "config", "errors", "sweeps"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -107,6 +107,17 @@ def test_samples_are_judged_by_the_tests_that_their_split_asks_for(
     assert drawn.seconds >= drawn.verify_seconds >= 0
 
 
+def test_a_claimed_pass_alone_is_judged_again_by_fresh_tests(
+    tmp_path: Path, tasks: list[Task], verifier: Counting
+) -> None:
+    again = [replace(tasks[0], recheck=True)]
+    drawn = draw(tmp_path / "a.jsonl", again, verifier, lambda: ScriptedSampler(answer))
+    assert tuple(item.hidden and item.hidden.status for item in drawn.rollouts) == STATUSES * 2
+    assert [item.fresh is not None for item in drawn.rollouts] == [True, False, False, False] * 2
+    assert verifier.judged == 8 + 2
+    assert read_rollouts(tmp_path / "a.jsonl")[0].fresh == bare(drawn.rollouts)[0].fresh
+
+
 def test_what_is_on_disk_is_neither_drawn_nor_judged_again(
     tmp_path: Path, tasks: list[Task], verifier: Counting
 ) -> None:
@@ -138,6 +149,8 @@ def test_verdicts_come_back_from_disk(
         if item.hidden:
             assert row["hidden"]["passed_tests"] == item.hidden.passed_tests
             assert row["hidden"]["total_tests"] == len(tasks[0].problem.hidden_tests)
+            failed = [case.index for case in item.hidden.cases if not case.passed]
+            assert row["hidden"]["failed_test"] == (failed[0] if failed else None)
     assert read_rollouts(tmp_path / "none.jsonl") == []
 
 

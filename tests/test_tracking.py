@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +142,74 @@ class TestWandb:
         config = {c.key: json.loads(c.value_json) for r in records for c in r.run.config.update}
         assert config["seed"] == 7
 
+    def test_nested_columns_and_tables_of_completions_and_verdicts(self, tmp_path):
+        run = fill(tmp_path)
+        tracker = open_tracker(offline(), run, {})
+        counts = {"accepted": 3, "wrong_answer": 5}
+        tracker.log("train", 1, step=1, reward=0.5, verdicts=counts, by={"a": {"b": float("nan")}})
+        assert read_metrics(run)[0]["verdicts"] == counts
+        assert read_metrics(run)[0]["by"] == {"a": {"b": None}}
+        tracker.close()
+        history = histories(recorded(run))
+        assert history[0]["train/verdicts/accepted"] == 3
+        assert history[0]["train/verdicts/wrong_answer"] == 5
+        assert history[0]["train/by/a/b"] is None
+        tables = {path.name.partition(".")[0].rpartition("_")[0]: path for path in tables_of(run)}
+        assert {name.partition("_")[0] for name in tables} == {"before", "verdicts"}
+        verdicts = next(path for name, path in tables.items() if name.startswith("verdicts"))
+        document = json.loads(verdicts.read_text())
+        assert document["columns"] == ["phase", "hidden_status", "fresh_status", "samples"]
+        assert document["data"] == [["before", None, "accepted", 1]]
+        completions = json.loads(
+            next(p for n, p in tables.items() if n[:6] == "before").read_text()
+        )
+        row = dict(zip(completions["columns"], completions["data"][0], strict=True))
+        assert row["text"] == "def f(): ..." and row["fresh_status"] == "accepted"
+
+    def test_a_long_file_is_spread_over_its_table(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("axiom_rl.tracking.TABLE_ROWS", 3)
+        (tmp_path / "completions").mkdir()
+        rows = [{"problem_id": "a", "sample": n, "step": n, "reward": 0.5} for n in range(8)]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / "completions" / "grpo.jsonl").write_text(lines)
+        tracker = open_tracker(offline(), tmp_path, {})
+        tracker.log("train", 1, step=1, loss=0.5)
+        tracker.close()
+        table = json.loads(next(p for p in tables_of(tmp_path) if "grpo" in p.name).read_text())
+        assert [row[0] for row in table["data"]] == [0, 3, 6]
+
+    def test_jobs_of_a_sweep_are_one_group_and_the_sync_command_is_said(self, tmp_path, caplog):
+        caplog.set_level("INFO")
+        job = tmp_path / "train_sweep" / "2026-01-01_00-00-00" / "3"
+        tracker = open_tracker(offline(), job, {})
+        tracker.log("train", 1, step=1, loss=0.5)
+        tracker.close()
+        assert f"to upload: wandb sync {job / 'wandb' / 'offline-run-'}" in caplog.text
+        groups = {record.run.run_group for record in recorded(job) if record.run.run_group}
+        assert groups == {"train_sweep/2026-01-01_00-00-00"}
+
+    def test_at_a_terminal_without_a_login_nothing_is_asked(self, tmp_path):
+        """mode=online at a terminal, where W&B would ask for a key and wait for the answer."""
+        program = (
+            "from pathlib import Path; import sys; from axiom_rl.config import WandbConfig\n"
+            "from axiom_rl.tracking import open_tracker\n"
+            "config = WandbConfig('wandb', 'p', None, None, 'online')\n"
+            "tracker = open_tracker(config, Path(sys.argv[1]), {})\n"
+            "tracker.log('train', 1, step=1, loss=0.5)\n"
+            "tracker.close()\n"
+        )
+        ours, theirs = pty.openpty()
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), theirs),
+            cwd=Path(__file__).parents[1],
+            check=True,
+            timeout=60,
+        )
+        os.close(ours)
+        os.close(theirs)
+        assert [row["train/loss"] for row in histories(recorded(tmp_path))] == [0.5]
+
     def test_a_resumed_offline_run_holds_everything_once_under_the_same_id(self, tmp_path):
         first = open_tracker(offline(), tmp_path, {})
         for step in range(3):
@@ -196,6 +268,10 @@ def fill(run: Path) -> Path:
     (run / "completions").mkdir()
     (run / "completions" / "before.jsonl").write_text(json.dumps(row) + "\n")
     return run
+
+
+def tables_of(run: Path) -> list[Path]:
+    return [*(run / "wandb").glob("offline-run-*/files/media/table/**/*.json")]
 
 
 def recorded(run: Path) -> Iterator[Any]:

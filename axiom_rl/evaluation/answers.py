@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from axiom_rl.evaluation.blocks import (
     MINUS,
@@ -21,6 +23,7 @@ from axiom_rl.evaluation.blocks import (
 from axiom_rl.evaluation.compare import Comparison, GroupChange, ProblemChange
 from axiom_rl.evaluation.evaluate import BENCHMARK_TESTS, FRESH_TESTS, Evaluation, ProblemScore
 from axiom_rl.evaluation.metrics import Interval
+from axiom_rl.evaluation.pictures import pictured
 
 MOST_NAMES = 20
 """Tasks named in one sentence."""
@@ -45,6 +48,11 @@ def difference_text(difference: Interval) -> str:
     """Write a difference with its interval, `+33.8 points, 95 % interval +22.0 to +45.1`."""
     low, high = (points(v).removesuffix(" points") for v in (difference.low, difference.high))
     return f"{points(difference.value)}, 95 % interval {low} to {high}"
+
+
+def brief_difference(difference: Interval) -> str:
+    """Write the same for a table, `+33.8 points (+22.0 to +45.1)`."""
+    return difference_text(difference).replace(", 95 % interval ", " (") + ")"
 
 
 def tone(comparison: Comparison) -> str:
@@ -147,13 +155,15 @@ def problem_blocks(comparison: Comparison) -> list[Block]:
         f"{len(told) or 'none'} of these changes can be told from chance"
     ) + (" (marked *)." if told else ".")
     if len(changes) <= MOST_BARS:
-        return [Text(text), Bars([_change_bars(change) for change in changes])]
+        titles = Counter(change.before.title for change in changes)
+        return [Text(text), Bars([_change_bars(c, titles[c.before.title]) for c in changes])]
     return [Text(text), _change_table(changes)]
 
 
-def _change_bars(change: ProblemChange) -> BarGroup:
+def _change_bars(change: ProblemChange, same_title: int) -> BarGroup:
+    title = change.before.title or change.id
     return BarGroup(
-        name=change.before.title or change.id,
+        name=title if same_title == 1 else change.id,
         bars=[problem_bar("before", change.before), problem_bar("after", change.after)],
         change=change_text(change),
         tone="bad" if change.difference < 0 else "good" if change.difference > 0 else "",
@@ -193,6 +203,41 @@ def _change_table(changes: Sequence[ProblemChange]) -> Table:
     return Table(headers, rows, folded=f"All {len(rows)} problems, largest losses first")
 
 
+def group_blocks(folder: Path, comparison: Comparison, name: str = "types") -> list[Block]:
+    """Types and difficulties before and after, where they group several problems.
+
+    Args:
+        folder: of the page; the picture goes to its charts/.
+        comparison: of the two models.
+        name: of the picture, without ending.
+    """
+    scores = [change.before for change in comparison.problems]
+    blocks: list[Block] = []
+    if len({row.type for row in scores}) < len(scores):
+        types = comparison.groups(lambda row: row.type)
+        bars = Bars([_group_bars(group) for group in types])
+        blocks.append(pictured(folder, name, bars, "Pass rate by type, largest losses first."))
+        blocks.append(group_table("type", types))
+    if len({row.difficulty for row in scores}) > 1:
+        levels = comparison.groups(lambda row: f"level {row.difficulty}")
+        blocks.append(group_table("difficulty", levels))
+    return blocks
+
+
+def _group_bars(group: GroupChange) -> BarGroup:
+    gain = group.difference.value
+    sure = group.difference.low > 0 or group.difference.high < 0
+    return BarGroup(
+        group.name,
+        [
+            Bar("before", group.before, percent(group.before)),
+            Bar("after", group.after, percent(group.after)),
+        ],
+        change=points(gain).removesuffix(" points"),
+        tone=("good" if gain > 0 else "bad") if sure else "",
+    )
+
+
 def group_table(name: str, groups: Sequence[GroupChange]) -> Table:
     """Types or difficulties before and after, largest losses first."""
     rows = [
@@ -201,12 +246,12 @@ def group_table(name: str, groups: Sequence[GroupChange]) -> Table:
             str(group.problems),
             percent(group.before),
             percent(group.after),
-            difference_text(group.difference).replace(", 95 % interval ", " (") + ")",
+            brief_difference(group.difference),
         ]
         for group in groups
     ]
     return Table(
-        [name, "problems", "before", "after", "difference (95 % interval, not corrected)"], rows
+        [name, "problems", "before", "after", "difference (95 % intervals, all together)"], rows
     )
 
 

@@ -59,6 +59,11 @@ class Bars:
     """Groups of horizontal bars on one scale from 0 to 100 %."""
 
     groups: Sequence[BarGroup]
+    png: str = ""
+    """The same as a picture beside report.md, relative to the run folder; '' where there is
+    none."""
+    caption: str = ""
+    """What the picture shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class HeatMap:
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[float | None]]]
     caption: str
+    png: str = ""
+    """As of `Bars`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,10 @@ class Samples:
     """The completions of one problem, folded."""
 
     title: str
-    statement: str
+    prompt: str
     samples: Sequence[Sample]
-    diff: str = ""
+    diff: Sequence[str] = ()
+    """Lines of a unified diff between a program before and one after."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Line charts drawn with matplotlib: no browser, no JavaScript, no network, and a PNG for pasting.
 
-Plotly and Altair pages need megabytes of JavaScript and stay blank in print or in a mail; every
-number here is also in a table, so nothing is lost without hovering. The inline SVG keeps its text
-as text and takes its colours from the page's CSS variables, so that it follows light and dark. Bars
-and heat maps are plain HTML and CSS, which reflow on a phone.
+Plotly and Altair pages need megabytes of JavaScript and show nothing where scripts do not run;
+every number here is also in a table, so nothing is lost without hovering. The inline SVG keeps its
+text as text and takes its colours from the page's CSS variables, so that it follows light and dark.
+Bars and heat maps are plain HTML and CSS, which reflow on a phone.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,10 @@ PAGE = Palette("#010101", "#020202", ("#030101", "#030202", "#030303", "#030404"
 MARKERS = "os^D"
 DASHES = ("-", "--", "-.", ":")
 MOST_MARKERS = 25
+SIZE = (4.7, 2.6)
+"""Inches; small, so that the text can be read where the chart is as wide as a phone."""
+MOST_LETTERS = 36
+"""Names of series that fit into one line above a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,48 @@ def line_chart(
         share: the y axis runs from 0 to 100 %.
         caption: the sentence under the chart, and its text for screen readers.
     """
+    return _both(
+        folder,
+        name,
+        caption,
+        lambda palette: _draw(series, x_label, y_label, share, palette),
+    )
+
+
+def stack_chart(
+    folder: Path,
+    name: str,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    caption: str,
+) -> Chart:
+    """Draw what adds up to a whole, one layer on the other, and write `folder`/charts/`name`.png.
+
+    Args:
+        folder: the run folder.
+        name: file name without ending.
+        series: one to four layers over the same x, from the bottom up.
+        x_label: what the x axis counts.
+        y_label: the unit of the layers.
+        caption: the sentence under the chart, and its text for screen readers.
+    """
+    return _both(folder, name, caption, lambda palette: _stack(series, x_label, y_label, palette))
+
+
+def _both(folder: Path, name: str, caption: str, draw: Callable[[Palette], Figure]) -> Chart:
+    """Draw once for print and once in the page's colours."""
+    png = save_png(folder, name, draw(PRINT))
+    return Chart(to_svg(draw(PAGE), name), png, caption)
+
+
+def save_png(folder: Path, name: str, figure: Figure) -> str:
+    """Write `folder`/charts/`name`.png and return its path relative to the run folder."""
     path = folder / "charts" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _draw(series, x_label, y_label, share, PRINT).savefig(path, dpi=160, facecolor="white")
-    svg = to_svg(_draw(series, x_label, y_label, share, PAGE), name)
-    return Chart(svg, f"charts/{name}.png", caption)
+    figure.savefig(path, dpi=160, facecolor="white")
+    return f"charts/{name}.png"
 
 
 def to_svg(figure: Figure, name: str) -> str:
@@ -95,7 +136,7 @@ def to_svg(figure: Figure, name: str) -> str:
 def _draw(
     series: Sequence[Series], x_label: str, y_label: str, share: bool, palette: Palette
 ) -> Figure:
-    figure = Figure(figsize=(5.4, 2.7), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
     for number, line in enumerate(series):
         color = palette.lines[number % len(palette.lines)]
@@ -111,19 +152,44 @@ def _draw(
         )
         if line.low and line.high:
             axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.13, linewidth=0)
-    _style(axes, x_label, y_label, share, palette)
+    style(axes, x_label, y_label, share, palette)
     if len(series) > 1:
-        axes.legend(
-            frameon=False,
-            labelcolor=palette.ink,
-            ncols=len(series),
-            loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-        )
+        legend_above(axes, palette)
     return figure
 
 
-def _style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
+def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palette) -> Figure:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    x, layers, colors = series[0].x, [line.y for line in series], palette.lines[: len(series)]
+    names = [line.name for line in series]
+    axes.stackplot(x, layers, labels=names, colors=colors, alpha=0.75)
+    if len(x) == 1:  # an area over one step has no width
+        axes.clear()
+        bottom = 0.0
+        for name, layer, color in zip(names, layers, colors, strict=True):
+            axes.bar(x, layer, bottom=bottom, label=name, color=color, width=0.4, alpha=0.75)
+            bottom += layer[0]
+    style(axes, x_label, y_label, False, palette)
+    legend_above(axes, palette)
+    return figure
+
+
+def legend_above(axes: Axes, palette: Palette) -> None:
+    """Put the names above the chart, where they hide nothing."""
+    names = axes.get_legend_handles_labels()[1]
+    wide = len(names) > 3 or sum(map(len, names)) > MOST_LETTERS
+    axes.legend(
+        frameon=False,
+        labelcolor=palette.ink,
+        ncols=2 if wide else len(names),
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+    )
+
+
+def style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
+    """Label axes and leave out whatever holds no data."""
     axes.set_xlabel(x_label, color=palette.ink)
     axes.set_ylabel(y_label, color=palette.ink)
     axes.tick_params(colors=palette.ink, length=0)
@@ -135,5 +201,5 @@ def _style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette
     if share:
         axes.set_ylim(0, 1.03)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    else:
+    elif axes.dataLim.y0 >= 0:  # losses and rewards may be negative
         axes.set_ylim(bottom=0)

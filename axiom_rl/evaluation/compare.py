@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.comparable import require_comparable
 from axiom_rl.evaluation.evaluate import Evaluation, ProblemScore
 from axiom_rl.evaluation.metrics import (
     CONFIDENCE,
@@ -63,7 +63,7 @@ class ProblemChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupChange:
-    """The problems of one type or difficulty; its interval is not corrected for their number."""
+    """The problems of one type or difficulty; the intervals of all of them hold together."""
 
     name: str
     problems: int
@@ -91,13 +91,21 @@ class Comparison:
     """Largest losses first."""
 
     def groups(self, key: Callable[[ProblemScore], str]) -> list[GroupChange]:
-        """Split by a key of the problem (its type, its difficulty), largest losses first."""
+        """Split by a key of the problem (its type, its difficulty), largest losses first.
+
+        The intervals are widened for the number of groups (Bonferroni): of ten types, one would
+        otherwise often seem to change by chance alone.
+        """
         names = sorted({key(change.before) for change in self.problems})
+        confidence = 1 - (1 - CONFIDENCE) / len(names)
         return sorted(
-            (self._group(name, key) for name in names), key=lambda row: row.difference.value
+            (self._group(name, key, confidence) for name in names),
+            key=lambda row: row.difference.value,
         )
 
-    def _group(self, name: str, key: Callable[[ProblemScore], str]) -> GroupChange:
+    def _group(
+        self, name: str, key: Callable[[ProblemScore], str], confidence: float
+    ) -> GroupChange:
         rows = [change for change in self.problems if key(change.before) == name]
         before, after = [row.before for row in rows], [row.after for row in rows]
         return GroupChange(
@@ -105,7 +113,7 @@ class Comparison:
             problems=len(rows),
             before=sum(row.rate for row in before) / len(rows),
             after=sum(row.rate for row in after) / len(rows),
-            difference=difference_interval(before, after, self.scope)[0],
+            difference=difference_interval(before, after, self.scope, confidence)[0],
         )
 
 
@@ -127,15 +135,17 @@ def compare(before: Evaluation, after: Evaluation, comparisons: int = 1) -> Comp
     new = [after.per_problem[key] for key in ids]
     confidence = 1 - (1 - CONFIDENCE) / comparisons
     difference, error = difference_interval(old, new, before.scope, confidence)
-    answer = _answer(difference)
+    answer = answer_of(difference)
+    unsure = answer.startswith("cannot")
+    factor = _factor(before.scope, len(ids), confidence)
     return Comparison(
         scope=before.scope,
         before=before,
         after=after,
         difference=difference,
         answer=answer,
-        detectable=_factor() * error,
-        needed=_needed(difference.value, error, before) if answer.startswith("cannot") else None,
+        detectable=factor * error,
+        needed=_needed(difference.value, factor * error, before) if unsure else None,
         problems=_problem_changes(before.per_problem, after.per_problem),
     )
 
@@ -189,56 +199,23 @@ def bootstrap_errors(gains: NDArray[np.float64]) -> NDArray[np.float64]:
     return errors * math.sqrt(count / (count - 1))
 
 
-def detectable_difference(problems: int, samples: int, rate: float = 0.5) -> float:
+def detectable_difference(
+    problems: int, samples: int, rate: float = 0.5, scope: Scope = "fixed"
+) -> float:
     """Smallest gain that a run will find in 80 % of cases, to be stated before it starts.
 
     Args:
         problems: how many problems.
         samples: samples per problem.
         rate: expected pass rate of every problem; 1/2 is the worst case.
+        scope: whether the problems are the population or a sample of it; for a sample, all
+            problems are taken to change alike, which nobody knows before the run.
+
+    Returns:
+        The difference in 0..1; 1 where even that is not found (one sampled problem).
     """
-    return _factor() * math.sqrt(2 * rate * (1 - rate) / (problems * samples))
-
-
-def require_comparable(before: Evaluation, after: Evaluation) -> None:
-    """Refuse evaluations that measured different things.
-
-    Raises:
-        AxiomError: naming every difference.
-    """
-    reasons = [
-        f"{name}: {old!r} against {new!r}"
-        for name, old, new in _measured(before, after)
-        if old != new
-    ]
-    missing = sorted(before.per_problem.keys() ^ after.per_problem.keys())
-    if missing:
-        reasons.append(f"problems in one of them alone: {', '.join(missing[:5])} ({len(missing)})")
-    empty = [
-        key
-        for evaluation in (before, after)
-        for key, row in evaluation.per_problem.items()
-        if not row.samples
-    ]
-    if empty:
-        reasons.append(f"problems without a judged sample: {', '.join(sorted(set(empty))[:5])}")
-    if reasons:
-        raise AxiomError(
-            "these evaluations cannot be compared:\n  " + "\n  ".join(reasons) + "\n"
-            "evaluate both with the same problems, tests, base model and sampler settings"
-        )
-
-
-def _measured(before: Evaluation, after: Evaluation) -> list[tuple[str, object, object]]:
-    rows: list[tuple[str, object, object]] = [
-        ("tests", before.tests, after.tests),
-        ("hash of the tests", before.tests_sha256, after.tests_sha256),
-        ("split", before.split, after.split),
-        ("weights (model.sha256)", before.model.get("sha256"), after.model.get("sha256")),
-    ]
-    for key in sorted(before.sampler.keys() | after.sampler.keys()):
-        rows.append((f"sampler.{key}", before.sampler.get(key), after.sampler.get(key)))
-    return rows
+    error = math.sqrt(2 * rate * (1 - rate) / (problems * samples))
+    return min(1.0, _factor(scope, problems) * error)
 
 
 def _problem_changes(
@@ -252,7 +229,7 @@ def _problem_changes(
     for (key, row), p_value in zip(before.items(), holm(raw), strict=True):
         gain = after[key].rate - row.rate
         sure = p_value <= 1 - CONFIDENCE
-        answer = _answer(Interval(gain, gain, gain) if sure else Interval(gain, -1.0, 1.0))
+        answer = answer_of(Interval(gain, gain, gain) if sure else Interval(gain, -1.0, 1.0))
         changes.append(
             ProblemChange(id=key, before=row, after=after[key], p_value=p_value, answer=answer)
         )
@@ -266,28 +243,32 @@ def _newcombe(before: Interval, after: Interval) -> Interval:
     return Interval(difference, difference - down, difference + up)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _resamples(count: int) -> NDArray[np.float64]:
     """Weight of each problem in each bootstrap draw: (draws, problems), rows sum to 1."""
     random = np.random.default_rng(BOOTSTRAP_SEED)
     return random.multinomial(count, np.full(count, 1 / count), size=BOOTSTRAP_DRAWS) / count
 
 
-def _answer(difference: Interval) -> Answer:
+def answer_of(difference: Interval) -> Answer:
+    """Name what an interval of a difference says."""
     if difference.low > 0:
         return "better"
     return "worse" if difference.high < 0 else "cannot tell from this much data"
 
 
-def _needed(difference: float, error: float, evaluation: Evaluation) -> int | None:
-    if difference == 0 or not math.isfinite(error):
+def _needed(difference: float, detectable: float, evaluation: Evaluation) -> int | None:
+    if difference == 0 or not math.isfinite(detectable):
         return None
     size = evaluation.problems
     if evaluation.scope == "fixed":
         size = max(row.samples for row in evaluation.per_problem.values())
-    return math.ceil(size * (_factor() * error / difference) ** 2)
+    return math.ceil(size * (detectable / difference) ** 2)
 
 
-def _factor() -> float:
+def _factor(scope: Scope, problems: int, confidence: float = CONFIDENCE) -> float:
     """Standard errors between no difference and one found with the stated power."""
-    return two_sided(CONFIDENCE) + two_sided(2 * POWER - 1)
+    if scope == "fixed":
+        return two_sided(confidence) + two_sided(2 * POWER - 1)
+    freedom = problems - 1
+    return t_quantile(0.5 + confidence / 2, freedom) + t_quantile(POWER, freedom)

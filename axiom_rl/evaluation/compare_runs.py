@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation import answers
-from axiom_rl.evaluation.blocks import Block, Code, Page, Section, Table, Text, harmless
+from axiom_rl.evaluation.blocks import Bars, Block, Code, Page, Section, Text, harmless
 from axiom_rl.evaluation.compare import Comparison, compare
-from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
+from axiom_rl.evaluation.entries import Entry, find_entry
 from axiom_rl.evaluation.pages import to_html, to_markdown
-from axiom_rl.evaluation.run_folder import read_run
+from axiom_rl.evaluation.pictures import pictured
 from axiom_rl.files import write_text
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing compared: its name, its evaluation, its configuration where it is known."""
-
-    name: str
-    evaluation: Evaluation
-    config: str
 
 
 def compare_runs(paths: Sequence[Path], output: Path) -> str:
     """Compare runs and write comparison.md and comparison.html to `output`.
 
     Args:
-        paths: run folders (their last evaluation counts) or evaluation files; the first one is the
-            base that every other is compared with.
+        paths: run folders (their last evaluation counts), adapters in run folders (the evaluation
+            of that adapter counts) or evaluation files; the first one is the base that every other
+            is compared with.
         output: folder for the two pages.
 
     Returns:
@@ -46,22 +37,24 @@ def compare_runs(paths: Sequence[Path], output: Path) -> str:
             "stage.runs needs two or more runs: stage=compare stage.runs=[outputs/a,outputs/b]"
         )
     base, *others = _entries(paths)
-    comparisons = [
-        compare(base.evaluation, other.evaluation, comparisons=len(others)) for other in others
-    ]
-    page = build_page(base, others, comparisons)
+    comparisons = _compare_all(base, others)
+    page = build_page(base, others, comparisons, output)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
     return page.headline
 
 
-def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison]) -> Page:
-    """Return the content of the comparison page."""
+def build_page(
+    base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison], output: Path
+) -> Page:
+    """Return the content of the comparison page; draws its pictures into `output`."""
     pairs = list(zip(others, comparisons, strict=True))
     sentences = [answers.answer_sentence(c, base.name, other.name) for other, c in pairs]
     named = [(base.name, "before", base.evaluation)]
     named += [(other.name, "after", other.evaluation) for other in others]
-    result: list[Block] = [answers.overall_bars(named)]
+    bars = answers.overall_bars(named)
+    caption = "Samples that pass, with 95 % intervals."
+    result: list[Block] = [pictured(output, "result", bars, caption)]
     if len(others) > 1:
         result.append(
             Text(
@@ -75,7 +68,10 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
         Text(answers.method_text(base.evaluation)),
     ]
     sections = [Section("Result", result)]
-    sections += [Section(f"{other.name} against {base.name}", _pair(c)) for other, c in pairs]
+    sections += [
+        Section(f"{other.name} against {base.name}", _pair(c, output, number))
+        for number, (other, c) in enumerate(pairs, start=1)
+    ]
     diffs = [_config_diff(base, other) for other in others]
     sections.append(Section("Differences in configuration", [d for d in diffs if d is not None]))
     tones = {answers.tone(c) for c in comparisons}
@@ -88,38 +84,32 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
     )
 
 
-def _pair(comparison: Comparison) -> list[Block]:
+def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
     blocks: list[Block] = [Text(answers.power_text(comparison))]
-    blocks += answers.problem_blocks(comparison)
-    blocks += _groups(comparison)
-    return blocks
+    blocks += answers.group_blocks(output, comparison, f"types_{number}")
+    caption = "Passing samples of each problem, largest losses first."
+    return blocks + [
+        pictured(output, f"problems_{number}", block, caption) if isinstance(block, Bars) else block
+        for block in answers.problem_blocks(comparison)
+    ]
 
 
-def _groups(comparison: Comparison) -> list[Table]:
-    """Types and difficulties, where they group several problems."""
-    tables = []
-    scores = [change.before for change in comparison.problems]
-    if len({row.type for row in scores}) < len(scores):
-        tables.append(answers.group_table("type", comparison.groups(lambda row: row.type)))
-    if len({row.difficulty for row in scores}) > 1:
-        levels = comparison.groups(lambda row: f"level {row.difficulty}")
-        tables.append(answers.group_table("difficulty", levels))
-    return tables
+def _compare_all(base: Entry, others: Sequence[Entry]) -> list[Comparison]:
+    """Compare every entry with the base; where some cannot be, say so of all of them at once."""
+    comparisons, refusals = [], []
+    for other in others:
+        try:
+            comparisons.append(compare(base.evaluation, other.evaluation, comparisons=len(others)))
+        except AxiomError as error:
+            refusals.append(f"{other.name} against {base.name}: {error}")
+    if refusals:
+        raise AxiomError("\n".join(refusals))
+    return comparisons
 
 
 def _entries(paths: Sequence[Path]) -> list[Entry]:
     names = _short_names(paths)
-    return [_entry(path, name) for path, name in zip(paths, names, strict=True)]
-
-
-def _entry(path: Path, name: str) -> Entry:
-    if path.is_file():
-        return Entry(name, read_evaluation(path), "")
-    run = read_run(path)
-    evaluation = run.after or run.before
-    if evaluation is None:
-        raise AxiomError(f"{path} holds no evaluation; finish it with resume={path}")
-    return Entry(name, evaluation, run.config)
+    return [find_entry(path, name) for path, name in zip(paths, names, strict=True)]
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:

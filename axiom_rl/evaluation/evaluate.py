@@ -59,7 +59,7 @@ class Evaluation:
     model: Mapping[str, Any]
     """name, source, format, sha256, revision, adapter."""
     sampler: Mapping[str, Any]
-    """backend, n, temperature, top_p, max_new_tokens."""
+    """backend, n, temperature, top_p, max_new_tokens, prompt (its style)."""
     seed: int
     samples: int
     """Judged samples: without the sandbox's faults."""

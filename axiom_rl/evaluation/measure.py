@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -91,7 +91,7 @@ def measure(
     finished = scene.run.is_finished(f"evaluate/{phase}")
     with scene.run.timed("evaluate", iteration, log=not finished) as spent:
         drawn = draw(scene, phase, tasks, range(scene.sampler.n), policy, iteration)
-        spent.update(cost(drawn))
+        spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
     for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):
@@ -107,8 +107,13 @@ def headline_split(splits: Splits) -> str:
     if splits.test:
         return "test"
     # Train problems without a generator have no tests but those that training rewards.
-    held_out = all(has_fresh_tests(problem) for problem in splits.train)
-    return "val" if splits.val and not (splits.train and held_out) else "train"
+    fresh = all(has_fresh_tests(problem) for problem in splits.train)
+    return "val" if splits.val and not (splits.train and fresh) else "train"
+
+
+def held_out(splits: Splits) -> Splits:
+    """Leave the training problems out of the evaluations where there are others."""
+    return replace(splits, train=()) if splits.val or splits.test else splits
 
 
 def is_headline(evaluation: Evaluation, splits: Splits) -> bool:
@@ -198,7 +203,7 @@ def _score(
         hidden if on_fresh and len(hidden) == len(fresh) else None,
         split=split,
         model=dict(scene.model) | {"adapter": adapter},
-        sampler={key: settings[key] for key in SETTINGS},
+        sampler={key: settings[key] for key in SETTINGS} | {"prompt": scene.style},
         seed=scene.seed,
         tests=tests,
         left_out=scene.splits.left_out,
@@ -218,5 +223,6 @@ def _log(scene: Scene, iteration: int, evaluation: Evaluation, columns: Mapping[
         solved=evaluation.solved,
         problems=evaluation.problems,
         faults=evaluation.faults,
+        overfit_gap=evaluation.overfit_gap,
         **columns,
     )

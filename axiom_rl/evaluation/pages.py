@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -34,8 +35,14 @@ def to_html(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["harmless"] = harmless
+    environment.filters["whole"] = whole
     environment.filters["percent"] = percent
     return environment.get_template("page.html").render(page=page)
+
+
+def whole(text: str) -> str:
+    """Make text harmless, and keep numbers and their units on one line: no-break spaces."""
+    return re.sub(r"(?<=\d) (?=(%|s|min|h|GB|points)\b|%)", "\N{NO-BREAK SPACE}", harmless(text))
 
 
 def to_markdown(page: Page) -> str:
@@ -55,19 +62,24 @@ def _markdown(block: Block) -> str:
         case Table():
             return _table(block.headers, block.rows, block.left)
         case Bars():
-            return _bars(block)
+            return _picture(block.png, block.caption) + _bars(block)
         case HeatMap():
             cells = [
                 [name, *(percent(v) if v is not None else "" for v in values)]
                 for name, values in block.rows
             ]
-            return _table([block.corner, *block.columns], cells) + f"\n\n{_inline(block.caption)}"
+            table = _table([block.corner, *block.columns], cells)
+            return f"{_picture(block.png, block.caption)}{table}\n\n{_inline(block.caption)}"
         case Chart():
             return f"![{_inline(block.caption)}]({block.png})\n\n{_inline(block.caption)}"
         case Code():
             return f"{_inline(block.summary)}:\n\n{_fenced(block.text)}"
         case Samples():
             return ""
+
+
+def _picture(png: str, caption: str) -> str:
+    return f"![{_inline(caption)}]({png})\n\n" if png else ""
 
 
 def _bars(block: Bars) -> str:

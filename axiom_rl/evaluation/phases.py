@@ -6,14 +6,22 @@ import math
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.evaluation.blocks import Block, Chart, Table, Text, duration, percent
+from axiom_rl.evaluation.blocks import Block, Chart, Section, Table, Text, duration, percent
 from axiom_rl.evaluation.charts import Series, line_chart
-from axiom_rl.evaluation.run_folder import RunFolder
+from axiom_rl.evaluation.run_folder import Row, RunFolder
 
 
-def training_blocks(run: RunFolder) -> list[Block]:
-    """Gold solutions by iteration, and the training loss."""
-    blocks: list[Block] = []
+def training_section(run: RunFolder) -> Section:
+    """Gold solutions by iteration, where the trainer gathers them, and the training loss."""
+    gold = _gold_blocks(run)
+    title = "Gold solutions and training" if gold else "Training loss"
+    steps = [row for row in run.rows("train") if known(row.get("loss"))]
+    if not steps:
+        return Section(title, gold)
+    return Section(title, [*gold, _loss_table(steps), _loss_chart(run.path, steps)])
+
+
+def _gold_blocks(run: RunFolder) -> list[Block]:
     collected = run.rows("collect")
     if collected:
         columns = ("samples", "passed", "solutions", "duplicates", "total_solutions", "unsolved")
@@ -27,17 +35,12 @@ def training_blocks(run: RunFolder) -> list[Block]:
             "problems unsolved",
         ]
         cells = [[str(r["iteration"]), *(str(r.get(c, "?")) for c in columns)] for r in collected]
-        blocks.append(Table(headers, cells))
-    elif run.solutions:
-        cells = [[str(key), str(count)] for key, count in run.solutions.items()]
-        blocks.append(Table(["iteration", "unique solutions"], cells))
-    steps = [row for row in run.rows("train") if known(row.get("loss"))]
-    if steps:
-        blocks += [_loss_table(steps), _loss_chart(run.path, steps)]
-    return blocks
+        return [Table(headers, cells)]
+    cells = [[str(key), str(count)] for key, count in run.solutions.items()]
+    return [Table(["iteration", "unique solutions"], cells)] if cells else []
 
 
-def _loss_table(steps: list[dict[str, Any]]) -> Table:
+def _loss_table(steps: list[Row]) -> Table:
     rows = []
     for iteration in sorted({row["iteration"] for row in steps}):
         of_iteration = [row for row in steps if row["iteration"] == iteration]
@@ -54,8 +57,11 @@ def _loss_table(steps: list[dict[str, Any]]) -> Table:
     return Table(["iteration", "logged steps", "first loss", "last loss", "lowest loss"], rows)
 
 
-def _loss_chart(folder: Path, steps: list[dict[str, Any]]) -> Chart:
+def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
     losses = [float(row["loss"]) for row in steps]
+    caption = "Training loss over the run."
+    if any("reward" in row for row in steps):
+        caption += " That of a policy gradient is no measure of progress: see reward and pass rate."
     return line_chart(
         folder,
         "loss",
@@ -63,7 +69,7 @@ def _loss_chart(folder: Path, steps: list[dict[str, Any]]) -> Chart:
         x_label="logged step, all iterations in a row",
         y_label="loss",
         share=False,
-        caption="Training loss over the run.",
+        caption=caption,
     )
 
 
@@ -72,11 +78,18 @@ def timing_blocks(run: RunFolder) -> list[Block]:
     rows = run.rows("timing")
     if not rows:
         return []
+    within = _within_training(rows)
+    whole = math.fsum(
+        row["seconds"] for row in rows if known(row.get("seconds")) and row not in within
+    )
     cells = [
         [
-            str(row.get("name", "")),
+            _phase(row, row in within),
             str(row["iteration"]),
             duration(row.get("seconds")),
+            percent(row["seconds"] / whole)
+            if row not in within and known(row.get("seconds"))
+            else "",
             _count(row.get("tokens")),
             _count(row.get("tokens_per_second")),
             percent(row["verify_share"]) if known(row.get("verify_share")) else "",
@@ -88,18 +101,40 @@ def timing_blocks(run: RunFolder) -> list[Block]:
         "phase",
         "iteration",
         "time",
+        "share",
         "tokens",
         "tokens/s",
         "waiting for verdicts",
         "peak GB",
     ]
-    return [Text(_totals(rows)), Table(headers, cells)]
+    return [Text(_totals(rows, whole)), Table(headers, cells)]
 
 
-def _totals(rows: list[dict[str, Any]]) -> str:
-    seconds, tokens, waited, judged = (
+def _within_training(rows: list[Row]) -> list[Row]:
+    """Return the evaluations during training, whose time is in the training's own row too.
+
+    They are written before it; the evaluation of an iteration's model comes after it.
+    """
+    within, later = [], set[int]()
+    for row in reversed(rows):
+        if row.get("name") == "train":
+            later.add(row["iteration"])
+        elif row.get("name") == "evaluate" and row["iteration"] in later:
+            within.append(row)
+    return within
+
+
+def _phase(row: Row, within: bool) -> str:
+    name = str(row.get("name", ""))
+    if row.get("of"):
+        name += f" {row['of']}"
+    return f"{name} at step {row['step']:.0f}" if within and known(row.get("step")) else name
+
+
+def _totals(rows: list[Row], seconds: float) -> str:
+    tokens, waited, judged = (
         math.fsum(row[key] for row in rows if known(row.get(key)))
-        for key in ("seconds", "tokens", "verify_seconds", "verify_cpu_seconds")
+        for key in ("tokens", "verify_seconds", "verify_cpu_seconds")
     )
     peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
     text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from axiom_rl.evaluation.blocks import Block, Code, Section, Table, harmless
+from axiom_rl.evaluation.blocks import Block, Code, Section, Table, Text, harmless
 from axiom_rl.evaluation.run_folder import RunFolder
 
 
@@ -36,6 +36,21 @@ def provenance_section(run: RunFolder) -> Section:
     ]
     cells = [[name, str(value)] for name, value in rows if value not in (None, "")]
     return Section("Model, machine, command", [Table(["", ""], cells, left=True)] if cells else [])
+
+
+def changes_section(run: RunFolder) -> Section:
+    """What the run's configuration changes beyond the defaults."""
+    if run.changes is None:
+        return Section("Changes from the defaults", [])
+    if not run.changes:
+        return Section("Changes from the defaults", [Text("None: every value is the default.")])
+    rows = [[change.key, change.default, change.value] for change in run.changes]
+    note = Text(
+        "Options first, against those of plain python launch.py; then the values that differ from "
+        "those of the options."
+    )
+    table = Table(["key", "default", "this run"], rows, left=True)
+    return Section("Changes from the defaults", [note, table])
 
 
 def raw_section(run: RunFolder) -> Section:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation import answers
 from axiom_rl.evaluation.blocks import (
+    MINUS,
+    Bar,
     BarGroup,
     Bars,
     Block,
@@ -19,19 +21,19 @@ from axiom_rl.evaluation.blocks import (
     percent,
     with_interval,
 )
-from axiom_rl.evaluation.charts import Series, line_chart
+from axiom_rl.evaluation.claims import claim_blocks
 from axiom_rl.evaluation.compare import Comparison, compare
-from axiom_rl.evaluation.evaluate import FRESH_TESTS, Evaluation
+from axiom_rl.evaluation.curves import bounds, curve_blocks
+from axiom_rl.evaluation.evaluate import Evaluation
+from axiom_rl.evaluation.forgetting import forgetting_blocks
 from axiom_rl.evaluation.pages import to_html, to_markdown
-from axiom_rl.evaluation.phases import known, timing_blocks, training_blocks
-from axiom_rl.evaluation.provenance import provenance_section, raw_section
+from axiom_rl.evaluation.phases import timing_blocks, training_section
+from axiom_rl.evaluation.pictures import heat_png, pictured
+from axiom_rl.evaluation.policy import policy_blocks, step_time_blocks
+from axiom_rl.evaluation.provenance import changes_section, provenance_section, raw_section
 from axiom_rl.evaluation.run_folder import RunFolder, read_run
 from axiom_rl.evaluation.samples import sample_section
 from axiom_rl.files import write_text
-
-SPLITS = ("train", "val", "test")
-MOST_ROWS = 12
-"""Longer tables of what a chart shows are folded."""
 
 
 def write_report(run_folder: Path) -> None:
@@ -54,10 +56,14 @@ def build_page(run: RunFolder) -> Page:
     sections = [
         Section("Result", _result(run, comparison, refusal)),
         Section("Problem by problem", _problems(run, comparison)),
-        Section("Over the iterations", _curves(run)),
-        Section("Verdicts of the samples", _failures(run)),
-        Section("Gold solutions and training", training_blocks(run)),
-        Section("Time and tokens", timing_blocks(run)),
+        Section("Learning curves", curve_blocks(run)),
+        Section("GRPO step by step", policy_blocks(run)),
+        Section("What was forgotten", forgetting_blocks(run)),
+        Section("Verdicts of the samples", _verdicts(run)),
+        Section("Claimed passes, checked again", claim_blocks(run)),
+        training_section(run),
+        Section("Time and tokens", [*timing_blocks(run), *step_time_blocks(run)]),
+        changes_section(run),
         provenance_section(run),
         sample_section(run),
         raw_section(run),
@@ -103,9 +109,12 @@ def _result(run: RunFolder, comparison: Comparison | None, refusal: str) -> list
     named = _named(run)
     if not named:
         return blocks
-    blocks.append(answers.overall_bars(named))
+    bars = answers.overall_bars(named)
+    blocks.append(pictured(run.path, "result", bars, "Samples that pass, with 95 % intervals."))
     blocks.append(_score_table(named))
     blocks += [Text(_faults(name, e), warning=True) for name, _series, e in named if e.faults]
+    if run.plan is not None:
+        blocks.append(Text(f"Stated before the run: {run.plan}"))
     if comparison:
         blocks.append(Text(answers.power_text(comparison)))
     evaluation = named[-1][2]
@@ -140,15 +149,16 @@ def _faults(name: str, evaluation: Evaluation) -> str:
 
 
 def _score_table(named: list[tuple[str, str, Evaluation]]) -> Table:
+    gaps = any(e.overfit_gap is not None for *_n, e in named)
     ks = sorted({k for _name, _series, e in named for k in e.pass_at_k if k > 1})
     rows = [
         ["pass rate per sample", *(percent(e.pass_at_1.value) for *_n, e in named)],
-        ["its 95 % interval", *(_bounds(e.pass_at_1.low, e.pass_at_1.high) for *_n, e in named)],
+        ["its 95 % interval", *(bounds(e.pass_at_1.low, e.pass_at_1.high) for *_n, e in named)],
         ["problems solved at least once", *(f"{e.solved} of {e.problems}" for *_n, e in named)],
         *[[f"pass@{k}", *(percent(e.pass_at_k.get(k)) for *_n, e in named)] for k in ks],
         ["judged samples", *(str(e.samples) for *_n, e in named)],
         ["failed samples", *(str(_failed(e)) for *_n, e in named)],
-        ["pass hidden but fail fresh tests", *(_gap(e) for *_n, e in named)],
+        *([["overfit gap", *(_gap(e) for *_n, e in named)]] if gaps else []),
         ["split, seed", *(f"{e.split}, {e.seed}" for *_n, e in named)],
     ]
     return Table(["", *_short(named)], rows)
@@ -157,10 +167,6 @@ def _score_table(named: list[tuple[str, str, Evaluation]]) -> Table:
 def _short(named: list[tuple[str, str, Evaluation]]) -> list[str]:
     """Column headings that fit a phone: Before, After."""
     return [name.partition(" (")[0] for name, *_rest in named]
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def _failed(evaluation: Evaluation) -> int:
@@ -175,84 +181,54 @@ def _problems(run: RunFolder, comparison: Comparison | None) -> list[Block]:
     evaluation = run.after or run.before
     if evaluation is None:
         return []
-    blocks = answers.problem_blocks(comparison) if comparison else [_single_bars(evaluation)]
     cells = {(row.type, row.difficulty) for row in evaluation.per_problem.values()}
-    if len(cells) < evaluation.problems:
-        if comparison:
-            blocks.append(answers.group_table("type", comparison.groups(lambda row: row.type)))
-        blocks.append(answers.heat_map(evaluation, "Pass rate by type and level, latest model."))
-    return blocks
+    grouped = len(cells) < evaluation.problems
+    blocks: list[Block] = []
+    if comparison and grouped:
+        blocks += answers.group_blocks(run.path, comparison)
+    if grouped:
+        map_ = answers.heat_map(evaluation, "Pass rate by type and level, latest model.")
+        blocks.append(replace(map_, png=heat_png(run.path, "heat_map", map_)))
+    singles = answers.problem_blocks(comparison) if comparison else [_single_bars(evaluation)]
+    caption = "Passing samples of each problem."
+    return blocks + [
+        pictured(run.path, "problems", block, caption) if isinstance(block, Bars) else block
+        for block in singles
+    ]
 
 
 def _single_bars(evaluation: Evaluation) -> Block:
     rows = sorted(evaluation.per_problem.items(), key=lambda item: (item[1].rate, item[0]))
     if len(rows) <= answers.MOST_BARS:
-        return Bars(
-            [BarGroup(r.title or key, [answers.problem_bar("before", r)]) for key, r in rows]
-        )
+        titles = Counter(row.title for _key, row in rows)
+        named = [(r.title if r.title and titles[r.title] == 1 else key, r) for key, r in rows]
+        return Bars([BarGroup(name, [answers.problem_bar("before", r)]) for name, r in named])
     cells = [[row.title, key, f"{row.passed}/{row.samples}"] for key, row in rows]
     return Table(["problem", "id", "passed"], cells, folded=f"All {len(cells)} problems")
 
 
-def _curves(run: RunFolder) -> list[Block]:
-    rows = run.rows("evaluate")
-    names = sorted({_measured(row) for row in rows}, key=_split_order)
-    if len({row["iteration"] for row in rows}) < 3:
-        return [_curve_table(rows)] if len(names) > 1 else []
-    lines = []
-    for name in names:
-        x, y, low, high = (
-            [_plain(row.get(key)) for row in rows if _measured(row) == name]
-            for key in ("iteration", "accuracy", "low", "high")
-        )
-        lines.append(Series(name, x, y, low, high))
-    chart = line_chart(
-        run.path,
-        "accuracy",
-        lines,
-        x_label="iteration",
-        y_label="samples that pass",
-        share=True,
-        caption="Pass rate by iteration and split; bands are 95 % intervals. 0 is before training.",
-    )
-    return [chart, _curve_table(rows)]
-
-
-def _measured(row: dict[str, Any]) -> str:
-    """Name what a row measured: its split, and its tests where they are not the fresh ones."""
-    tests = row.get("tests", FRESH_TESTS)
-    return str(row.get("split", "")) + ("" if tests == FRESH_TESTS else f", {tests}")
-
-
-def _split_order(name: str) -> tuple[int, str]:
-    split = name.partition(",")[0]
-    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), name)
-
-
-def _curve_table(rows: list[dict[str, Any]]) -> Table:
-    cells = [
-        [
-            str(row["iteration"]),
-            _measured(row),
-            percent(row.get("accuracy")),
-            _bounds(row.get("low"), row.get("high")),
-            f"{row.get('solved', '?')} of {row.get('problems', '?')}",
-        ]
-        for row in rows
-    ]
-    folded = f"All {len(cells)} measurements" if len(cells) > MOST_ROWS else ""
-    return Table(["iteration", "split", "pass rate", "95 % interval", "solved"], cells, folded)
-
-
-def _failures(run: RunFolder) -> list[Block]:
+def _verdicts(run: RunFolder) -> list[Block]:
+    """What became of the samples, by status: the most frequent after training first."""
     named = _named(run)
-    statuses = sorted({status for *_n, e in named for status in e.verdicts})
-    rows = [
-        [status.replace("_", " "), *(str(e.verdicts.get(status, 0)) for *_n, e in named)]
-        for status in statuses
+    statuses = {status for *_n, e in named for status in e.verdicts}
+    if not statuses:
+        return []
+    ordered = sorted(statuses, key=lambda s: ([-e.verdicts.get(s, 0) for *_n, e in named[::-1]], s))
+    bars = Bars([_status_bars(status, named) for status in ordered])
+    return [pictured(run.path, "verdicts", bars, "Samples by verdict.")]
+
+
+def _status_bars(status: str, named: list[tuple[str, str, Evaluation]]) -> BarGroup:
+    counts = [
+        (series, e.verdicts.get(status, 0), sum(e.verdicts.values())) for _n, series, e in named
     ]
-    return [Table(["verdict", *_short(named)], rows)] if rows else []
-
-
-def _plain(value: Any) -> float:
-    return float(value) if known(value) else math.nan
+    bars = [Bar(series, count / total, str(count)) for series, count, total in counts]
+    gain = counts[-1][1] - counts[0][1]
+    change = (
+        ""
+        if len(counts) < 2
+        else "same"
+        if not gain
+        else f"{'+' if gain > 0 else MINUS}{abs(gain)}"
+    )
+    return BarGroup(status.replace("_", " "), bars, change)

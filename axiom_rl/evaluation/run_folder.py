@@ -6,19 +6,26 @@ an empty value here, so that the report can say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from axiom_rl.defaults import Change, read_changes
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
+from axiom_rl.evaluation.plan import Plan, read_plan
+from axiom_rl.evaluation.recheck import Claims, read_claims
 from axiom_rl.files import read_json, read_jsonl
+from axiom_rl.problems.dataset import read_problems
 from axiom_rl.tracking import read_metrics
+from axiom_rl.types import Problem
 
 Row = dict[str, Any]
+FORGETTING = "forgetting_"
+"""How the files of evaluations on families outside training begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +45,20 @@ class RunFolder:
     """By phase: before, iter_1, attempts_1, ..."""
     solutions: dict[int, int]
     """Gold solutions by iteration."""
-    statements: dict[str, str]
-    """Task statement by problem id."""
+    problems: dict[str, Problem]
+    """By id, with the tests that training sees."""
+    forgetting: dict[str, tuple[Evaluation, Evaluation | None]]
+    """By family of problems that training did not use: the model before training and after it."""
+    claims: dict[str, Claims]
+    """Claimed passes that were judged again after training, by phase."""
+    plan: Plan | None
+    """What the run could tell, as it was stated before the start."""
+    changes: list[Change] | None
+    """What its config changes beyond the defaults; None where that was not recorded."""
+
+    def setting(self, key: str, unknown: Any) -> Any:
+        """Return a value of config.yaml, or `unknown` where it has no such key."""
+        return OmegaConf.select(OmegaConf.create(self.config), key, default=unknown)
 
     @property
     def before(self) -> Evaluation | None:
@@ -82,16 +101,17 @@ def read_run(folder: Path) -> RunFolder:
         raise AxiomError(f"no such run folder: {folder}; runs are in outputs/<name>/<timestamp>")
     config = folder / "config.yaml"
     environment = folder / "environment.json"
+    evaluations = {
+        path.stem: read_evaluation(path)
+        for path in sorted((folder / "evaluation").glob("*.json"), key=_natural)
+    }
     return RunFolder(
         path=folder,
         config=config.read_text(encoding="utf-8") if config.exists() else "",
         stage=_stage(config) if config.exists() else "",
         environment=read_json(environment) if environment.exists() else {},
         metrics=read_metrics(folder),
-        evaluations={
-            path.stem: read_evaluation(path)
-            for path in sorted((folder / "evaluation").glob("*.json"), key=_natural)
-        },
+        evaluations={k: e for k, e in evaluations.items() if not k.startswith(FORGETTING)},
         completions={
             path.stem: list(read_jsonl(path))
             for path in sorted((folder / "completions").glob("*.jsonl"), key=_natural)
@@ -100,14 +120,34 @@ def read_run(folder: Path) -> RunFolder:
             int(path.stem.removeprefix("iter_")): sum(1 for _row in read_jsonl(path))
             for path in sorted((folder / "solutions").glob("iter_*.jsonl"), key=_natural)
         },
-        statements=dict(_statements(folder)),
+        problems={
+            problem.id: problem
+            for path in sorted((folder / "problems").glob("*.jsonl"))
+            for problem in read_problems(path)
+        },
+        forgetting=_forgetting(evaluations),
+        claims=read_claims(folder),
+        plan=read_plan(folder),
+        changes=read_changes(folder),
     )
 
 
-def _statements(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted((folder / "problems").glob("*.jsonl")):
-        for row in read_jsonl(path):
-            yield str(row.get("id", "")), str(row.get("statement", ""))
+def _forgetting(
+    evaluations: Mapping[str, Evaluation],
+) -> dict[str, tuple[Evaluation, Evaluation | None]]:
+    """Pair forgetting_<family>_before with forgetting_<family>_after."""
+    families = [
+        name.removeprefix(FORGETTING).removesuffix("_before")
+        for name in evaluations
+        if name.startswith(FORGETTING) and name.endswith("_before")
+    ]
+    return {
+        family: (
+            evaluations[f"{FORGETTING}{family}_before"],
+            evaluations.get(f"{FORGETTING}{family}_after"),
+        )
+        for family in families
+    }
 
 
 def _trained(name: str) -> bool:

@@ -44,6 +44,15 @@ class MergedCopy:
                 weight += layer.get_delta_weight(adapter)
 
 
+def leave_inputs_in_bfloat16(trained: PeftModel) -> None:
+    """Stop PEFT from casting each adapted layer's input to float32, which autocast undoes at once.
+
+    For training under bfloat16 autocast alone; it saves memory and about a tenth of the pass.
+    """
+    for _name, layer in _adapted(trained):
+        layer.cast_input_dtype_enabled = False
+
+
 def _linear_weights(model: PreTrainedModel) -> Iterator[torch.nn.Parameter]:
     head = model.get_output_embeddings()
     for module in model.modules():

@@ -39,7 +39,7 @@ from axiom_rl.evaluation.measure import Scene
 from axiom_rl.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import load_adapter, new_lora, save_adapter
-from axiom_rl.models.merged import MergedCopy
+from axiom_rl.models.merged import MergedCopy, leave_inputs_in_bfloat16
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.sampler import Sampler
@@ -89,6 +89,8 @@ def train_grpo(
             policy.model = new_lora(base, model_config.lora)
         else:
             policy.model = load_adapter(base, model_config.adapter, resolved, trainable=True)
+        if policy.merges and policy.model.dtype == torch.bfloat16:
+            leave_inputs_in_bfloat16(policy.model)
         session = _Session(scene, trainer, curriculum, policy, folder, evaluate)
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
@@ -129,8 +131,8 @@ class _Policy:
         self.tokenizer = tokenizer
         self._resolved = resolved
         self._engine = scene.load_sampler if scene.sampler.backend == "vllm" else None
-        own = self._engine is None and quantization != "4bit"
-        self._copy = MergedCopy(base) if own else None
+        self.merges = quantization != "4bit"
+        self._copy = MergedCopy(base) if self.merges and self._engine is None else None
         self._config = scene.sampler
         self._rollouts = replace(
             scene.sampler,

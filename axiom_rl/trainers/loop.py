@@ -26,6 +26,7 @@ from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import load_adapter, new_lora, save_adapter
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.rollouts import Drawn, Rollout
+from axiom_rl.trainers.focus import by_type, draw_picked, pick_problems
 from axiom_rl.trainers.sft import train_adapter
 from axiom_rl.types import Problem
 
@@ -95,17 +96,7 @@ def _gather(
     with scene.run.timed("collect", iteration) as columns:
         first = Drawn(rollouts=_of(problems, rollouts))
         add_passing(store, first.rollouts, problems, str(scene.model["name"]))
-        more = try_unsolved(
-            scene,
-            store,
-            problems,
-            policy,
-            phase=f"attempts_{iteration}",
-            iteration=iteration,
-            attempts=range(scene.sampler.n, trainer.max_attempts),
-            budget=trainer.max_retries,
-            temperature=trainer.retry_temperature,
-        )
+        more, draws = _further(scene, iteration, first, policy, store, trainer)
         columns.update(cost(more))
     samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
     if not len(store):
@@ -124,9 +115,41 @@ def _gather(
         total_solutions=len(store),
         duplicates=passed - (len(store) - before),
         unsolved=len(problems.keys() - store.solved()),
+        **draws,
     )
     scene.run.finish(f"collect/{iteration}")
     return store
+
+
+def _further(
+    scene: Scene,
+    iteration: int,
+    first: Drawn,
+    policy: Policy,
+    store: GoldStore,
+    trainer: ExpertIterConfig,
+) -> tuple[Drawn, dict[str, Any]]:
+    """Draw more samples: of what the curriculum picks, or else of what has no solution yet."""
+    problems = _train_problems(scene)
+    if trainer.problems_per_iteration is None:
+        more = try_unsolved(
+            scene,
+            store,
+            problems,
+            policy,
+            phase=f"attempts_{iteration}",
+            iteration=iteration,
+            attempts=range(scene.sampler.n, trainer.max_attempts),
+            budget=trainer.max_retries,
+            temperature=trainer.retry_temperature,
+        )
+        return more, {}
+    counts = pick_problems(scene, iteration, problems, first.rollouts, trainer)
+    draws = by_type(problems, counts)
+    log.info("draws of the curriculum: %s", draws)
+    more = draw_picked(scene, iteration, problems, counts, policy, trainer.retry_temperature)
+    add_passing(store, more.rollouts, problems, str(scene.model["name"]))
+    return more, {"draws": draws}
 
 
 def _train(

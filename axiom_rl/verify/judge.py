@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 import signal
 import struct
 from collections.abc import Callable, Sequence
@@ -202,7 +203,8 @@ def _read_frame(standard: Standard, body: bytes, record: _Record) -> None:
         return
     match _parse(body):
         case ["v", tree, float() as cpu, float() as wall, int() as peak] if index < len(tests):
-            status, detail = _compare(standard, index, tree)
+            first = all(case.passed for case in record.cases)
+            status, detail = _compare(standard, index, tree, first=first)
             record.cases.append(_case(index, status, detail, [cpu, wall, peak], record.idle_mb))
         case [
             "e",
@@ -263,7 +265,8 @@ def _case(
     )
 
 
-def _compare(standard: Standard, index: int, tree: Any) -> tuple[Status, str]:
+def _compare(standard: Standard, index: int, tree: Any, *, first: bool) -> tuple[Status, str]:
+    """Judge a value; the first wrong one is told, in short, to whoever reads the verdict."""
     try:
         value = values.decode(tree)
     except ValueError as error:
@@ -274,7 +277,9 @@ def _compare(standard: Standard, index: int, tree: Any) -> tuple[Status, str]:
         right = values_match(value, test.expected, from_json=problem.from_json)
     else:
         right = _checked(standard.checker, test.args, value, test.expected)
-    return (Status.ACCEPTED, "") if right else (Status.WRONG_ANSWER, "")
+    if right:
+        return Status.ACCEPTED, ""
+    return Status.WRONG_ANSWER, f"returned {_brief(value)}" if first else ""
 
 
 def _checked(checker: Checker, args: tuple[Any, ...], value: Any, expected: Any) -> bool:
@@ -282,6 +287,19 @@ def _checked(checker: Checker, args: tuple[Any, ...], value: Any, expected: Any)
         return checker(args, value, expected) is True
     except Exception:  # noqa: BLE001 (a value of a kind the checker did not think of is wrong)
         return False
+
+
+def _brief(value: Any) -> str:
+    """Write a value of any size in a line."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "an integer too long to write"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 24
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 120
 
 
 def _clean(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from axiom_rl.evaluation.evaluate import Evaluation, score, write_evaluation
 from axiom_rl.files import write_json, write_jsonl, write_text
+from axiom_rl.problems.dataset import write_problems
 from axiom_rl.tracking import Tracker
 from axiom_rl.types import CaseResult, Completion, Problem, Status, TestCase, Verdict
 
@@ -60,8 +61,11 @@ def problem(name: str, difficulty: int = 1, index: int = 0, split: str = "train"
 def verdict(status: Status, total: int = 24) -> Verdict:
     passed = status is Status.ACCEPTED
     good = total if passed else total // 3 if status is Status.WRONG_ANSWER else 0
-    detail = "" if passed else f"test {good}: got [1, 2], expected [2, 1]"
-    cases = tuple(CaseResult(index=i, status=Status.ACCEPTED, passed=True) for i in range(good))
+    detail = "" if passed else "returned [1, 2]"
+    cases = tuple(
+        CaseResult(index=i, status=Status.ACCEPTED if i < good else status, passed=i < good)
+        for i in range(total)
+    )
     return Verdict(
         status=status,
         passed=passed,
@@ -74,7 +78,8 @@ def verdict(status: Status, total: int = 24) -> Verdict:
 
 def verdict_row(value: Verdict) -> dict[str, Any]:
     names = ("status", "passed", "passed_tests", "total_tests", "pass_fraction", "detail")
-    return {name: getattr(value, name) for name in names}
+    failed = next((case.index for case in value.cases if not case.passed), None)
+    return {name: getattr(value, name) for name in names} | {"failed_test": failed}
 
 
 def draw(
@@ -141,10 +146,7 @@ def make_run(folder: Path, iterations: int = 1, finished: bool = True) -> Path:
     """Write a whole run of expert iteration on the ten basic problems."""
     problems = [problem(name) for name in BASIC]
     write_environment(folder)
-    write_jsonl(
-        folder / "problems" / "train.jsonl",
-        [{"schema": 1, "id": p.id, "statement": p.statement} for p in problems],
-    )
+    write_problems(folder / "problems" / "train.jsonl", problems)
     tracker = Tracker(folder)
     for step in range(iterations + 1):
         share = step / iterations

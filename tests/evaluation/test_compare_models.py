@@ -21,6 +21,7 @@ from axiom_rl.evaluation.metrics import Scope, t_quantile
 
 SIMULATIONS = 2000
 RATES = {f"type_{i}": i / 10 for i in range(1, 10)}
+EMPTY = dataclasses.replace(evaluation(RATES), scope="sampled", per_problem={})
 
 
 def scores(passed: Any, samples: int = 8) -> list[ProblemScore]:
@@ -136,11 +137,36 @@ def test_losses_come_first_and_only_sure_ones_are_told():
     assert result.groups(lambda row: row.type)[0].name == "a"
 
 
+def test_of_ten_types_of_the_same_model_one_seldom_seems_to_change() -> None:
+    random, alarms, rounds = np.random.default_rng(0), 0, 100
+    names = [f"type_{i}" for i in range(10) for _ in range(12)]
+    for _ in range(rounds):
+        rates = random.beta(1, 1, len(names))
+        before, after = (
+            dataclasses.replace(
+                EMPTY,
+                per_problem={
+                    f"{name}/{i}": ProblemScore(
+                        type=name, difficulty=1, title="", passed=int(passed), samples=8
+                    )
+                    for i, (name, passed) in enumerate(
+                        zip(names, random.binomial(8, rates), strict=True)
+                    )
+                },
+            )
+            for _model in range(2)
+        )
+        groups = compare(before, after).groups(lambda row: row.type)
+        alarms += any(g.difference.low > 0 or g.difference.high < 0 for g in groups)
+    assert alarms / rounds <= 0.1, "0.05 and two standard errors; without correction 0.4"
+
+
 def test_more_comparisons_widen_the_interval():
     before, after = evaluation(RATES, seed=1), evaluation(RATES, seed=2)
     one, five = compare(before, after), compare(before, after, comparisons=5)
     assert five.difference.low < one.difference.low
     assert five.difference.high > one.difference.high
+    assert five.detectable > one.detectable
 
 
 @pytest.mark.parametrize(
@@ -155,6 +181,18 @@ def test_more_comparisons_widen_the_interval():
 def test_what_is_not_comparable_is_refused_with_the_reason(changes, message):
     with pytest.raises(AxiomError, match=message):
         compare(evaluation(RATES), evaluation(RATES, **changes))
+
+
+def test_what_an_older_version_did_not_record_is_refused_as_such():
+    after = evaluation(RATES, sampler=SAMPLER | {"prompt": "few_shot"})
+    with pytest.raises(AxiomError, match=r"sampler\.prompt: not recorded against 'few_shot'"):
+        compare(evaluation(RATES), after)
+
+
+def test_hashes_are_told_in_short():
+    other = dataclasses.replace(evaluation(RATES), tests_sha256="0" * 64)
+    with pytest.raises(AxiomError, match=r"against 000000000000…"):
+        compare(evaluation(RATES), other)
 
 
 def test_other_problems_or_tests_are_refused():

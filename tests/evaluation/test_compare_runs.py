@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from fake_run import evaluation, make_run
+from fake_run import SAMPLER, evaluation, make_run
 
 from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.blocks import percent
 from axiom_rl.evaluation.compare_runs import compare_runs
-from axiom_rl.evaluation.evaluate import write_evaluation
+from axiom_rl.evaluation.evaluate import read_evaluation, write_evaluation
 
 LOW = {f"type_{i}": 0.2 for i in range(8)}
 HIGH = {f"type_{i}": 0.9 for i in range(8)}
@@ -38,6 +39,36 @@ def test_types_and_levels_are_shown_where_they_group_problems(tmp_path, sampled_
     text = (tmp_path / "comparison.md").read_text()
     assert "| lis | 20 |" in text
     assert "| level 2 | 21 |" in text
+
+
+def test_adapters_count_with_their_own_evaluation(tmp_path):
+    run = make_run(tmp_path / "run", iterations=2)
+    folders = [run / "checkpoints" / "iter_1" / "adapter", run / "adapter"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text("{}")
+    headline = compare_runs(folders, tmp_path / "out")
+    assert "adapter is better than checkpoints/iter_1/adapter" in headline
+    first = read_evaluation(run / "evaluation" / "iter_1.json").pass_at_1.value
+    last = read_evaluation(run / "evaluation" / "after.json").pass_at_1.value
+    assert f"{percent(first)} → {percent(last)}" in headline
+
+
+def test_an_adapter_without_an_evaluation_says_what_to_type(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(AxiomError, match=r"stage=evaluate model\.adapter="):
+        compare_runs([tmp_path, tmp_path], tmp_path)
+
+
+def test_every_refusal_is_named_at_once(tmp_path):
+    changes = [{}, {"split": "val"}, {"sampler": SAMPLER | {"n": 8, "temperature": 1.0}}]
+    for name, change in zip("abc", changes, strict=True):
+        write_evaluation(tmp_path / f"{name}.json", evaluation(LOW, **change))
+    with pytest.raises(AxiomError) as refused:
+        compare_runs([tmp_path / f"{name}.json" for name in "abc"], tmp_path)
+    assert "b against a: these evaluations cannot be compared" in str(refused.value)
+    assert "split: 'train' against 'val'" in str(refused.value)
+    assert "sampler.temperature: 0.7 against 1.0" in str(refused.value)
 
 
 def test_bad_input_is_refused(tmp_path):

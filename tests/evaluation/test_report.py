@@ -111,8 +111,10 @@ def test_the_page_follows_light_dark_print_and_phone(finished):
 
 def test_report_md_s_pictures_exist(finished):
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", (finished / "report.md").read_text())
-    assert pictures == ["charts/loss.png"]
-    assert (finished / pictures[0]).read_bytes().startswith(b"\x89PNG")
+    names = ("result", "problems", "verdicts", "loss")
+    assert pictures == [f"charts/{name}.png" for name in names]
+    for picture in pictures:
+        assert (finished / picture).read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_table_row_of_report_md_has_as_many_cells_as_its_header(finished):

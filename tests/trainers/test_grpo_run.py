@@ -16,6 +16,8 @@ from torn_model import train_torn_model
 import axiom_rl.stages
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.evaluate import read_evaluation
+from axiom_rl.evaluation.plan import read_plan
+from axiom_rl.evaluation.recheck import read_claims
 from axiom_rl.evaluation.report import write_report
 from axiom_rl.files import read_json, read_jsonl
 from axiom_rl.tracking import Tracker, read_metrics
@@ -46,6 +48,7 @@ def run(torn_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             *("model.lora.r=4", "sampler.n=32", "sampler.max_new_tokens=48"),
             *("trainer.args.max_completion_length=48", "trainer.args.learning_rate=2e-3"),
             *("trainer.forgetting=[]", "trainer.args.max_steps=8", "trainer.signal_high=0.95"),
+            *("trainer.args.per_device_train_batch_size=8",),
             *("trainer.args.gradient_accumulation_steps=2", "trainer.args.save_steps=2"),
             *overrides,
         )
@@ -206,4 +209,10 @@ def test_the_plan_is_said_before_anything_is_sampled(
     assert "64 samples (2 problems x 32), 1 steps of 16 samples" in said[plan]
     first = next(index for index, text in enumerate(said) if text.startswith("sampling"))
     assert plan < first
+    stated = next(index for index, text in enumerate(said) if text.startswith("stated before"))
+    assert stated < plan and said[stated].endswith("halves it.")
+    plan_file = read_plan(tmp_path / "run")
+    assert plan_file is not None and (plan_file.split, plan_file.samples) == ("train", 32)
+    claims = read_claims(tmp_path / "run")["grpo"]
+    assert claims.checked == claims.claimed > claims.programs > 0
     assert torch.get_num_threads() >= 1

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axiom_rl import values
 from axiom_rl.sandbox.base import Ending, Limits, Outcome
 from axiom_rl.types import Problem, Status, TestCase, Verdict
 from axiom_rl.verify.judge import LENGTH, Checker, judge, standard_of
@@ -63,6 +64,14 @@ def test_the_first_failing_test_names_the_verdict() -> None:
     assert verdict.detail == "detail"
     assert [case.status for case in verdict.cases] == [Status.RUNTIME_ERROR, Status.WRONG_ANSWER]
     assert judged(value(10), value([20, [1, 2]]), ["end"]).pass_fraction == 0.5
+
+
+def test_the_first_wrong_value_is_told_in_short() -> None:
+    assert judged(value(11), value(0), ["end"]).detail == "returned 11"
+    long = judged(value(10), value([21, list(range(90))]), ["end"]).detail
+    assert long.startswith("returned [21, [0, 1, 2,") and long.endswith("22, 23, ...]]")
+    huge = judged(value(values.encode(10**5000)), value(0), ["end"]).detail
+    assert huge == "returned an integer too long to write"
 
 
 @pytest.mark.parametrize(
