@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from axiom_rl.config import ModelConfig, SamplerConfig, VllmSamplerConfig
+from axiom_rl.config import (
+    ModelConfig,
+    SamplerConfig,
+    TransformersSamplerConfig,
+    VllmSamplerConfig,
+)
 from axiom_rl.errors import AxiomError
 from axiom_rl.sampler.plain_lora import check_plain_lora
 from axiom_rl.sampler.process import INSTALL
@@ -37,9 +42,20 @@ def choose_sampler(
         if obstacle and installed_for(device) is None:
             raise AxiomError(f"sampler=vllm: {obstacle}. {INSTALL}")
         return sampler, ""
-    chosen = "transformers" if obstacle else "vllm"
-    reason = obstacle or f"{installed_for(device)} is installed and faster on this device"
-    return replace(sampler, backend=chosen), f"sampler=auto takes {chosen}: {reason}"
+    if obstacle:
+        plain = {
+            field.name: getattr(sampler, field.name) for field in fields(TransformersSamplerConfig)
+        }
+        chosen = TransformersSamplerConfig(**(plain | {"backend": "transformers"}))
+        return chosen, f"sampler=auto takes transformers: {obstacle}"
+    reason = f"{installed_for(device)} is installed and faster on this device"
+    return replace(sampler, backend="vllm"), f"sampler=auto takes vllm: {reason}"
+
+
+def _plain(sampler: VllmSamplerConfig) -> TransformersSamplerConfig:
+    names = [field.name for field in fields(TransformersSamplerConfig)]
+    values = {name: getattr(sampler, name) for name in names}
+    return TransformersSamplerConfig(**(values | {"backend": "transformers"}))
 
 
 def installed_for(device: str) -> str | None:

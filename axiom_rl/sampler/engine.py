@@ -122,9 +122,13 @@ class VllmEngine:
                     note = f"{news.tokens / shown.seconds:.0f} tokens/s"
                     shown.update(len(news.samples), note)
                     yield from (self._completion(*asked[s.key], s) for s in news.samples)
-        finally:
+        except GeneratorExit:  # the caller has enough; nothing is half read
             if not ended:
                 self._stop_sampling(process)
+            raise
+        except BaseException:  # Ctrl-C may have come in the middle of a message
+            self.close()
+            raise
 
     def rest(self) -> None:
         """Make room for training: sleep on a GPU; on a CPU end the engine where it must."""
@@ -195,7 +199,7 @@ class VllmEngine:
         return process
 
     def _stop_sampling(self, process: EngineProcess) -> None:
-        """Clear the way for the next call after the caller lost interest, or pressed Ctrl-C."""
+        """Clear the way for the next call."""
         if process is self._process and process.alive:
             process.send("stop")
             while not process.receive().end:

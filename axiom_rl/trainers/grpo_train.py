@@ -131,9 +131,8 @@ class _Policy:
         self.tokenizer = tokenizer
         self._resolved = resolved
         self._engine = scene.load_sampler if scene.sampler.backend == "vllm" else None
-        own = self._engine is None and quantization != "4bit"
-        self._copy = MergedCopy(base) if own else None
         self.merges = quantization != "4bit"
+        self._copy = MergedCopy(base) if self.merges and self._engine is None else None
         self._config = scene.sampler
         self._rollouts = replace(
             scene.sampler,

