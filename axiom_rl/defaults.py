@@ -39,15 +39,20 @@ class Change:
 
 
 def write_defaults(folder: Path, asked: Config, used: Config) -> None:
-    """Write defaults.yaml: the options asked for, and the config that those used alone would give.
+    """Write defaults.yaml: the options asked for, and the values that they alone would give.
 
     Args:
         folder: of the run.
         asked: as it was composed.
         used: as it is saved in config.yaml, with sampler=auto replaced by what it stands for here.
+            Nobody typed what this replaced, so it counts as a default.
     """
-    values = _values_of(tuple(sorted(chosen_options(used).items())))
-    document = {"options": chosen_options(asked), "values": values}
+    options = chosen_options(asked)
+    typed, saved = _flat(asdict(asked)), _flat(asdict(used))
+    values = _flat(_values_of(tuple(sorted(options.items()))))
+    values |= {key: value for key, value in saved.items() if typed.get(key, ...) != value}
+    values = {key: value for key, value in values.items() if key in saved or key not in typed}
+    document = {"options": options, "values": values}
     write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(document)))
 
 

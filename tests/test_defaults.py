@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,13 @@ def test_what_auto_stands_for_was_not_typed(tmp_path: Path) -> None:
     saved(used, tmp_path)
     write_defaults(tmp_path, load_config("sampler=auto"), used)
     assert read_changes(tmp_path) == []
-    write_defaults(tmp_path, used, used)
+    asked = load_config("sampler=auto", "sampler.n=3")
+    used = replace(asked, sampler=replace(asked.sampler, backend="transformers"))
+    assert saved(used, tmp_path) is not None
+    write_defaults(tmp_path, asked, used)
+    assert read_changes(tmp_path) == [Change("sampler.n", "8", "3")]
+    used = load_config("sampler=transformers")
+    saved(used, tmp_path)
     assert read_changes(tmp_path) == [Change("sampler", "auto", "transformers")]
 
 
