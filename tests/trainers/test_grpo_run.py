@@ -85,8 +85,8 @@ def test_reward_rises_and_everything_is_on_disk(run: Run, tmp_path: Path) -> Non
     assert before.pass_at_1.value < 0.8 and after.pass_at_1.low > before.pass_at_1.high
     rows = steps(folder)
     assert [row["step"] for row in rows] == list(range(1, 21))
-    first, last = rows[:3], rows[-3:]
-    assert sum(r["reward"] for r in last) > sum(r["reward"] for r in first)
+    late = [row["reward"] for row in rows[10:]]
+    assert sum(late) / len(late) > before.pass_at_1.high
     rollouts = list(read_jsonl(folder / "completions" / "grpo.jsonl"))
     assert len(rollouts) == sum(row["samples"] for row in rows)
     assert sum(row["tokens"] for row in rows) == sum(r["completion_tokens"] for r in rollouts)
