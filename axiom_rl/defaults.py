@@ -38,10 +38,21 @@ class Change:
     value: str
 
 
-def write_defaults(folder: Path, config: Config) -> None:
-    """Write defaults.yaml: the chosen options, and the config that they alone would give."""
-    options = chosen_options(config)
-    document = {"options": options, "values": _values_of(tuple(sorted(options.items())))}
+def write_defaults(folder: Path, asked: Config, used: Config) -> None:
+    """Write defaults.yaml: the options asked for, and the values that they alone would give.
+
+    Args:
+        folder: of the run.
+        asked: as it was composed.
+        used: as it is saved in config.yaml, with sampler=auto replaced by what it stands for here.
+            Nobody typed what this replaced, so it counts as a default.
+    """
+    options = chosen_options(asked)
+    typed, saved = _flat(asdict(asked)), _flat(asdict(used))
+    values = _flat(_values_of(tuple(sorted(options.items()))))
+    values |= {key: value for key, value in saved.items() if typed.get(key, ...) != value}
+    values = {key: value for key, value in values.items() if key in saved or key not in typed}
+    document = {"options": options, "values": values}
     write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(document)))
 
 
@@ -78,13 +89,34 @@ def chosen_options(config: Config) -> dict[str, str]:
 
 
 def _option_of(group: str, part: Any) -> str | None:
+    """Return the option with the same identity; of several, the one with most values in common."""
+    options = [path.stem for path in sorted((CONF_DIR / group).glob("*.yaml"))]
+    fitting = [option for option in options if _may_be(group, option, part)]
+    if len(fitting) == 1 and _identity(group, part).items() <= _raw(group, fitting[0]).items():
+        return fitting[0]
+    values = _flat(asdict(part))
+    composed = {option: _flat(_values_of(((group, option),))[group]) for option in fitting}
+    same = {o: v for o, v in composed.items() if _identity(group, part).items() <= v.items()}
+    return min(same, key=lambda o: (len(_changed(same[o], values)), len(o)), default=None)
+
+
+def _identity(group: str, part: Any) -> dict[str, Any]:
     keys = IDENTITY.get(group, ("kind",))
-    for path in sorted((CONF_DIR / group).glob("*.yaml")):
-        raw = OmegaConf.load(path)
-        named = {key: OmegaConf.select(raw, key) for key in keys if key in raw}
-        if named and all(hasattr(part, k) and getattr(part, k) == v for k, v in named.items()):
-            return path.stem
-    return None
+    return {key: getattr(part, key) for key in keys if hasattr(part, key)}
+
+
+def _may_be(group: str, option: str, part: Any) -> bool:
+    """Whether no key of the file contradicts; a file built on another one may have none."""
+    identity = _identity(group, part)
+    keys = IDENTITY.get(group, ("kind",))
+    raw = _raw(group, option)
+    return all(key in identity and raw[key] == identity[key] for key in keys if key in raw)
+
+
+def _raw(group: str, option: str) -> dict[str, Any]:
+    raw = OmegaConf.to_container(OmegaConf.load(CONF_DIR / group / f"{option}.yaml"))
+    assert isinstance(raw, dict)
+    return {str(key): value for key, value in raw.items()}
 
 
 @lru_cache(maxsize=64)

@@ -215,6 +215,7 @@ def _scene(
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
     from axiom_rl.planning import with_chosen_sampler
 
+    asked = config
     config, why = with_chosen_sampler(config)
     if why:
         log.info("%s", why)
@@ -228,7 +229,7 @@ def _scene(
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
             if not run.finished:
                 write_environment(folder, config.seed, str(verifier.level), identity)
-                write_defaults(folder, config)
+                write_defaults(folder, asked, config)
             _state_plan(config, folder, splits)
             yield Scene(
                 run=run,

@@ -209,7 +209,7 @@ class WandbTracker(Tracker):
     def _send(self, step: int, row: Mapping[str, Any]) -> None:
         if step < self.run.step:
             return  # a resumed online run has this row already
-        labels = ("phase", "split", "tests", "name")
+        labels = ("phase", "of", "split", "tests", "name")
         names = [str(row[key]) for key in labels if row.get(key) is not None]
         skipped = ("schema", "time", "iteration", *labels)
         values = {key: value for key, value in row.items() if key not in skipped}

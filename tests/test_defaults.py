@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF_DIR /
 def saved(config: Config, folder: Path) -> list[Change] | None:
     text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-    write_defaults(folder, config)
+    write_defaults(folder, config, config)
     return read_changes(folder)
 
 
@@ -30,6 +30,21 @@ def test_every_option_is_known_by_its_values(group: str, name: str) -> None:
 
 def test_nothing_typed_is_nothing_changed(tmp_path: Path) -> None:
     assert saved(load_config(), tmp_path) == []
+
+
+def test_what_auto_stands_for_was_not_typed(tmp_path: Path) -> None:
+    used = load_config("sampler=transformers")
+    saved(used, tmp_path)
+    write_defaults(tmp_path, load_config("sampler=auto"), used)
+    assert read_changes(tmp_path) == []
+    asked = load_config("sampler=auto", "sampler.n=3")
+    used = replace(asked, sampler=replace(asked.sampler, backend="transformers"))
+    assert saved(used, tmp_path) is not None
+    write_defaults(tmp_path, asked, used)
+    assert read_changes(tmp_path) == [Change("sampler.n", "8", "3")]
+    used = load_config("sampler=transformers")
+    saved(used, tmp_path)
+    assert read_changes(tmp_path) == [Change("sampler", "auto", "transformers")]
 
 
 def test_options_come_first_then_the_values_beyond_them(tmp_path: Path) -> None:

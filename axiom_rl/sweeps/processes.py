@@ -63,7 +63,7 @@ def run_jobs(
                     free.append(item.gpu)
                     ended.append(_ended(item))
                 time.sleep(POLL_S)
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, and a full disk: no job may outlive its sweep
             _stop(running)
             raise
     return sorted(ended, key=lambda job: job.number)

@@ -7,12 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from axiom_rl.config import to_config
 from axiom_rl.errors import AxiomError
@@ -35,7 +36,7 @@ class ProcessLauncher(Launcher):
 
     def __init__(self, gpus: Sequence[str | int]) -> None:
         """Take the GPUs to share out; none means one job at a time."""
-        self.gpus = [str(gpu) for gpu in gpus]
+        self.gpus = gpus
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -58,6 +59,7 @@ class ProcessLauncher(Launcher):
         sweep = Path(self.config.hydra.sweep.dir)
         numbered = enumerate(job_overrides, start=initial_job_idx)
         try:
+            gpus = self._gpus()
             jobs = [self._job(sweep, number, overrides) for number, overrides in numbered]
         except AxiomError as error:
             log.error("%s", error)
@@ -67,11 +69,18 @@ class ProcessLauncher(Launcher):
         log.info("%d jobs in %s%s", len(jobs), sweep, done if len(open_jobs) < len(jobs) else "")
         write_command(sweep, sys.argv[1:])
         try:
-            run_jobs(open_jobs, self._command, self.gpus)
+            run_jobs(open_jobs, self._command, gpus)
         except KeyboardInterrupt:
             log.warning("stopped; go on with: python launch.py resume=%s", sweep)
             raise
         return [_returned(job) for job in jobs]
+
+    def _gpus(self) -> list[str]:
+        if isinstance(self.gpus, str | int):
+            raise AxiomError(
+                f"hydra.launcher.gpus={self.gpus}: give a list, hydra.launcher.gpus=[{self.gpus}]"
+            )
+        return [str(gpu) for gpu in self.gpus]
 
     def _job(self, sweep: Path, number: int, overrides: Sequence[str]) -> Job:
         """Check a job's config, and find out whether its folder holds it already."""
@@ -94,7 +103,7 @@ class ProcessLauncher(Launcher):
         program = [sys.executable, sys.argv[0]]
         if (job.folder / "config.yaml").exists():
             return [*program, f"resume={job.folder}"]
-        given = [str(o) for o in self.config.hydra.overrides.hydra]
+        given: Any = OmegaConf.to_container(self.config.hydra.overrides.hydra, resolve=False)
         kept = [
             o for o in given if not o.startswith((*OF_THE_SWEEP, "hydra.mode", "hydra.run.dir"))
         ]

@@ -181,7 +181,7 @@ def test_the_plan_stands_beside_what_came_out(real: Path) -> None:
 
 def test_changes_from_the_defaults_are_a_table(real: Path) -> None:
     assert "Changes from the defaults" not in page(real), "it was not recorded"
-    write_defaults(real, load_config("seed=4"))
+    write_defaults(real, load_config(), load_config())
     write_report(real)
     assert "| seed | 0 | 4 |" in (real / "report.md").read_text()
     shutil.copy(real / "defaults.yaml", real / "copy.yaml")

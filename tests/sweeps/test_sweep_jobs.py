@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from axiom_rl.files import read_json
 from axiom_rl.sweeps.job import last_error, read_jobs
@@ -141,6 +142,19 @@ def test_each_gpu_has_one_job_at_a_time(tmp_path: Path) -> None:
     assert used[:2] == ["3", "5"] and set(used[2:]) <= {"3", "5"}
 
 
+def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -> None:
+    own = tmp_path / "mine" / "experiment" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\nsampler:\n  n: 3\n")
+    place = (f"hydra.sweep.dir={tmp_path}/sweep", "hydra.sweep.subdir=job_${hydra.job.num}")
+    arguments = ("--config-dir", "mine", "-m", "experiment=own", "seed=0,1", *place)
+    status, output = launch(*arguments, folder=tmp_path)
+    assert status == 0, output
+    for name in ("job_0", "job_1"):
+        saved = OmegaConf.load(tmp_path / "sweep" / name / "config.yaml")
+        assert saved.sampler.n == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -148,6 +162,7 @@ def test_each_gpu_has_one_job_at_a_time(tmp_path: Path) -> None:
         (["sampler.n=8,0"], "sampler.n=0: must be 1 or more (in the job seed=0 sampler.n=0)"),
         (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
         (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
+        (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),
     ],
 )
 def test_what_is_mistyped_is_refused_before_any_job(
