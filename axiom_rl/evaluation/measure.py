@@ -112,8 +112,11 @@ def headline_split(splits: Splits) -> str:
 
 
 def held_out(splits: Splits) -> Splits:
-    """Leave the training problems out of the evaluations where there are others."""
-    return replace(splits, train=()) if splits.val or splits.test else splits
+    """Leave the training problems out of GRPO's evaluations, where there is val to choose types by.
+
+    Without val they are measured, for the test split must not choose what is trained on.
+    """
+    return replace(splits, train=()) if splits.val else splits
 
 
 def is_headline(evaluation: Evaluation, splits: Splits) -> bool:

@@ -17,7 +17,7 @@ from axiom_rl import rewards
 from axiom_rl.config import GrpoConfig, ModelConfig, load_config
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.blocks import duration
-from axiom_rl.evaluation.measure import Policy, Scene, measure
+from axiom_rl.evaluation.measure import Policy, Scene, held_out, measure
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.dataset import Splits
 from axiom_rl.problems.sources import load_splits
@@ -41,17 +41,17 @@ def run_grpo(
     for module in trainer.imports:
         _import(module)
     rewards.get(trainer.reward)
-    held_out = replace(scene, splits=_measured(scene.splits))
+    measured = replace(scene, splits=held_out(scene.splits))
     families = {name: _family(scene, name) for name in _forgetting(scene, trainer)}
-    _say_plan(held_out, trainer, families)
+    _say_plan(measured, trainer, families)
     policy = scene.policy(model.adapter)
     started = time.monotonic()
-    rollouts = measure(held_out, 0, policy, "before", step=0)
+    rollouts = measure(measured, 0, policy, "before", step=0)
     _say_expected(rollouts, time.monotonic() - started, trainer)
     for name, family in families.items():
         measure(family, 0, policy, f"forgetting_{name}_before", of=name)
     release(policy)
-    problems = choose_problems(held_out.splits, scene.splits.train, trainer, rollouts)
+    problems = choose_problems(measured.splits, scene.splits.train, trainer, rollouts)
 
     def evaluate(step: int, load: Callable[[], Sampler]) -> None:
         splits = Splits(train=(), val=scene.splits.val, test=())
@@ -61,7 +61,7 @@ def run_grpo(
     adapter = train_grpo(scene, model, resolved, trainer, problems, evaluate)
     policy = scene.policy(adapter)
     steps = int(trainer.args["max_steps"])
-    measure(held_out, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
     for name, family in families.items():
         measure(family, ITERATION, policy, f"forgetting_{name}_after", of=name)
     publish(scene, ITERATION)
@@ -164,11 +164,6 @@ def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None
     if trainer.reward == "binary" or not any(signal.varies for signal in signals.values()):
         raise AxiomError(f"GRPO has nothing to learn from: {advice}")
     log.warning("only partly passed tests give a signal here; %s", advice)
-
-
-def _measured(splits: Splits) -> Splits:
-    """Leave the training problems out of the evaluations where there are others."""
-    return replace(splits, train=()) if splits.val else splits
 
 
 def _forgetting(scene: Scene, trainer: GrpoConfig) -> list[str]:

@@ -12,14 +12,13 @@ from scripted_run import composed
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene
+from axiom_rl.evaluation.measure import Scene, held_out
 from axiom_rl.problems import problem_types
 from axiom_rl.problems.dataset import Splits
 from axiom_rl.rollouts import Rollout
 from axiom_rl.trainers.grpo import (
     Signal,
     _forgetting,
-    _measured,
     _refuse_hopeless,
     baseline_by_type,
     choose_problems,
@@ -185,17 +184,17 @@ def test_the_test_split_never_decides() -> None:
 
 def test_train_is_measured_where_there_is_no_val_to_choose_by() -> None:
     splits = Splits(train=(problem("a", "train"),), val=(), test=(problem("a", "test"),))
-    assert _measured(splits).train == splits.train
+    assert held_out(splits).train == splits.train
 
 
 def test_training_problems_are_not_measured_where_val_is() -> None:
     train, val, test = (problem("a", "train"),), (problem("a"),), (problem("a", "test"),)
     left_out = {"x": "no tests"}
     splits = Splits(train=train, val=val, test=test, left_out=left_out)
-    assert _measured(splits) == Splits(train=(), val=val, test=test, left_out=left_out)
-    assert _measured(replace(splits, test=())).train == ()
+    assert held_out(splits) == Splits(train=(), val=val, test=test, left_out=left_out)
+    assert held_out(replace(splits, test=())).train == ()
     alone = Splits(train=train, val=(), test=())
-    assert _measured(alone) == alone
+    assert held_out(alone) == alone
 
 
 # baseline_by_type
@@ -253,7 +252,7 @@ def test_a_violation_earns_nothing_so_its_passed_tests_do_not_vary() -> None:
     assert not baseline_by_type([of], rollouts(of, 0.0, violation))["a"].varies
 
 
-def test_a_type_with_faults_is_chosen_by_what_was_measured() -> None:
+def test_a_type_with_faults_is_chosen_by_what_washeld_out() -> None:
     """8 of 10 passed: too easy, whatever became of the other ten."""
     drawn = [*rollouts(problem("a"), *[1.0] * 8, 0.0, 0.0, *[FAULT] * 10), *passing("b", 5)]
     assert choose(["a", "b"], drawn) == ["b"]
