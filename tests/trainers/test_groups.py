@@ -114,7 +114,7 @@ class Play:
         seed: int = 0,
         **changes: Any,
     ) -> GroupSource:
-        trainer = composed("trainer=grpo", "sandbox=debug").trainer
+        trainer = composed("trainer=grpo", "sandbox=debug", "trainer.reward=fraction").trainer
         assert isinstance(trainer, GrpoConfig)
         rules = CurriculumConfig(kind="uniform", low=0.1, high=0.8, window=16, focus=focus)
         return GroupSource(

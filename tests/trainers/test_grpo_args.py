@@ -24,7 +24,11 @@ from axiom_rl.trainers.grpo_args import NEEDED, OURS, check_grpo, groups_per_bat
 
 def config(*without: str, terms: dict[str, float] | None = None, **args: Any) -> GrpoConfig:
     """Return trainer=grpo with other options, and some of them left out."""
-    trainer = composed("trainer=grpo").trainer
+    trainer = composed(
+        "trainer=grpo",
+        "trainer.args.per_device_train_batch_size=8",
+        "trainer.args.gradient_accumulation_steps=4",
+    ).trainer
     assert isinstance(trainer, GrpoConfig)
     given = {key: value for key, value in (trainer.args | args).items() if key not in without}
     return replace(trainer, args=given, **(terms or {}))

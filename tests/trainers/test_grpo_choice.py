@@ -27,7 +27,7 @@ from axiom_rl.types import Completion, Problem, Status, Verdict
 
 
 def trainer(**changes: Any) -> GrpoConfig:
-    made = composed("trainer=grpo").trainer
+    made = composed("trainer=grpo", "trainer.reward=fraction").trainer
     assert isinstance(made, GrpoConfig)
     return replace(made, **({"signal_low": 0.1, "signal_high": 0.7} | changes))
 
