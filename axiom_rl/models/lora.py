@@ -61,6 +61,19 @@ def new_lora(model: PreTrainedModel, lora: dict[str, Any]) -> PeftModel:
         raise AxiomError(f"model.lora does not fit this model: {error}") from error
 
 
+def trainable_adapter(
+    model: PreTrainedModel, lora: dict[str, Any], start: str | Path | None, base: ResolvedModel
+) -> PeftModel:
+    """Put the adapter in the folder `start` on `model`, or a new one if that is None.
+
+    Raises:
+        AxiomError: as `new_lora` and `load_adapter`.
+    """
+    if start is None:
+        return new_lora(model, lora)
+    return load_adapter(model, start, base, trainable=True)
+
+
 def load_adapter(
     model: PreTrainedModel,
     folder: str | Path,

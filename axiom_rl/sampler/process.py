@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import weakref
 from collections import deque
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ class EngineProcess:
         self._log = log
         self._answer_s = answer_s
         self.reached = "import"
+        # vLLM leaves files behind in the folder for temporary ones, so it gets one of its own.
+        scratch = tempfile.TemporaryDirectory(prefix="axiom-rl-vllm-")
         ours, theirs = socket.socketpair()
         end, lifeline = os.pipe()
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -86,12 +89,14 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment(),
+                env=_environment() | {"TMPDIR": scratch.name},
                 start_new_session=True,  # Ctrl-C is for this process; the child ends with it
             )
         os.close(end)
         self._channel: Connection[Any, Any] = Connection(ours.detach())
-        self._finalizer = weakref.finalize(self, _end, self._child, self._channel, lifeline)
+        self._finalizer = weakref.finalize(
+            self, _end, self._child, self._channel, lifeline, scratch
+        )
         try:
             self.reached = self.receive(start_s)
             self.send(settings)
@@ -159,7 +164,12 @@ class EngineProcess:
         )
 
 
-def _end(child: subprocess.Popen[bytes], channel: Connection[Any, Any], lifeline: int) -> None:
+def _end(
+    child: subprocess.Popen[bytes],
+    channel: Connection[Any, Any],
+    lifeline: int,
+    scratch: tempfile.TemporaryDirectory[str],
+) -> None:
     channel.close()
     os.close(lifeline)
     try:
@@ -167,6 +177,7 @@ def _end(child: subprocess.Popen[bytes], channel: Connection[Any, Any], lifeline
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    scratch.cleanup()
 
 
 def _environment() -> dict[str, str]:

@@ -82,7 +82,7 @@ def _start(job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None) -
             stderr=subprocess.STDOUT,
             env=os.environ | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
             start_new_session=True,
-            preexec_fn=_dies_with_parent(),
+            preexec_fn=_before_program(),
         )
     return _Running(job, gpu, process, time.monotonic())
 
@@ -148,12 +148,21 @@ def _kill_group(item: _Running) -> None:
         os.killpg(item.process.pid, signal.SIGKILL)
 
 
-def _dies_with_parent() -> Callable[[], None] | None:
-    """Return what a child does before its program starts: ask to be killed with its parent."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)  # loaded here: after the fork there must be no locks to take
-    return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _before_program() -> Callable[[], None]:
+    """Return what a child does before its program starts.
+
+    It listens to SIGINT even where the sweep was started in the background with SIGINT ignored,
+    since that is how it is stopped; and on Linux it asks to be killed with its parent.
+    """
+    # Loaded here: after the fork there must be no locks to take.
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if libc is not None:
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return prepare
 
 
 @contextlib.contextmanager

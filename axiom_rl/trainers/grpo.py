@@ -23,7 +23,8 @@ from axiom_rl.problems.dataset import Splits
 from axiom_rl.problems.sources import load_splits
 from axiom_rl.rollouts import Rollout
 from axiom_rl.sampler import Sampler
-from axiom_rl.trainers.grpo_train import ITERATION, train_grpo
+from axiom_rl.trainers.grpo_session import ITERATION
+from axiom_rl.trainers.grpo_train import train_grpo
 from axiom_rl.trainers.loop import publish, release
 from axiom_rl.types import Problem, Status, Verdict
 

@@ -23,7 +23,7 @@ from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.measure import Policy, Scene, cost, measure
 from axiom_rl.gold import GoldStore, read_solutions, sft_rows
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora import load_adapter, new_lora, save_adapter
+from axiom_rl.models.lora import save_adapter, trainable_adapter
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.rollouts import Drawn, Rollout
 from axiom_rl.trainers.focus import by_type, draw_picked, pick_problems
@@ -171,10 +171,7 @@ def _train(
     with run.timed("train", iteration) as columns:
         torch.manual_seed(scene.seed)
         base, tokenizer = load_model(resolved, model_config)
-        if start is None:
-            model = new_lora(base, model_config.lora)
-        else:
-            model = load_adapter(base, start, resolved, trainable=True)
+        model = trainable_adapter(base, model_config.lora, start, resolved)
         log.info("training on %d solutions", len(rows))
         columns["steps"] = train_adapter(
             model,

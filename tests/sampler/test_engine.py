@@ -302,3 +302,14 @@ def test_the_log_says_what_the_engine_samples_with(
         list(engine.sampler(folder).sample(asked()))
     assert "is up in" in caplog.text
     assert f"has the adapter {folder}" in caplog.text
+
+
+def test_what_the_child_leaves_in_the_temporary_folder_goes_with_it(
+    engine: VllmEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    engine.start()
+    (scratch,) = tmp_path.glob("axiom-rl-vllm-*")
+    (scratch / "left").touch()
+    engine.close()
+    assert not scratch.exists()

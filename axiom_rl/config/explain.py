@@ -1,0 +1,48 @@
+"""Errors of composition in words: what is unknown, and what to type instead."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import fields
+
+from axiom_rl.config.schema import CONF_DIR, SCHEMAS
+
+PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
+"""Options that packages of others bring, and the extra that installs them."""
+
+
+def explain(error: Exception) -> str:
+    """Return the message of a composition error, with the near misses of an unknown key."""
+    text = str(error).strip()
+    for name, extra in PLUGINS.items():
+        if f"Could not load '{name}'" in text:
+            return f"this launcher needs a plugin of Hydra: pip install 'axiom-rl[{extra}]'"
+    option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if option is not None:
+        group, name = option.groups()
+        there = [o for o in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if o[:5] != "base_"]
+        near = difflib.get_close_matches(name, there, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        return f"unknown option {group}={name}: {hint}there are {', '.join(there) or 'none'}"
+    unknown = re.search(
+        r"Could not override '([^']+)'|Key '[^']+' (?:is )?not in[^:]+: (\S+)", text
+    )
+    if unknown is None:
+        return re.sub(r"\n\tbase_\w+|\nConfig search path:[^$]*", "", text)
+    return unknown_key(unknown.group(1) or unknown.group(2))
+
+
+def unknown_key(key: str) -> str:
+    """Return the message for a key that no schema has, with the near misses."""
+    name = key.rpartition(".")[2]
+    near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys there are"
+    return f"unknown key {key}: {hint} (an option of TRL or PEFT not listed in conf/ needs a +)"
+
+
+def _all_keys() -> set[str]:
+    """Every key that some schema or YAML file names."""
+    files = " ".join(path.read_text(encoding="utf-8") for path in CONF_DIR.rglob("*.yaml"))
+    names = {field.name for schema in SCHEMAS.values() for field in fields(schema)}
+    return names | set(re.findall(r"^ *(\w+):", files, flags=re.MULTILINE))
