@@ -38,7 +38,16 @@ HEAVY = {"torch", "trl", "peft", "transformers", "accelerate", "datasets", "safe
 HEAVY_ROOMS = ("models/", "trainers/")
 HEAVY_FILES = tuple(
     f"sampler/{name}.py"
-    for name in ("transformers", "slots", "draw", "vllm", "engine", "merge", "server")
+    for name in (
+        "transformers",
+        "slots",
+        "draw",
+        "vllm",
+        "engine",
+        "engine_settings",
+        "merge",
+        "server",
+    )
 )
 CONFIG_MAY = {"hydra", "omegaconf"}
 

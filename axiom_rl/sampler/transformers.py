@@ -75,15 +75,7 @@ class TransformersSampler:
     def sample(
         self, requests: Sequence[Request], *, temperature: float | None = None
     ) -> Iterator[Completion]:
-        """Yield one completion per requested sample, as it finishes.
-
-        Args:
-            requests: what to draw.
-            temperature: in the place of sampler.temperature.
-
-        Raises:
-            AxiomError: if a prompt does not fit into the model's context or the memory budget.
-        """
+        """Sample as every `Sampler` does."""
         self._temperature = self._config.temperature if temperature is None else temperature
         waiting = self._tokenize(requests)
         if not waiting:

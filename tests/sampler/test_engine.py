@@ -22,7 +22,8 @@ from axiom_rl.config import Config, VllmSamplerConfig, load_config
 from axiom_rl.errors import AxiomError
 from axiom_rl.models.resolve import resolve
 from axiom_rl.sampler import Request
-from axiom_rl.sampler.engine import VllmEngine, engine_settings, stop_tokens
+from axiom_rl.sampler.engine import VllmEngine
+from axiom_rl.sampler.engine_settings import engine_settings, stop_tokens
 from axiom_rl.types import Completion
 
 HERE = Path(__file__).resolve().parent
