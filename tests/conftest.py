@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from axiom_rl.models.source import ResolvedModel
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: tests fetch nothing
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as launch.py: no spinning on a busy machine
@@ -45,6 +49,21 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_tokenizer(folder)
     save_tiny_model(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def resolved(tiny_model_folder: Path) -> ResolvedModel:
+    """The model of `tiny_model_folder`, found and hashed."""
+    from axiom_rl.models.source import ResolvedModel, weights_sha256
+
+    return ResolvedModel(
+        name="tiny",
+        folder=tiny_model_folder,
+        source="path",
+        format="safetensors float32",
+        sha256=weights_sha256(tiny_model_folder),
+        revision="",
+    )
 
 
 @pytest.fixture(scope="session")

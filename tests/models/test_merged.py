@@ -15,22 +15,11 @@ from axiom_rl.config import TransformersSamplerConfig, load_config
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import new_lora, save_adapter
 from axiom_rl.models.merged import MergedCopy
-from axiom_rl.models.source import ResolvedModel, weights_sha256
+from axiom_rl.models.source import ResolvedModel
 from axiom_rl.sampler import Request
 from axiom_rl.sampler.transformers import TransformersSampler
 
 DTYPES = (torch.float32, torch.bfloat16)
-
-
-def tiny(folder: Path) -> ResolvedModel:
-    return ResolvedModel(
-        name="tiny",
-        folder=folder,
-        source="path",
-        format="safetensors float32",
-        sha256=weights_sha256(folder),
-        revision="",
-    )
 
 
 def digest(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
@@ -55,10 +44,9 @@ def train_a_little(model: peft.PeftModel, step: int) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_500_syncs_leave_the_base_and_every_merge_exact(
-    tiny_model_folder: Path, tmp_path: Path, dtype: torch.dtype
+    resolved: ResolvedModel, tmp_path: Path, dtype: torch.dtype
 ) -> None:
     config = load_config("model.device=cpu", "model.lora.r=4").model
-    resolved = tiny(tiny_model_folder)
     base, tokenizer = load_model(resolved, config, dtype=dtype)
     copy = MergedCopy(base)
     torch.manual_seed(0)
@@ -73,14 +61,14 @@ def test_500_syncs_leave_the_base_and_every_merge_exact(
     assert len(seen) == 5, "every sync brought the adapter's new weights"
 
     save_adapter(model, tmp_path / "adapter", resolved)
-    plain = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=dtype)
+    plain = AutoModelForCausalLM.from_pretrained(resolved.folder, dtype=dtype)
     merged = peft.PeftModel.from_pretrained(plain, tmp_path / "adapter").merge_and_unload()
     ours = dict(copy.model.named_parameters())
     for name, weight in merged.named_parameters():
         assert torch.equal(weight, ours[name]), name
 
     texts = greedy(copy, tokenizer)
-    reference = AutoTokenizer.from_pretrained(tiny_model_folder)
+    reference = AutoTokenizer.from_pretrained(resolved.folder)
     assert texts == [generate(merged, reference, text) for text in PROMPTS]
 
 
@@ -114,8 +102,8 @@ def generate(model: torch.nn.Module, tokenizer: object, text: str) -> str:
     return str(tokenizer.decode(new, skip_special_tokens=True))  # type: ignore[attr-defined]
 
 
-def test_only_what_an_adapter_changes_is_copied(tiny_model_folder: Path) -> None:
-    base, _ = load_model(tiny(tiny_model_folder), load_config("model.device=cpu").model)
+def test_only_what_an_adapter_changes_is_copied(resolved: ResolvedModel) -> None:
+    base, _ = load_model(resolved, load_config("model.device=cpu").model)
     copy = MergedCopy(base)
     own = {p.data_ptr() for p in base.parameters()}
     shared = [n for n, p in copy.model.named_parameters() if p.data_ptr() in own]

@@ -1,4 +1,4 @@
-"""Stages with a scripted policy, and the tiny model as a resolved one."""
+"""Stages with a scripted policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from scripted_run import Stage
 
 import axiom_rl.run
 import axiom_rl.stages
-from axiom_rl.models.source import ResolvedModel, weights_sha256
 from axiom_rl.tracking import Tracker
 
 
@@ -52,15 +51,3 @@ def stage(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(axiom_rl.run.Run, "finish", finish_or_stop)
     monkeypatch.setattr(Tracker, "log", log_or_stop)
     return made
-
-
-@pytest.fixture
-def resolved(tiny_model_folder: Path) -> ResolvedModel:
-    return ResolvedModel(
-        name="tiny",
-        folder=tiny_model_folder,
-        source="path",
-        format="safetensors float32",
-        sha256=weights_sha256(tiny_model_folder),
-        revision="",
-    )
