@@ -19,10 +19,9 @@ from axiom_rl.tracking import (
     Tracker,
     WandbTracker,
     open_tracker,
-    reachable,
     read_metrics,
-    sweep_of,
 )
+from axiom_rl.tracking.wandb_copy import reachable, sweep_of
 
 
 def offline(mode: str = "offline") -> WandbConfig:
@@ -167,7 +166,7 @@ class TestWandb:
         assert row["text"] == "def f(): ..." and row["fresh_status"] == "accepted"
 
     def test_a_long_file_is_spread_over_its_table(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("axiom_rl.tracking.TABLE_ROWS", 3)
+        monkeypatch.setattr("axiom_rl.tracking.wandb_copy.TABLE_ROWS", 3)
         (tmp_path / "completions").mkdir()
         rows = [{"problem_id": "a", "sample": n, "step": n, "reward": 0.5} for n in range(8)]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -236,7 +235,7 @@ class TestWandb:
     def test_a_silent_server_costs_the_start_limit_and_then_means_offline(
         self, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("axiom_rl.tracking.INIT_S", 1.0)
+        monkeypatch.setattr("axiom_rl.tracking.wandb_copy.INIT_S", 1.0)
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"http://127.0.0.1:{server.getsockname()[1]}"

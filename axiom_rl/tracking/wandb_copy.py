@@ -1,9 +1,8 @@
-"""Where a run's numbers go: metrics.jsonl always, W&B where the user asks for it.
+"""A copy of metrics.jsonl for W&B, row by row, with the row's number as its step.
 
-metrics.jsonl is the source of truth and of every chart; W&B gets a copy, row by row, with the row's
-number as its step. Nothing that W&B does can stop, question or long delay a run: without a login or
-a network it records offline, and its first error ends the copy and not the run. This is the
-only module that imports wandb, and only when it is chosen.
+Nothing that W&B does can stop, question or long delay a run: without a login or a network it
+records offline, and its first error ends the copy and not the run. This is the only module
+that imports wandb, and only when it is chosen.
 """
 
 from __future__ import annotations
@@ -18,17 +17,15 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-from axiom_rl.config import TrackingConfig, WandbConfig
+from axiom_rl.config import WandbConfig
 from axiom_rl.errors import AxiomError
-from axiom_rl.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
+from axiom_rl.files import read_json, read_jsonl, write_json
+from axiom_rl.tracking.metrics import SCHEMA, Phase, Tracker, read_metrics
 
-SCHEMA = 1
-Phase = Literal["evaluate", "collect", "train", "timing"]
 PROBE_S = 3.0
 """Longest wait for W&B's server to answer before recording offline."""
 INIT_S, FINISH_S = 30.0, 120.0
@@ -49,56 +46,6 @@ TABLE_COLUMNS = (
     "fresh_fraction",
 )
 log = logging.getLogger(__name__)
-
-
-class Tracker:
-    """Writes one line of metrics.jsonl per call of `log`."""
-
-    def __init__(self, folder: Path) -> None:
-        """Go on with `folder`/metrics.jsonl, or start it."""
-        self.folder = folder
-        self.path = folder / "metrics.jsonl"
-        self.rows = sum(1 for _row in read_metrics(folder))
-        """Rows written so far; a checkpoint stores this number."""
-
-    def log(self, phase: Phase, iteration: int, **numbers: Any) -> None:
-        """Append one row and wait until it is on disk.
-
-        Args:
-            phase: evaluate, collect, train or timing.
-            iteration: 0 before training, then 1, 2, ...
-            **numbers: the row's columns; NaN and infinity, which JSON lacks, become null.
-
-        Raises:
-            AxiomError: if the row cannot be written.
-        """
-        row = {
-            "schema": SCHEMA,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "phase": phase,
-            "iteration": iteration,
-        }
-        row |= {key: _finite(value) for key, value in numbers.items()}
-        append_jsonl(self.path, [row])
-        self.rows += 1
-
-    def cut_back(self, rows: int) -> None:
-        """Drop every row after the first `rows`, so that a resumed run doubles nothing.
-
-        Raises:
-            AxiomError: if the file has fewer rows than the checkpoint counted.
-        """
-        kept = read_metrics(self.folder)
-        if len(kept) < rows:
-            raise AxiomError(
-                f"{self.path} has {len(kept)} rows, but the checkpoint was taken after {rows}; "
-                "restore the file, or start a new run"
-            )
-        write_jsonl(self.path, kept[:rows])
-        self.rows = rows
-
-    def close(self) -> None:
-        """Finish; call it last, after the report is written."""
 
 
 class WandbTracker(Tracker):
@@ -250,33 +197,6 @@ class WandbTracker(Tracker):
             log.info("W&B run: %s", self.run.url)
 
 
-def open_tracker(config: TrackingConfig, folder: Path, settings: Mapping[str, Any]) -> Tracker:
-    """Return the tracker that the config asks for.
-
-    Args:
-        config: of the group `tracking`.
-        folder: the run folder.
-        settings: the run's whole configuration, shown by W&B.
-
-    Raises:
-        AxiomError: for an unknown kind, or where wandb is missing.
-    """
-    match config:
-        case WandbConfig():
-            return WandbTracker(folder, config, settings)
-        case TrackingConfig(kind="none"):
-            return Tracker(folder)
-        case _:
-            raise AxiomError(f"tracking.kind={config.kind!r}: choose none or wandb")
-
-
-def read_metrics(folder: Path, phase: Phase | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a run's metrics.jsonl, of one phase or all; [] where there is none."""
-    path = folder / "metrics.jsonl"
-    rows = list(read_jsonl(path)) if path.exists() else []
-    return [row for row in rows if phase is None or row.get("phase") == phase]
-
-
 def reachable(server: str) -> bool:
     """Whether there is a login for a W&B server (an address) that answers within three seconds.
 
@@ -326,9 +246,3 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}/{key}", value)
         else:
             yield f"{prefix}/{key}", value
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
