@@ -53,8 +53,7 @@ class Session(TrainerCallback):
     ) -> None:
         self._scene, self._config = scene, trainer
         self._curriculum, self._policy, self._evaluate = curriculum, policy, evaluate
-        self._folder = folder
-        self._args = grpo_config(trainer.args, policy.model, folder, scene.seed)
+        args = grpo_config(trainer.args, policy.model, folder, scene.seed)
         self._batch: Batch | None = None
         self._since = time.monotonic()
         self._step_seconds = 0.0
@@ -62,9 +61,9 @@ class Session(TrainerCallback):
             warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
             self._trainer = PackedGRPOTrainer(
                 model=policy.model,
-                args=self._args,
+                args=args,
                 reward_funcs=_reward_of_row,
-                train_dataset=Dataset.from_dict({"prompt": [""] * groups_per_batch(self._args)}),
+                train_dataset=Dataset.from_dict({"prompt": [""] * groups_per_batch(args)}),
                 processing_class=policy.tokenizer,
                 rollout_func=self._rollouts,
                 callbacks=[self],
