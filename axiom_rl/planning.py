@@ -107,7 +107,7 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
     return Workload(
         rows=rows,
         tokens=min(longest, int(args.get("max_length", longest))),
-        logit_tokens=config.sampler.max_new_tokens,
+        logit_tokens=math.ceil(CHUNK / rows),
         trained=True,
         checkpointing=checkpointing,
     )

@@ -27,7 +27,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from axiom_rl.errors import AxiomError
-from axiom_rl.trainers.packed import pack, packed_logprobs
+from axiom_rl.trainers.packed import can_pack, pack, packed_logprobs
 
 
 @dataclass(slots=True)
@@ -193,19 +193,13 @@ class PackedGRPOTrainer(GRPOTrainer):
 def _can_pack(trainer: Any) -> bool:
     """Whether the packed pass gives what TRL's pass would.
 
-    Not where the loss reads every position's true entropy, and not where the head is anything but
-    a frozen matrix: then TRL's own pass serves.
+    Not where the loss reads every position's true entropy: then TRL's own pass serves.
     """
-    head = trainer.model.get_output_embeddings()
-    config = trainer.model.config
-    plain = type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad
-    scaled = ("final_logit_softcapping", "logits_scaling", "logit_scale")
-    return plain and not (
+    return can_pack(trainer.model) and not (
         trainer._entropy_bonus_enabled
         or trainer.top_entropy_quantile < 1.0
         or trainer.aux_loss_enabled
         or trainer.args.cast_lm_head_to_fp32
-        or any(getattr(config, name, None) for name in scaled)
     )
 
 

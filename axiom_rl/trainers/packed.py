@@ -76,6 +76,17 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]])
     )
 
 
+def can_pack(model: Any) -> bool:
+    """Whether the packed pass gives what the model's own would.
+
+    Only where the language-model head is a frozen matrix whose products are the logits.
+    """
+    head = model.get_output_embeddings()
+    plain = type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad
+    scaled = ("final_logit_softcapping", "logits_scaling", "logit_scale")
+    return plain and not any(getattr(model.config, name, None) for name in scaled)
+
+
 def packed_logprobs(model: PreTrainedModel, packed: Packed, temperature: float) -> torch.Tensor:
     """Return the log-probabilities (M,) of the packed completion tokens, differentiable.
 
@@ -84,6 +95,22 @@ def packed_logprobs(model: PreTrainedModel, packed: Packed, temperature: float) 
         packed: the rows.
         temperature: that the tokens were drawn with.
     """
+    return _scores(model, packed, temperature, statistics=False)[0]
+
+
+def packed_scores(
+    model: PreTrainedModel, packed: Packed
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return log-probabilities, entropies and whether a token is the likeliest, (M,) each.
+
+    Only the log-probabilities of the packed completion tokens are differentiable.
+    """
+    return _scores(model, packed, 1.0, statistics=True)
+
+
+def _scores(
+    model: PreTrainedModel, packed: Packed, temperature: float, *, statistics: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     device = model.device
     backbone: Any = model.base_model
     hidden = backbone(
@@ -93,7 +120,8 @@ def packed_logprobs(model: PreTrainedModel, packed: Packed, temperature: float) 
         use_cache=False,
     ).last_hidden_state[0, packed.sources.to(device)]
     head: Any = model.get_output_embeddings()
-    return HeadLogprobs.apply(hidden, head.weight, packed.targets.to(device), temperature)  # type: ignore[no-any-return, no-untyped-call]
+    targets = packed.targets.to(device)
+    return HeadLogprobs.apply(hidden, head.weight, targets, temperature, statistics)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class HeadLogprobs(torch.autograd.Function):
@@ -111,9 +139,15 @@ class HeadLogprobs(torch.autograd.Function):
         weight: torch.Tensor,
         targets: torch.Tensor,
         temperature: float,
-    ) -> torch.Tensor:
-        """Take (M, width), (vocabulary, width), (M,); return (M,) in float32."""
-        logprobs = torch.empty(len(hidden), device=hidden.device)
+        statistics: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Take (M, width), (vocabulary, width), (M,).
+
+        Return (M,) each: log-probabilities and entropies in float32, and whether the target is
+        the likeliest token; the last two are zero unless `statistics`.
+        """
+        logprobs, entropy = torch.zeros(2, len(hidden), device=hidden.device)
+        likeliest = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
         slope = torch.empty_like(hidden)
         for start in range(0, len(hidden), CHUNK):
             part = slice(start, start + CHUNK)
@@ -121,14 +155,22 @@ class HeadLogprobs(torch.autograd.Function):
             logits = (hidden[part] @ weight.T).float().div_(temperature)
             normaliser = logits.logsumexp(-1, keepdim=True)
             logprobs[part] = (logits.gather(1, chosen[:, None]) - normaliser)[:, 0]
+            if statistics:
+                likeliest[part] = logits.argmax(-1) == chosen
+            if not (statistics or ctx.needs_input_grad[0]):
+                continue
+            mean = logits.clone() if statistics else None
+            shares = logits.sub_(normaliser).exp_()
+            if mean is not None:
+                entropy[part] = normaliser[:, 0] - mean.mul_(shares).sum(-1)
             if ctx.needs_input_grad[0]:
-                shares = logits.sub_(normaliser).exp_().to(weight.dtype)
-                slope[part] = (weight[chosen] - shares @ weight) / temperature
+                slope[part] = (weight[chosen] - shares.to(weight.dtype) @ weight) / temperature
         ctx.save_for_backward(slope)
-        return logprobs
+        ctx.mark_non_differentiable(entropy, likeliest)
+        return logprobs, entropy, likeliest
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Scale the stored derivative."""
         (slope,) = ctx.saved_tensors
-        return (gradients[0][:, None] * slope).to(slope.dtype), None, None, None
+        return (gradients[0][:, None] * slope).to(slope.dtype), None, None, None, None

@@ -24,10 +24,10 @@ from transformers import (
     TrainingArguments,
 )
 from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
 from axiom_rl.errors import AxiomError
 from axiom_rl.trainers.args import SET_BY_THE_RUN, build_options, check_options
+from axiom_rl.trainers.sft_trainer import PackedSFTTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def train_adapter(
         raise AxiomError("nothing to train on: no gold solution was found")
     if not sys.stderr.isatty():
         disable_progress_bar()
-    trainer = SFTTrainer(
+    trainer = PackedSFTTrainer(
         model=model,
         args=sft_config(args, model, folder, seed),
         train_dataset=Dataset.from_list(list(rows)),

@@ -46,7 +46,12 @@ def model_config() -> ModelConfig:
 @pytest.fixture(scope="module")
 def args() -> dict[str, Any]:
     args = dict(load_config("trainer=sft").trainer.args)
-    return args | {"learning_rate": 1e-2, "num_train_epochs": 2, "gradient_accumulation_steps": 1}
+    return args | {
+        "learning_rate": 1e-2,
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+    }
 
 
 def train(

@@ -1,0 +1,125 @@
+"""Our SFT trainer computes what TRL's computes, and what it overrides is still there."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from trl.trainer.sft_trainer import SFTTrainer
+
+from axiom_rl.config import load_config
+from axiom_rl.models.load import load_model
+from axiom_rl.models.lora import new_lora
+from axiom_rl.models.source import ResolvedModel
+from axiom_rl.trainers.sft import sft_config
+from axiom_rl.trainers.sft_trainer import PackedSFTTrainer
+
+
+def row(question: str, answer: str) -> dict[str, Any]:
+    return {
+        "prompt": [{"role": "user", "content": question}],
+        "completion": [{"role": "assistant", "content": answer}],
+    }
+
+
+ROWS = [
+    row("Add one.", "def f(x):\n    return x + 1"),
+    row("Add one.", "def f(x): return 1 + x"),
+    row("Reverse the list you are given.", "def f(x):\n    return x[::-1]"),
+    row("Add one.", "f = lambda x: x + 1"),
+]
+
+
+def trainer(resolved: ResolvedModel, folder: Path, **args: Any) -> PackedSFTTrainer:
+    """Make a trainer on the tiny model, its adapter no longer zero."""
+    torch.manual_seed(0)
+    config = load_config("model.dtype=float32", "model.device=cpu", "model.lora.r=4").model
+    base, tokenizer = load_model(resolved, config)
+    model = new_lora(base, config.lora)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    options = dict(load_config("trainer=sft").trainer.args) | args
+    return PackedSFTTrainer(
+        model=model,
+        args=sft_config(options, model, folder, seed=0),
+        train_dataset=Dataset.from_list(ROWS),
+        processing_class=tokenizer,
+    )
+
+
+def batch(made: PackedSFTTrainer) -> dict[str, torch.Tensor]:
+    """Return the collated rows, the last one cut off before its completion."""
+    collated: dict[str, torch.Tensor] = made.data_collator(list(made.train_dataset))
+    collated["labels"][-1] = -100
+    return collated
+
+
+def loss_and_gradients(
+    made: PackedSFTTrainer, inputs: dict[str, torch.Tensor], *, packs: bool
+) -> tuple[float, dict[str, torch.Tensor], dict[str, float]]:
+    made.packs = packs
+    made.model.train()
+    made.model.zero_grad()
+    made._metrics["train"].clear()
+    loss = made.compute_loss(made.model, dict(inputs), num_items_in_batch=torch.tensor(50))
+    loss.backward()
+    found = {n: p.grad.clone() for n, p in made.model.named_parameters() if p.grad is not None}
+    metrics = {name: float(values[0]) for name, values in made._metrics["train"].items()}
+    return loss.item(), found, metrics
+
+
+@pytest.mark.parametrize("loss_type", ["nll", "dft"])
+def test_loss_gradients_and_metrics_are_trls(
+    resolved: ResolvedModel, tmp_path: Path, loss_type: str
+) -> None:
+    made = trainer(resolved, tmp_path, loss_type=loss_type)
+    assert made.packs
+    loss, gradients, metrics = loss_and_gradients(made, batch(made), packs=True)
+    wanted, stock, told = loss_and_gradients(made, batch(made), packs=False)
+    assert loss == pytest.approx(wanted, rel=1e-5) and loss > 0
+    assert gradients.keys() == stock.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, stock[name], rtol=1e-3, atol=2e-5)
+    assert any(gradient.abs().sum() > 0 for gradient in gradients.values())
+    assert metrics["entropy"] == pytest.approx(told["entropy"], rel=1e-4) and told["entropy"] > 0
+    assert metrics["mean_token_accuracy"] == pytest.approx(told["mean_token_accuracy"])
+
+
+def test_a_batch_of_cut_off_rows_is_left_to_trl(resolved: ResolvedModel, tmp_path: Path) -> None:
+    made = trainer(resolved, tmp_path)
+    inputs = batch(made)
+    inputs["labels"][:] = -100
+    loss, _, metrics = loss_and_gradients(made, inputs, packs=True)
+    assert loss == 0.0 and metrics["mean_token_accuracy"] == 0.0
+
+
+def test_rows_that_trl_packs_are_left_to_it(resolved: ResolvedModel, tmp_path: Path) -> None:
+    assert not trainer(resolved, tmp_path, packing=True, packing_strategy="wrapped").packs
+
+
+def test_a_trained_head_is_left_to_trl(
+    resolved: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(resolved, tmp_path)
+    head = made.model.get_output_embeddings()
+    monkeypatch.setattr(head.weight, "requires_grad", True)
+    assert not PackedSFTTrainer(
+        model=made.model,
+        args=made.args,
+        train_dataset=Dataset.from_list(ROWS),
+        processing_class=made.processing_class,
+    ).packs
+
+
+def test_what_is_overridden_is_as_it_was() -> None:
+    parameters = list(inspect.signature(SFTTrainer.compute_loss).parameters)
+    assert parameters == ["self", "model", "inputs", "return_outputs", "num_items_in_batch"]
+    source = inspect.getsource(SFTTrainer.compute_loss)
+    assert "outputs = model(**inputs, fused_lm_head=True)" in source
+    used = ("log_probs", "entropy", "is_top1", "label_mask")
+    assert all(f"outputs.{name}" in source for name in used)
