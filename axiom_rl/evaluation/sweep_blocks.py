@@ -57,7 +57,15 @@ def settings_blocks(sweep: Sweep) -> list[Block]:
         return []
     keys = list(sweep.settings[0].parameters)
     rows = [_row(sweep, keys, setting) for setting in sweep.settings]
-    headers = [*(keys or ["setting"]), "seeds", sweep.measured, "by seed", "against the best"]
+    before = ["before"] if _has_before(sweep) else []
+    headers = [
+        *(keys or ["setting"]),
+        "seeds",
+        *before,
+        sweep.measured,
+        "by seed",
+        "against the best",
+    ]
     blocks: list[Block] = [_bars(sweep.settings[:BARS]), Table(headers, rows)]
     if len({score.tests_sha256 for score in sweep.scores.values()}) > 1:
         warning = (
@@ -73,7 +81,17 @@ def _row(sweep: Sweep, keys: Sequence[str], setting: Setting) -> list[str]:
     against = "" if setting is best else _difference_text(sweep.difference(setting, best))
     by_seed = ", ".join(percent(score.rate.value) for score in setting.scores.values())
     named = [setting.parameters[key] for key in keys] or [name_of(setting)]
-    return [*named, str(len(setting.scores)), with_interval(setting.rate), by_seed, against]
+    before = [_percent(setting.before)] if _has_before(sweep) else []
+    rate = with_interval(setting.rate)
+    return [*named, str(len(setting.scores)), *before, rate, by_seed, against]
+
+
+def _has_before(sweep: Sweep) -> bool:
+    return any(setting.before is not None for setting in sweep.settings)
+
+
+def _percent(rate: float | None) -> str:
+    return "" if rate is None else percent(rate)
 
 
 def _difference_text(gap: Interval) -> str:
@@ -96,9 +114,9 @@ def _bars(settings: Sequence[Setting]) -> Bars:
 
 
 def shares_blocks(sweep: Sweep) -> list[Block]:
-    """What each parameter explains, and what that is worth."""
+    """What each parameter explains, and what that is worth; nothing where only seeds differ."""
     blocks: list[Block] = []
-    if sweep.shares:
+    if sweep.shares and len(sweep.settings) > 1:
         rows = [
             [
                 share.parameter,

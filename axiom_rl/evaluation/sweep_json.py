@@ -28,6 +28,7 @@ def to_json(
         "settings": [
             {
                 "parameters": dict(setting.parameters),
+                "before": setting.before,
                 "score": _interval(setting.rate),
                 "by_seed": {seed: score.rate.value for seed, score in setting.scores.items()},
             }
@@ -50,6 +51,7 @@ def _job(job: Job, score: Score | None) -> dict[str, Any]:
         "folder": job.folder.name,
         "split": score.split if score else None,
         "tests": score.tests if score else None,
+        "before": score.before if score else None,
         "score": _interval(score.rate) if score else None,
         "headline": _interval(score.headline) if score else None,
     }

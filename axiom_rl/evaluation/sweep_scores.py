@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, variance
 
-from axiom_rl.evaluation.evaluate import read_evaluation
+from axiom_rl.evaluation.evaluate import Evaluation, read_evaluation
 from axiom_rl.evaluation.metrics import CONFIDENCE, Interval, t_quantile, two_sided
 from axiom_rl.sweeps.job import Job
 from axiom_rl.tracking import read_metrics
@@ -33,6 +33,8 @@ class Score:
     headline: Interval
     """The first line of the run's own report."""
     tests_sha256: str
+    before: float | None = None
+    """The same pass rate before training; None where nothing was trained."""
 
     @property
     def deviation(self) -> float:
@@ -60,6 +62,12 @@ class Setting:
         mean = fmean(values)
         return Interval(mean, max(0.0, mean - margin), min(1.0, mean + margin))
 
+    @property
+    def before(self) -> float | None:
+        """Mean over seeds of the rate before training; None if a job has none."""
+        values = [score.before for score in self.scores.values() if score.before is not None]
+        return fmean(values) if len(values) == len(self.scores) else None
+
 
 def job_score(folder: Path) -> Score | None:
     """Return what a run came to: its last evaluation; None where it has none.
@@ -72,11 +80,24 @@ def job_score(folder: Path) -> Score | None:
     if path is None:
         return None
     last = read_evaluation(path)
+    trained = path.stem == "after"
     rows = [row for row in read_metrics(folder, "evaluate") if row.get("split") == "val"]
     if not rows or rows[-1].get("accuracy") is None:
-        return Score(last.pass_at_1, last.split, last.tests, last.pass_at_1, last.tests_sha256)
-    val = Interval(rows[-1]["accuracy"], rows[-1]["low"], rows[-1]["high"])
-    return Score(val, "val", str(rows[-1]["tests"]), last.pass_at_1, last.tests_sha256)
+        rate, before = last.pass_at_1, _before(folder, last) if trained else None
+        return Score(rate, last.split, last.tests, rate, last.tests_sha256, before)
+    final = rows[-1]
+    rate = Interval(final["accuracy"], final["low"], final["high"])
+    same = [row for row in rows[:-1] if row.get("tests") == final["tests"]]
+    before = same[0].get("accuracy") if trained and same else None
+    return Score(rate, "val", str(final["tests"]), last.pass_at_1, last.tests_sha256, before)
+
+
+def _before(folder: Path, last: Evaluation) -> float | None:
+    """Return the pass rate before training on the same tests, where there is one."""
+    path = folder / "evaluation" / "before.json"
+    first = read_evaluation(path) if path.exists() else None
+    same = first is not None and first.tests_sha256 == last.tests_sha256
+    return first.pass_at_1.value if first is not None and same else None
 
 
 def settings_of(jobs: Sequence[Job], scores: Mapping[int, Score]) -> list[Setting]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_run import make_run
 
 from axiom_rl.errors import AxiomError
+from axiom_rl.evaluation.blocks import Table
+from axiom_rl.evaluation.evaluate import read_evaluation
 from axiom_rl.evaluation.metrics import Interval
 from axiom_rl.evaluation.sweep import build_page, headline, write_sweep
 from axiom_rl.evaluation.sweep_folder import Sweep
@@ -107,14 +110,29 @@ def test_scores_on_different_problems_are_not_ranked_in_silence() -> None:
     assert "scored on different problems" in str(page.sections[0].blocks[0])
 
 
+def test_seeds_of_one_setting_have_their_rate_before_and_no_shares() -> None:
+    jobs, scores = grid({"1e-5": [0.3, 0.5]})
+    scores = {number: replace(found, before=0.1 + 0.1 * number) for number, found in scores.items()}
+    page = build_page(sweep(jobs, scores))
+    assert [section.title for section in page.sections] == ["Settings", "Jobs"]
+    table = page.sections[0].blocks[1]
+    assert isinstance(table, Table)
+    assert dict(zip(table.headers, table.rows[0], strict=True))["before"] == "15.0 %"
+
+
 def test_a_run_is_scored_on_val_where_it_has_one(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     found = job_score(folder)
     assert found is not None and found.split == "train" and found.rate == found.headline
-    val = {"split": "val", "tests": "fresh tests", "accuracy": 0.25, "low": 0.1, "high": 0.4}
-    Tracker(folder).log("evaluate", 1, **val)
+    first = read_evaluation(folder / "evaluation" / "before.json").pass_at_1.value
+    assert found.before == first != found.rate.value
+    val = {"split": "val", "tests": "fresh tests", "low": 0.1, "high": 0.4}
+    Tracker(folder).log("evaluate", 0, **val, accuracy=0.15)
+    Tracker(folder).log("evaluate", 0, **(val | {"tests": "hidden tests"}), accuracy=0.2)
+    Tracker(folder).log("evaluate", 1, **val, accuracy=0.25)
     found = job_score(folder)
     assert found is not None and found.split == "val" and found.rate == Interval(0.25, 0.1, 0.4)
+    assert found.before == 0.15
     assert job_score(tmp_path / "nothing") is None
 
 
