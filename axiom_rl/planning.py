@@ -19,6 +19,7 @@ from axiom_rl.models.memory import (
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.sampler.choose import choose_sampler
 from axiom_rl.trainers.packed import CHUNK
+from axiom_rl.trainers.sft_trainer import PASS_TOKENS
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +105,12 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
             checkpointing=checkpointing,
             merged_copy=config.model.quantization != "4bit" and not engine,
         )
+    longest = min(longest, int(args.get("max_length", longest)))
+    at_once = max(1, min(rows, PASS_TOKENS // longest))
     return Workload(
-        rows=rows,
-        tokens=min(longest, int(args.get("max_length", longest))),
-        logit_tokens=math.ceil(CHUNK / rows),
+        rows=at_once,
+        tokens=longest,
+        logit_tokens=math.ceil(CHUNK / at_once),
         trained=True,
         checkpointing=checkpointing,
     )

@@ -1,13 +1,18 @@
 """trl.SFTTrainer, and the same loss from less work.
 
-One method is overridden, the public `compute_loss`; tests/trainers/test_sft_trainer.py checks it,
-and its results against TRL's own. TRL's method calls the model for each token's log-probability,
-entropy and whether it is the likeliest; here these come from rows packed without padding, where
-each prompt runs once and prompts are not projected to the vocabulary (axiom_rl/trainers/packed.py).
+Two public methods are overridden; tests/trainers/test_sft_trainer.py checks them, and their results
+against TRL's own:
+
+- `compute_loss`: TRL's calls the model for each token's log-probability and entropy, and whether it
+  is the likeliest. Here these come from rows packed without padding, where each prompt runs once
+  and prompts are not projected to the vocabulary (axiom_rl/trainers/packed.py).
+- `training_step`: a batch runs in several passes, forward and backward, of at most PASS_TOKENS
+  tokens, so that memory does not grow with the batch; equal prompts go into the same pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,6 +21,12 @@ from trl.trainer.sft_trainer import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from axiom_rl.trainers.packed import can_pack, pack, packed_scores
+
+PASS_TOKENS = 1152
+"""Tokens of one forward and backward pass, unless a single row is longer."""
+
+Row = tuple[list[int], list[int]]
+"""Token ids of a prompt and of the completion that follows it."""
 
 
 class PackedSFTTrainer(SFTTrainer):
@@ -33,8 +44,16 @@ class PackedSFTTrainer(SFTTrainer):
             and not (self.args.packing or self.args.padding_free or self.aux_loss_enabled)
         )
 
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        """Run forward and backward passes over a micro-batch; return its loss."""
+        step = super().training_step
+        if not self.packs or num_items_in_batch is None:  # then losses of parts do not add up
+            return step(model, inputs, num_items_in_batch)  # type: ignore[no-untyped-call]
+        losses = [step(model, part, num_items_in_batch) for part in passes(inputs, PASS_TOKENS)]  # type: ignore[no-untyped-call]
+        return torch.stack(losses).sum()
+
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return TRL's loss of a micro-batch."""
+        """Return TRL's loss of some rows."""
         answer = _PackedAnswers(self, model) if self.packs else model
         return super().compute_loss(answer, inputs, *args, **kwargs)  # type: ignore[no-untyped-call]
 
@@ -50,14 +69,13 @@ class _PackedAnswers:
         if not fused_lm_head:
             return self._model(**inputs)
         taught = inputs["labels"][:, 1:] != -100
-        rows = _split(inputs["input_ids"], inputs["labels"])
+        rows = [row for row in split_rows(inputs) if row[1]]
         if not rows:
             return self._model(fused_lm_head=True, **inputs)
-        prompts, completions = zip(*rows, strict=True)
         accelerator = self._trainer.accelerator
         with accelerator.autocast():
             policy = accelerator.unwrap_model(self._model).get_base_model()
-            scores = packed_scores(policy, pack(prompts, completions))
+            scores = packed_scores(policy, pack(*zip(*rows, strict=True)))
         logprobs, entropy, top = (
             torch.zeros(taught.shape, dtype=found.dtype, device=taught.device).masked_scatter(
                 taught, found
@@ -69,14 +87,32 @@ class _PackedAnswers:
         )
 
 
-def _split(ids: torch.Tensor, labels: torch.Tensor) -> list[tuple[list[int], list[int]]]:
-    """Split rows (B, L) into prompt and completion, padding and rows without a completion left out.
+def passes(inputs: Mapping[str, torch.Tensor], limit: int) -> list[dict[str, torch.Tensor]]:
+    """Cut a batch, tensors (B, L), into parts of at most `limit` packed tokens, or one row."""
+    rows = split_rows(inputs)
+    parts: list[list[int]] = []
+    tokens = limit
+    last_prompt: list[int] | None = None
+    for number in sorted(range(len(rows)), key=lambda number: rows[number][0]):
+        prompt, completion = rows[number]
+        needed = len(completion) + (0 if prompt == last_prompt else len(prompt))
+        if not parts or tokens + needed > limit:
+            parts.append([])
+            tokens, needed = 0, len(prompt) + len(completion)
+        parts[-1].append(number)
+        tokens += needed
+        last_prompt = prompt
+    return [{name: value[part] for name, value in inputs.items()} for part in parts]
+
+
+def split_rows(inputs: Mapping[str, torch.Tensor]) -> list[Row]:
+    """Split a batch, tensors (B, L), into prompts and completions, padding left out.
 
     A completion is what carries labels; a label on the first token is no use, nothing predicts it.
+    A row cut off before its completion has an empty one, and an empty prompt.
     """
-    rows = []
-    for row, taught in zip(ids, labels[:, 1:] != -100, strict=True):
+    rows: list[Row] = []
+    for ids, taught in zip(inputs["input_ids"], inputs["labels"][:, 1:] != -100, strict=True):
         places = (taught.nonzero()[:, 0] + 1).tolist()
-        if places:
-            rows.append((row[: places[0]].tolist(), row[places].tolist()))
+        rows.append((ids[: places[0]].tolist(), ids[places].tolist()) if places else ([], []))
     return rows

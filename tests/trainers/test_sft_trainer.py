@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from transformers import Trainer
 from trl.trainer.sft_trainer import SFTTrainer
 
 from axiom_rl.config import load_config
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import new_lora
 from axiom_rl.models.source import ResolvedModel
+from axiom_rl.trainers import sft_trainer
 from axiom_rl.trainers.sft import sft_config
-from axiom_rl.trainers.sft_trainer import PackedSFTTrainer
+from axiom_rl.trainers.sft_trainer import PackedSFTTrainer, passes, split_rows
 
 
 def row(question: str, answer: str) -> dict[str, Any]:
@@ -90,6 +92,47 @@ def test_loss_gradients_and_metrics_are_trls(
     assert metrics["mean_token_accuracy"] == pytest.approx(told["mean_token_accuracy"])
 
 
+def test_passes_hold_every_row_once_and_keep_equal_prompts_together(
+    resolved: ResolvedModel, tmp_path: Path
+) -> None:
+    inputs = batch(trainer(resolved, tmp_path))
+    rows = split_rows(inputs)
+    assert rows[0][0] == rows[1][0] != rows[2][0] and rows[3] == ([], [])
+    pair = len(rows[0][0]) + len(rows[0][1]) + len(rows[1][1])
+    parts = [split_rows(part) for part in passes(inputs, pair)]
+    assert sorted(row for part in parts for row in part) == sorted(rows)
+    assert any(rows[0] in part and rows[1] in part for part in parts)
+    assert all(rows[2] not in part or rows[0] not in part for part in parts)
+    assert len(passes(inputs, 1)) == 4 and len(passes(inputs, 10_000)) == 1
+
+
+def test_a_step_in_passes_is_a_step_at_once(
+    resolved: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(limit: int) -> tuple[list[int], float, dict[str, torch.Tensor]]:
+        rows: list[int] = []
+        compute = PackedSFTTrainer.compute_loss
+
+        def spy(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            rows.append(len(inputs["input_ids"]))
+            return compute(self, model, inputs, *args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sft_trainer, "PASS_TOKENS", limit)
+            patch.setattr(PackedSFTTrainer, "compute_loss", spy)
+            made = trainer(resolved, tmp_path, num_train_epochs=1, save_strategy="no")
+            loss = made.train().training_loss
+        state = made.model.state_dict()
+        return rows, loss, {name: value for name, value in state.items() if "lora" in name}
+
+    rows, loss, weights = train(1)
+    whole, wanted, stock = train(10_000)
+    assert rows == [1, 1, 1, 1] and whole == [4]
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, stock[name], rtol=1e-3, atol=1e-5)
+
+
 def test_a_batch_of_cut_off_rows_is_left_to_trl(resolved: ResolvedModel, tmp_path: Path) -> None:
     made = trainer(resolved, tmp_path)
     inputs = batch(made)
@@ -119,6 +162,8 @@ def test_a_trained_head_is_left_to_trl(
 def test_what_is_overridden_is_as_it_was() -> None:
     parameters = list(inspect.signature(SFTTrainer.compute_loss).parameters)
     assert parameters == ["self", "model", "inputs", "return_outputs", "num_items_in_batch"]
+    parameters = list(inspect.signature(Trainer.training_step).parameters)
+    assert parameters == ["self", "model", "inputs", "num_items_in_batch"]
     source = inspect.getsource(SFTTrainer.compute_loss)
     assert "outputs = model(**inputs, fused_lm_head=True)" in source
     used = ("log_probs", "entropy", "is_top1", "label_mask")
