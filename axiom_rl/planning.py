@@ -61,7 +61,7 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
     engine = with_chosen_sampler(config)[0].sampler.backend == "vllm"
     plans = [
         memory_plan(
-            f"{purpose} with {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
+            f"{purpose} with {resolved.name} ({_extent(work)})",
             read_json(resolved.folder / "config.json"),
             work,
             dtype=choose_dtype(config.model.dtype, device),
@@ -74,6 +74,12 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
         parts = tuple(part for plan in plans for part in plan.parts)
         plans.append(MemoryPlan("vLLM's engine beside the training", parts))
     return plans
+
+
+def _extent(work: Workload) -> str:
+    if work.rows == 1:
+        return f"passes of up to {work.tokens} tokens"
+    return f"{work.rows} rows of up to {work.tokens} tokens"
 
 
 def _workloads(config: Config, engine: bool, device: str) -> dict[str, Workload]:
@@ -106,11 +112,10 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
             merged_copy=config.model.quantization != "4bit" and not engine,
         )
     longest = min(longest, int(args.get("max_length", longest)))
-    at_once = max(1, min(rows, PASS_TOKENS // longest))
     return Workload(
-        rows=at_once,
-        tokens=longest,
-        logit_tokens=math.ceil(CHUNK / at_once),
+        rows=1,
+        tokens=max(longest, min(rows * longest, PASS_TOKENS)),
+        logit_tokens=CHUNK,
         trained=True,
         checkpointing=checkpointing,
     )

@@ -34,7 +34,7 @@ class Score:
     """The first line of the run's own report."""
     tests_sha256: str
     before: float | None = None
-    """The same pass rate before training; None where nothing was trained."""
+    """The same pass rate before training, on the same tests; None where there is none."""
 
     @property
     def deviation(self) -> float:

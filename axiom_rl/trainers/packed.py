@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+PACKABLE = frozenset(("qwen2", "qwen3", "llama"))
+"""Values of model_type for which tests/trainers/test_packed.py compares both passes."""
 CHUNK = 512
 """Positions projected to the vocabulary at a time: 0.3 GB of float32 for 152,000 tokens."""
 
@@ -79,12 +81,23 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]])
 def can_pack(model: Any) -> bool:
     """Whether the packed pass gives what the model's own would.
 
-    Only where the language-model head is a frozen matrix whose products are the logits.
+    Only for architectures that were tested to (PACKABLE), since a layer that looks at its
+    neighbours by other ways than the mask would mix rows, with attention that takes a mask of
+    booleans and has no window of its own, and where the head is a frozen matrix whose products are
+    the logits.
     """
+    config = model.config
     head = model.get_output_embeddings()
-    plain = type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad
-    scaled = ("final_logit_softcapping", "logits_scaling", "logit_scale")
-    return plain and not any(getattr(model.config, name, None) for name in scaled)
+    frozen = type(head) is torch.nn.Linear and head.bias is None and not head.weight.requires_grad
+    kinds = getattr(config, "layer_types", None) or ["full_attention"]
+    adapters = getattr(model, "peft_config", {}).values()
+    return (
+        frozen
+        and config.model_type in PACKABLE
+        and config._attn_implementation == "sdpa"
+        and set(kinds) == {"full_attention"}
+        and not any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters)
+    )
 
 
 def packed_logprobs(model: PreTrainedModel, packed: Packed, temperature: float) -> torch.Tensor:
@@ -128,8 +141,8 @@ class HeadLogprobs(torch.autograd.Function):
     """log softmax(hidden W^T / temperature) at the targets, in chunks, for a frozen W.
 
     The derivative with respect to `hidden` is worked out in the forward pass, where the
-    probabilities are at hand: (W[target] - p W) / temperature. It takes as much room as `hidden`;
-    the logits (positions x vocabulary) never exist as a whole and are computed once.
+    probabilities p are at hand: ((one-hot target - p) W) / temperature. It takes as much room as
+    `hidden`; the logits (positions x vocabulary) never exist as a whole and are computed once.
     """
 
     @staticmethod
@@ -164,7 +177,9 @@ class HeadLogprobs(torch.autograd.Function):
             if mean is not None:
                 entropy[part] = normaliser[:, 0] - mean.mul_(shares).sum(-1)
             if ctx.needs_input_grad[0]:
-                slope[part] = (weight[chosen] - shares.to(weight.dtype) @ weight) / temperature
+                # In float32 before the cast: of a token that is nearly certain little remains.
+                shares[torch.arange(len(chosen), device=shares.device), chosen] -= 1.0
+                slope[part] = (shares.to(weight.dtype) @ weight).div_(-temperature)
         ctx.save_for_backward(slope)
         ctx.mark_non_differentiable(entropy, likeliest)
         return logprobs, entropy, likeliest

@@ -45,6 +45,10 @@ def check_args(args: dict[str, Any]) -> None:
         AxiomError: naming the key, with the near misses.
     """
     check_options(SFTConfig, args, OURS)
+    if int(args.get("max_length", 1)) < 1:
+        raise AxiomError(
+            f"trainer.args.max_length={args['max_length']}: must be at least 1, in tokens"
+        )
 
 
 def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) -> SFTConfig:
@@ -105,6 +109,8 @@ def train_adapter(
         processing_class=tokenizer,
         callbacks=[_Metrics(log, on_save)],
     )
+    if not trainer.packs:
+        logger.info("rows run padded, as TRL lays them out: packing is not for these options")
     trainer.remove_callback(PrinterCallback)  # our own lines say the same
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
     model.eval()

@@ -7,7 +7,10 @@ against TRL's own:
   is the likeliest. Here these come from rows packed without padding, where each prompt runs once
   and prompts are not projected to the vocabulary (axiom_rl/trainers/packed.py).
 - `training_step`: a batch runs in several passes, forward and backward, of at most PASS_TOKENS
-  tokens, so that memory does not grow with the batch; equal prompts go into the same pass.
+  tokens, so that memory does not grow with the batch; equal prompts go into the same pass. The
+  logged entropy and accuracy are means over passes, as TRL's are over micro-batches.
+
+Where `can_pack` says no, rows are padded and run through TRL's pass, still cut by PASS_TOKENS.
 """
 
 from __future__ import annotations
@@ -38,18 +41,21 @@ class PackedSFTTrainer(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what trl.SFTTrainer takes."""
         super().__init__(*args, **kwargs)
-        self.packs = (
-            can_pack(self.model)
-            and self.accelerator.num_processes == 1
-            and not (self.args.packing or self.args.padding_free or self.aux_loss_enabled)
-        )
+        options = self.args
+        alone = self.accelerator.num_processes == 1
+        laid_out = options.packing or options.padding_free
+        stepping = any(word in str(options.optim).lower() for word in ("lomo", "layerwise"))
+        self.cuts = alone and not (laid_out or self.aux_loss_enabled or stepping)
+        self.packs = self.cuts and can_pack(self.model) and options.neftune_noise_alpha is None
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Run forward and backward passes over a micro-batch; return its loss."""
         step = super().training_step
-        if not self.packs or num_items_in_batch is None:  # then losses of parts do not add up
+        if not self.cuts or num_items_in_batch is None:  # then losses of parts do not add up
             return step(model, inputs, num_items_in_batch)  # type: ignore[no-untyped-call]
-        losses = [step(model, part, num_items_in_batch) for part in passes(inputs, PASS_TOKENS)]  # type: ignore[no-untyped-call]
+        padded = not self.packs or self.label_smoother is not None
+        parts = passes(inputs, PASS_TOKENS, padded=padded)
+        losses = [step(model, part, num_items_in_batch) for part in parts]  # type: ignore[no-untyped-call]
         return torch.stack(losses).sum()
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -87,20 +93,27 @@ class _PackedAnswers:
         )
 
 
-def passes(inputs: Mapping[str, torch.Tensor], limit: int) -> list[dict[str, torch.Tensor]]:
-    """Cut a batch, tensors (B, L), into parts of at most `limit` packed tokens, or one row."""
+def passes(
+    inputs: Mapping[str, torch.Tensor], limit: int, *, padded: bool = False
+) -> list[dict[str, torch.Tensor]]:
+    """Cut a batch, tensors (B, L), into parts of at most `limit` tokens, or one row.
+
+    Counted as packed, each prompt once; or as padded, L tokens a row.
+    """
     rows = split_rows(inputs)
+    width = inputs["input_ids"].shape[1]
     parts: list[list[int]] = []
-    tokens = limit
+    tokens = 0
     last_prompt: list[int] | None = None
     for number in sorted(range(len(rows)), key=lambda number: rows[number][0]):
         prompt, completion = rows[number]
-        needed = len(completion) + (0 if prompt == last_prompt else len(prompt))
-        if not parts or tokens + needed > limit:
+        whole = width if padded else len(prompt) + len(completion)
+        more = len(completion) if prompt == last_prompt and not padded else whole
+        if not parts or tokens + more > limit:
             parts.append([])
-            tokens, needed = 0, len(prompt) + len(completion)
+            tokens, more = 0, whole
         parts[-1].append(number)
-        tokens += needed
+        tokens += more
         last_prompt = prompt
     return [{name: value[part] for name, value in inputs.items()} for part in parts]
 

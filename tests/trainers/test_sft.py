@@ -97,6 +97,7 @@ def test_what_the_run_sets_cannot_be_given(key: str) -> None:
         ({"learning_rate": "fast"}, r"trainer\.args\.learning_rate=fast: must be a number"),
         ({"num_train_epochs": True}, r"trainer\.args\.num_train_epochs=True: must be a number"),
         ({"lr_scheduler_type": "cosin"}, r"trl\.SFTConfig refuses.*cosin"),
+        ({"max_length": 0}, r"trainer\.args\.max_length=0: must be at least 1"),
         ({"save_strategy": "hourly"}, r"trl\.SFTConfig refuses.*hourly"),
     ],
 )
