@@ -172,7 +172,7 @@ def compare(config: Config, folder: Path) -> None:
         log.info("%s", write_sweep(Path(stage.sweep)))
         log.info("sweep: %s", Path(stage.sweep) / "sweep.html")
         return
-    log.info("%s", compare_runs([Path(path) for path in stage.runs], folder))
+    log.info("%s", compare_runs([Path(path) for path in stage.runs], folder, stage.across))
     log.info("comparison: %s", folder / "comparison.html")
 
 

@@ -67,6 +67,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.curriculum.focus": _at_least(0),
     "stage.split": _one_of(*SPLITS),
     "stage.max_attempts": _at_least(1),
+    "stage.across": (
+        (lambda value: set(value) <= {"weights", "prompt", "backend"}),
+        "a list of weights, prompt, backend",
+    ),
     "tracking.mode": _one_of("auto", "online", "offline"),
 }
 """What values a key may have, where its schema has it and it is not null."""

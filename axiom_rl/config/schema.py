@@ -334,6 +334,8 @@ class CompareConfig(StageConfig):
 
     runs: list[str] = MISSING
     """Run folders, adapters in run folders or evaluation files, two or more."""
+    across: list[str] = MISSING
+    """What the runs are meant to differ in beside the adapter: weights, prompt, backend."""
     sweep: str | None = MISSING
     """Folder of a sweep, in the place of runs: its page is written anew."""
 

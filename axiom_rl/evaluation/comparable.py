@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.evaluate import Evaluation
 
 HASH_DIGITS = 64
+ACROSS = {
+    "weights": "weights (model.sha256)",
+    "prompt": "sampler.prompt",
+    "backend": "sampler.backend",
+}
+"""What may differ where it is said (stage.across), by the name of its row in a refusal."""
 
 
-def require_comparable(before: Evaluation, after: Evaluation) -> None:
+def require_comparable(before: Evaluation, after: Evaluation, across: Collection[str] = ()) -> None:
     """Refuse evaluations that measured different things.
+
+    Args:
+        before: model N.
+        after: model N+1.
+        across: keys of ACROSS that are meant to differ.
 
     Raises:
         AxiomError: naming every difference.
     """
-    reasons = [
-        f"{name}: {_brief(old)} against {_brief(new)}"
-        for name, old, new in _measured(before, after)
-        if old != new
-    ]
+    meant = {ACROSS[name] for name in across}
+    reasons = [text for name, text in _differences(before, after) if name not in meant]
     missing = sorted(before.per_problem.keys() ^ after.per_problem.keys())
     if missing:
         reasons.append(f"problems in one of them alone: {', '.join(missing[:5])} ({len(missing)})")
@@ -33,8 +43,24 @@ def require_comparable(before: Evaluation, after: Evaluation) -> None:
     if reasons:
         raise AxiomError(
             "these evaluations cannot be compared:\n  " + "\n  ".join(reasons) + "\n"
-            "evaluate both with the same problems, tests, base model and sampler settings"
+            "evaluate both with the same problems, tests, base model and sampler settings; where "
+            f"{', '.join(ACROSS)} differ on purpose, say so: 'stage.across=[weights]'"
         )
+
+
+def differences_on_purpose(before: Evaluation, after: Evaluation) -> list[str]:
+    """Say in which of ACROSS two evaluations differ."""
+    allowed = set(ACROSS.values())
+    return [text for name, text in _differences(before, after) if name in allowed]
+
+
+def _differences(before: Evaluation, after: Evaluation) -> list[tuple[str, str]]:
+    """Return the name of each setting that differs, and what to say of it."""
+    return [
+        (name, f"{name}: {_brief(old)} against {_brief(new)}")
+        for name, old, new in _measured(before, after)
+        if old != new
+    ]
 
 
 def _brief(value: object) -> str:

@@ -14,7 +14,7 @@ docs/statistics.md has the simulations behind this choice.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -117,7 +117,12 @@ class Comparison:
         )
 
 
-def compare(before: Evaluation, after: Evaluation, comparisons: int = 1) -> Comparison:
+def compare(
+    before: Evaluation,
+    after: Evaluation,
+    comparisons: int = 1,
+    across: Collection[str] = (),
+) -> Comparison:
     """Compare two evaluations of the same problems, tests, base weights and sampler settings.
 
     Args:
@@ -125,11 +130,12 @@ def compare(before: Evaluation, after: Evaluation, comparisons: int = 1) -> Comp
         after: model N+1.
         comparisons: how many models are compared with model N; by Bonferroni, all the intervals
             together then hold the truth in 95 % of cases.
+        across: what is meant to differ, of axiom_rl.evaluation.comparable.ACROSS.
 
     Raises:
         AxiomError: if they are not comparable, saying in what they differ.
     """
-    require_comparable(before, after)
+    require_comparable(before, after, across)
     ids = list(before.per_problem)
     old = [before.per_problem[key] for key in ids]
     new = [after.per_problem[key] for key in ids]

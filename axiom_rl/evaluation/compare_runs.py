@@ -9,6 +9,7 @@ from pathlib import Path
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation import answers
 from axiom_rl.evaluation.blocks import Bars, Block, Code, Page, Section, Text, harmless
+from axiom_rl.evaluation.comparable import differences_on_purpose
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.entries import Entry, find_entry
 from axiom_rl.evaluation.pages import to_html, to_markdown
@@ -16,7 +17,7 @@ from axiom_rl.evaluation.pictures import pictured
 from axiom_rl.files import write_text
 
 
-def compare_runs(paths: Sequence[Path], output: Path) -> str:
+def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()) -> str:
     """Compare runs and write comparison.md and comparison.html to `output`.
 
     Args:
@@ -24,6 +25,7 @@ def compare_runs(paths: Sequence[Path], output: Path) -> str:
             of that adapter counts) or evaluation files; the first one is the base that every other
             is compared with.
         output: folder for the two pages.
+        across: what is meant to differ, of axiom_rl.evaluation.comparable.ACROSS.
 
     Returns:
         The answers, one line per comparison, for the terminal.
@@ -37,7 +39,7 @@ def compare_runs(paths: Sequence[Path], output: Path) -> str:
             "stage.runs needs two or more runs: stage=compare stage.runs=[outputs/a,outputs/b]"
         )
     base, *others = _entries(paths)
-    comparisons = _compare_all(base, others)
+    comparisons = _compare_all(base, others, across)
     page = build_page(base, others, comparisons, output)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
@@ -85,7 +87,15 @@ def build_page(
 
 
 def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
-    blocks: list[Block] = [Text(answers.power_text(comparison))]
+    blocks: list[Block] = []
+    if meant := differences_on_purpose(comparison.before, comparison.after):
+        names = [str(e.model.get("name")) for e in (comparison.before, comparison.after)]
+        text = (
+            f"{names[0]} against {names[1]}, not only before against after: they differ in "
+            f"{'; '.join(meant)}. Which of the differences does it, the figures do not say."
+        )
+        blocks.append(Text(text, warning=True))
+    blocks.append(Text(answers.power_text(comparison)))
     blocks += answers.group_blocks(output, comparison, f"types_{number}")
     caption = "Passing samples of each problem, largest losses first."
     return blocks + [
@@ -94,12 +104,12 @@ def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
     ]
 
 
-def _compare_all(base: Entry, others: Sequence[Entry]) -> list[Comparison]:
+def _compare_all(base: Entry, others: Sequence[Entry], across: Sequence[str]) -> list[Comparison]:
     """Compare every entry with the base; where some cannot be, say so of all of them at once."""
     comparisons, refusals = [], []
     for other in others:
         try:
-            comparisons.append(compare(base.evaluation, other.evaluation, comparisons=len(others)))
+            comparisons.append(compare(base.evaluation, other.evaluation, len(others), across))
         except AxiomError as error:
             refusals.append(f"{other.name} against {base.name}: {error}")
     if refusals:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from fake_run import SAMPLER, evaluation, make_run
 
+from axiom_rl.config import load_config
 from axiom_rl.errors import AxiomError
 from axiom_rl.evaluation.blocks import percent
 from axiom_rl.evaluation.compare_runs import compare_runs
@@ -69,6 +70,24 @@ def test_every_refusal_is_named_at_once(tmp_path):
     assert "b against a: these evaluations cannot be compared" in str(refused.value)
     assert "split: 'train' against 'val'" in str(refused.value)
     assert "sampler.temperature: 0.7 against 1.0" in str(refused.value)
+
+
+def test_what_differs_on_purpose_is_compared_and_said(tmp_path):
+    other = {"model": {"name": "Large", "sha256": "1" * 64}}
+    write_evaluation(tmp_path / "a.json", evaluation(LOW, sampler=SAMPLER | {"prompt": "few_shot"}))
+    write_evaluation(tmp_path / "b.json", evaluation(HIGH, **other))
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    with pytest.raises(AxiomError, match=r"say so: 'stage\.across=\[weights\]'"):
+        compare_runs(paths, tmp_path)
+    with pytest.raises(AxiomError, match=r"sampler\.prompt") as refused:
+        compare_runs(paths, tmp_path, ["weights"])
+    assert "weights (model.sha256)" not in str(refused.value)
+    assert "b is better than a" in compare_runs(paths, tmp_path, ["weights", "prompt"])
+    text = (tmp_path / "comparison.md").read_text()
+    assert "they differ in weights (model.sha256): " in text
+    assert "sampler.prompt: 'few" in text and "against not recorded" in text
+    with pytest.raises(AxiomError, match=r"stage\.across"):
+        load_config("stage=compare", "stage.across=[seed]")
 
 
 def test_bad_input_is_refused(tmp_path):
