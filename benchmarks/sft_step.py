@@ -27,7 +27,7 @@ VARIANTS = {
     "stock-2": "TRL's padded pass, 2 rows at a time",
     "stock-8": "TRL's padded pass, 8 rows at a time",
     "ours-2": "packed, 2 rows at a time",
-    "ours-8": "packed, passes of at most 1,152 tokens (the default)",
+    "ours-8": "packed, passes of at most 640 tokens (the default)",
 }
 
 

@@ -14,9 +14,9 @@ from axiom_rl.trainers.sft_trainer import PASS_TOKENS
     [
         ((), PASS_TOKENS),
         (("trainer.args.per_device_train_batch_size=1",), 320 + 256),
-        (("sampler.max_new_tokens=512",), PASS_TOKENS),
+        (("sampler.max_new_tokens=512",), 512 + 256),
         (("sampler.max_new_tokens=2000", "trainer.args.max_length=4000"), 2000 + 256),
-        (("trainer.args.max_length=100",), 8 * 100),
+        (("trainer.args.max_length=50",), 8 * 50),
     ],
 )
 def test_fine_tuning_needs_a_pass_and_not_a_batch(options: tuple[str, ...], tokens: int) -> None:

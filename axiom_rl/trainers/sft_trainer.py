@@ -25,7 +25,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 
 from axiom_rl.trainers.packed import can_pack, pack, packed_scores
 
-PASS_TOKENS = 1152
+PASS_TOKENS = 640
 """Tokens of one forward and backward pass, unless a single row is longer."""
 
 Row = tuple[list[int], list[int]]
