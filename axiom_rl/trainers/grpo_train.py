@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from axiom_rl.config import GrpoConfig, ModelConfig
 from axiom_rl.evaluation.measure import Scene
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import save_adapter, trainable_adapter
+from axiom_rl.models.memory import free_memory
 from axiom_rl.models.merged import leave_inputs_in_bfloat16
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
@@ -58,7 +58,7 @@ def train_grpo(
         )
         save_adapter(policy.model, target, resolved)
     del policy, session, base
-    gc.collect()
+    free_memory()
     run.finish(f"train/{ITERATION}")
     for old in folder.glob("checkpoint-*"):
         shutil.rmtree(old)

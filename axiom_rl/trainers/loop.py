@@ -8,7 +8,6 @@ begins, so a stopped run goes on after its last finished phase.
 
 from __future__ import annotations
 
-import gc
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from axiom_rl.evaluation.measure import Policy, Scene, cost, measure
 from axiom_rl.gold import GoldStore, read_solutions, sft_rows
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora import save_adapter, trainable_adapter
+from axiom_rl.models.memory import free_memory
 from axiom_rl.models.source import ResolvedModel
 from axiom_rl.rollouts import Drawn, Rollout
 from axiom_rl.trainers.focus import by_type, draw_picked, pick_problems
@@ -186,7 +186,7 @@ def _train(
         columns["solutions"] = len(rows)
         save_adapter(model, target, resolved)
     del model, base
-    gc.collect()
+    free_memory()
     run.finish(f"train/{iteration}")
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
@@ -208,9 +208,7 @@ def publish(scene: Scene, iteration: int) -> None:
 def release(policy: Policy) -> None:
     """Free the memory of a model that is not sampled from again."""
     policy.close()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free_memory()
 
 
 def _train_problems(scene: Scene) -> dict[str, Problem]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -19,6 +21,7 @@ from axiom_rl.models.memory import (
     Workload,
     available_memory,
     check_memory,
+    free_memory,
     kv_cache_bytes_per_token,
     lora_weights,
     memory_plan,
@@ -114,3 +117,14 @@ def test_available_memory_is_plausible_and_within_a_containers_limit(
     assert 0.05 * GB < available_memory(cpu) < 100_000 * GB
     monkeypatch.setattr(memory, "_container_limit", lambda: 123.0)
     assert available_memory(cpu) == 123.0
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's heap keeps the holes")
+def test_memory_between_live_tensors_goes_back_to_the_system() -> None:
+    process = psutil.Process()
+    tensors = [torch.ones(15_000) for _ in range(4_000)]  # 60 kB each: on the heap
+    last = tensors[-1]
+    full = process.memory_info().rss
+    tensors.clear()
+    free_memory()
+    assert last.sum() == 15_000 and full - process.memory_info().rss > 150e6
