@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from axiom_rl.config import explain, register_schemas, resumed_config, to_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.sweeps.job import resumed_command
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.run.sweep_jobs import resumed_command
 
 log = logging.getLogger("axiom_rl")
 

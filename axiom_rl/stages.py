@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from axiom_rl.collect import try_unsolved
 from axiom_rl.config import (
     SPLITS,
     BenchmarkConfig,
@@ -29,25 +28,26 @@ from axiom_rl.config import (
     VllmSamplerConfig,
     VllmServerConfig,
 )
-from axiom_rl.defaults import write_defaults
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene, held_out, measure
-from axiom_rl.evaluation.plan import plan_for, write_plan
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import write_text
+from axiom_rl.core.types import Problem
+from axiom_rl.evaluation.measure import RunContext, held_out, measure
+from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
-from axiom_rl.evaluation.report import write_report
-from axiom_rl.evaluation.trained_on import training_problems
-from axiom_rl.files import write_text
-from axiom_rl.gold import GoldStore, read_solutions
-from axiom_rl.problems.dataset import Splits, import_types, read_splits, write_splits
-from axiom_rl.problems.sources import load_splits, require_problems
-from axiom_rl.run import open_run, write_environment
-from axiom_rl.sampler import Sampler
-from axiom_rl.tracking import open_tracker
-from axiom_rl.types import Problem
+from axiom_rl.gold.collect import try_unsolved
+from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.problems.sources.load import load_splits, require_problems
+from axiom_rl.problems.sources.trained_on import training_problems
+from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
+from axiom_rl.report.page import write_report
+from axiom_rl.run.defaults import write_defaults
+from axiom_rl.run.folder import open_run, write_environment
+from axiom_rl.run.tracking import open_tracker
+from axiom_rl.sampling import Sampler
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
-    from axiom_rl.models.source import ResolvedModel
+    from axiom_rl.models.weights.source import ResolvedModel
 
 log = logging.getLogger(__name__)
 
@@ -87,20 +87,20 @@ def train(config: Config, folder: Path) -> None:
     splits = _problems(config, folder)
     _check_training(config)
     resolved = _resolve(config)
-    with _scene(config, folder, splits, resolved) as scene:
-        from axiom_rl.trainers.loop import run_expert_iteration, run_sft
+    with _open_context(config, folder, splits, resolved) as context:
+        from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
 
         if isinstance(trainer, ExpertIterConfig):
-            run_expert_iteration(scene, config.model, resolved, trainer)
+            run_expert_iteration(context, config.model, resolved, trainer)
         elif isinstance(trainer, SftTrainerConfig):
-            run_sft(scene, config.model, resolved, trainer)
+            run_sft(context, config.model, resolved, trainer)
         elif isinstance(trainer, GrpoConfig):
-            from axiom_rl.trainers.grpo import run_grpo
+            from axiom_rl.trainers.grpo.run import run_grpo
 
-            run_grpo(scene, config.model, resolved, trainer)
+            run_grpo(context, config.model, resolved, trainer)
         else:
             raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
-        recheck_claims(scene)
+        recheck_claims(context)
 
 
 def evaluate(config: Config, folder: Path) -> None:
@@ -108,8 +108,8 @@ def evaluate(config: Config, folder: Path) -> None:
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
     splits = _problems(config, folder, only=stage.split)
-    with _scene(config, folder, splits, _resolve(config)) as scene:
-        measure(scene, 0, scene.policy(config.model.adapter), "before")
+    with _open_context(config, folder, splits, _resolve(config)) as context:
+        measure(context, 0, context.policy(config.model.adapter), "before")
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -120,13 +120,13 @@ def collect(config: Config, folder: Path) -> None:
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
     splits = _problems(config, folder, only=stage.split)
-    with _scene(config, folder, splits, _resolve(config)) as scene:
+    with _open_context(config, folder, splits, _resolve(config)) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         try_unsolved(
-            scene,
+            context,
             store,
             problems,
-            scene.policy(config.model.adapter),
+            context.policy(config.model.adapter),
             phase="collect",
             iteration=0,
             attempts=range(stage.max_attempts),
@@ -137,7 +137,7 @@ def collect(config: Config, folder: Path) -> None:
 
 def list_problems(config: Config) -> None:
     """Print the problems of the config, or one of them."""
-    from axiom_rl.problems.describe import describe_problem, describe_problems
+    from axiom_rl.problems.show import describe_problem, describe_problems
 
     stage = config.stage
     assert isinstance(stage, ListConfig)
@@ -152,7 +152,7 @@ def export(config: Config, folder: Path) -> None:
     assert isinstance(stage, ExportConfig)
     if config.model.adapter is None:
         raise AxiomError("stage=export needs model.adapter=outputs/.../adapter")
-    from axiom_rl.models.lora import export_merged
+    from axiom_rl.models.lora.options import export_merged
 
     out = Path(stage.output) if stage.output else folder / "merged"
     export_merged(_resolve(config), config.model.adapter, out, config.model)
@@ -161,8 +161,8 @@ def export(config: Config, folder: Path) -> None:
 
 def compare(config: Config, folder: Path) -> None:
     """Compare finished runs with each other, or write the page of a sweep."""
-    from axiom_rl.evaluation.compare_runs import compare_runs
-    from axiom_rl.evaluation.sweep import write_sweep
+    from axiom_rl.report.runs import compare_runs
+    from axiom_rl.report.sweep.page import write_sweep
 
     stage = config.stage
     assert isinstance(stage, CompareConfig)
@@ -182,24 +182,24 @@ def _check_training(config: Config) -> None:
         if config.trainer.solutions is None:
             raise AxiomError(NO_SOLUTIONS)
         read_solutions(Path(config.trainer.solutions))
-    from axiom_rl.models.lora import check_lora_options
+    from axiom_rl.models.lora.options import check_lora_options
 
     check_lora_options(config.model.lora)
     if isinstance(config.trainer, GrpoConfig):
-        from axiom_rl.trainers.grpo_args import check_grpo
+        from axiom_rl.trainers.grpo.options import check_grpo
 
         check_grpo(config.trainer)
     else:
-        from axiom_rl.trainers.sft import check_args
+        from axiom_rl.trainers.sft.run import check_args
 
         check_args(config.trainer.args)
 
 
 def _resolve(config: Config) -> ResolvedModel:
     """Find the model; refuse what does not fit into memory before it is loaded."""
-    from axiom_rl.models.lora import check_adapter_folder
-    from axiom_rl.models.resolve import resolve
-    from axiom_rl.planning import check_memory_plans
+    from axiom_rl.context.resources import check_memory_plans
+    from axiom_rl.models.lora.options import check_adapter_folder
+    from axiom_rl.models.weights.resolve import resolve
 
     if config.model.adapter is not None:
         check_adapter_folder(config.model.adapter)
@@ -209,11 +209,11 @@ def _resolve(config: Config) -> ResolvedModel:
 
 
 @contextmanager
-def _scene(
+def _open_context(
     config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
-) -> Iterator[Scene]:
+) -> Iterator[RunContext]:
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
-    from axiom_rl.planning import with_chosen_sampler
+    from axiom_rl.context.resources import with_chosen_sampler
 
     asked = config
     config, why = with_chosen_sampler(config)
@@ -231,7 +231,7 @@ def _scene(
                 write_environment(folder, config.seed, str(verifier.level), identity)
                 write_defaults(folder, asked, config)
             _state_plan(config, folder, splits)
-            yield Scene(
+            yield RunContext(
                 run=run,
                 splits=splits,
                 verifier=verifier,
@@ -265,19 +265,19 @@ def _sampler_loader(
     """Return what makes a sampler of an adapter; whatever it starts ends with `resources`."""
     match config.sampler:
         case VllmSamplerConfig(backend="vllm") as sampler:
-            from axiom_rl.planning import engine_stays
-            from axiom_rl.sampler.engine import VllmEngine
+            from axiom_rl.context.resources import engine_stays
+            from axiom_rl.sampling.engine.sampler import VllmEngine
 
             stays = engine_stays(config, resolved)
             engine = VllmEngine(resolved, config.model, sampler, folder / "vllm.log", stays=stays)
             resources.callback(engine.close)
             return engine.sampler
         case VllmServerConfig() as server:
-            from axiom_rl.sampler.server import open_server
+            from axiom_rl.sampling.server import open_server
 
             return open_server(resolved, server)
         case TransformersSamplerConfig(backend="transformers") as sampler:
-            from axiom_rl.sampler.transformers import load_sampler
+            from axiom_rl.sampling.hf.sampler import load_sampler
 
             return lambda adapter: load_sampler(resolved, config.model, sampler, adapter)
         case other:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import load_config
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.sandbox import process
-from axiom_rl.sandbox.base import Limits, Outcome, Request
-from axiom_rl.types import Problem, TestCase
+from axiom_rl.sandbox.base import Limits, Outcome, RunRequest
 from axiom_rl.verify import Verifier
 from axiom_rl.verify.compare import values_match
 
@@ -128,7 +128,7 @@ class Floor:
 
     def run(self, problem: Problem, count: int) -> Turn:
         """Fork `count` times, one after the other; every latency is the mean."""
-        request = Request("", "f", (), Limits(float(count), 1 << 28, 4711, 1 << 20))
+        request = RunRequest("", "f", (), Limits(float(count), 1 << 28, 4711, 1 << 20))
         before = _servers_cpu(self.verifier)
         outcome = self.verifier._pool.submit(request, _same).result()
         cpu = (_servers_cpu(self.verifier) - before) / count

@@ -79,9 +79,9 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, float]:
 
     from axiom_rl.config import load_config
     from axiom_rl.models.load import load_model
-    from axiom_rl.models.lora import new_lora
-    from axiom_rl.models.merged import MergedCopy
-    from axiom_rl.models.resolve import resolve
+    from axiom_rl.models.lora.merged_copy import MergedCopy
+    from axiom_rl.models.lora.options import new_lora
+    from axiom_rl.models.weights.resolve import resolve
 
     config = load_config("trainer=grpo", f"model={options.model}")
     dtype = torch.float32 if name == "stock-float32" else torch.bfloat16
@@ -190,10 +190,10 @@ def our_trainer(
 
     from datasets import Dataset
 
-    from axiom_rl.sampler import Request
-    from axiom_rl.sampler.transformers import TransformersSampler
-    from axiom_rl.trainers.grpo_args import grpo_config
-    from axiom_rl.trainers.grpo_trainer import PackedGRPOTrainer
+    from axiom_rl.sampling import SampleRequest
+    from axiom_rl.sampling.hf.sampler import TransformersSampler
+    from axiom_rl.trainers.grpo.options import grpo_config
+    from axiom_rl.trainers.grpo.trainer import PackedGRPOTrainer
 
     settings = replace(config.sampler, temperature=1.0, max_new_tokens=options.tokens)
 
@@ -205,7 +205,7 @@ def our_trainer(
         sampler = TransformersSampler(sampled, tokenizer, settings)
         if options.lengths == "fixed":
             sampler._stop = frozenset()
-        request = Request(
+        request = SampleRequest(
             problem_id="edit_distance",
             messages=tuple(prompt()),
             samples=tuple(range(options.group)),

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axiom_rl.evaluation.compare import difference_interval
-from axiom_rl.evaluation.evaluate import ProblemScore
-from axiom_rl.evaluation.metrics import Scope, rate_interval, two_sided, wilson
+from axiom_rl.evaluation.score import ProblemScore
+from axiom_rl.evaluation.statistics import Scope, rate_interval, two_sided, wilson
 
 Numbers = NDArray[np.float64]
 Bounds = tuple[float, float]

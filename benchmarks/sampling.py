@@ -31,19 +31,19 @@ sys.path.insert(0, str(ROOT))
 from axiom_rl.config import Config, load_config  # noqa: E402
 from axiom_rl.problems import make_problem, problem_types  # noqa: E402
 from axiom_rl.problems.prompts import render  # noqa: E402
-from axiom_rl.sampler import Request, Sampler  # noqa: E402
+from axiom_rl.sampling import Sampler, SampleRequest  # noqa: E402
 
 Row = dict[str, float]
 
 
-def requests(config: Config, samples: int) -> list[Request]:
+def requests(config: Config, samples: int) -> list[SampleRequest]:
     """Ask for some samples of each basic problem."""
     problems = [
         make_problem(kind, difficulty=1, split="train", seed=0, index=0)
         for kind in problem_types()["basic"]
     ]
     return [
-        Request(
+        SampleRequest(
             problem_id=problem.id,
             messages=tuple(render(problem, config.problems.prompt)),
             samples=tuple(range(samples)),
@@ -53,7 +53,7 @@ def requests(config: Config, samples: int) -> list[Request]:
     ]
 
 
-def timed(sampler: Sampler, asked: list[Request]) -> Row:
+def timed(sampler: Sampler, asked: list[SampleRequest]) -> Row:
     """Draw them all."""
     started = time.monotonic()
     tokens = sum(item.completion_tokens for item in sampler.sample(asked))
@@ -68,8 +68,8 @@ def loaded() -> Row:
 @contextmanager
 def engine(config: Config) -> Iterator[Any]:
     """Have a running engine of ours for a while."""
-    from axiom_rl.models.resolve import resolve
-    from axiom_rl.sampler.engine import VllmEngine
+    from axiom_rl.models.weights.resolve import resolve
+    from axiom_rl.sampling.engine.sampler import VllmEngine
 
     with tempfile.TemporaryDirectory() as folder:
         made = VllmEngine(resolve(config.model), config.model, config.sampler, Path(folder) / "log")
@@ -94,7 +94,7 @@ def run_vllm(config: Config, samples: int, adapter: str | None) -> Row:
 
 def run_raw(config: Config, samples: int, adapter: str | None) -> Row:
     """LLM.chat of vLLM in this process: nothing of ours, no seeds, no log-probabilities."""
-    from axiom_rl.models.resolve import resolve
+    from axiom_rl.models.weights.resolve import resolve
 
     folder = str(resolve(config.model).folder)
     from vllm import LLM, SamplingParams
@@ -120,8 +120,8 @@ def run_raw(config: Config, samples: int, adapter: str | None) -> Row:
 
 def run_transformers(config: Config, samples: int, adapter: str | None) -> Row:
     """sampler=transformers."""
-    from axiom_rl.models.resolve import resolve
-    from axiom_rl.sampler.transformers import load_sampler
+    from axiom_rl.models.weights.resolve import resolve
+    from axiom_rl.sampling.hf.sampler import load_sampler
 
     sampler = load_sampler(resolve(config.model), config.model, config.sampler, None)
     return loaded() | timed(sampler, requests(config, samples))
@@ -130,7 +130,7 @@ def run_transformers(config: Config, samples: int, adapter: str | None) -> Row:
 def run_generate(config: Config, samples: int, adapter: str | None) -> Row:
     """model.generate of transformers in static batches, padded to the longest prompt."""
     from axiom_rl.models.load import load_model
-    from axiom_rl.models.resolve import resolve
+    from axiom_rl.models.weights.resolve import resolve
 
     model, tokenizer = load_model(resolve(config.model), config.model)
     row = loaded()
@@ -184,8 +184,8 @@ def make_adapter(config: Config, folder: Path) -> None:
     import torch
 
     from axiom_rl.models.load import load_model
-    from axiom_rl.models.lora import new_lora, save_adapter
-    from axiom_rl.models.resolve import resolve
+    from axiom_rl.models.lora.options import new_lora, save_adapter
+    from axiom_rl.models.weights.resolve import resolve
 
     torch.manual_seed(0)
     resolved = resolve(config.model)

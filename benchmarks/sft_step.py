@@ -65,10 +65,10 @@ def measure(name: str, model_name: str, steps: int) -> dict[str, float]:
 
     from axiom_rl.config import load_config
     from axiom_rl.models.load import load_model
-    from axiom_rl.models.lora import new_lora
-    from axiom_rl.models.resolve import resolve
-    from axiom_rl.trainers.sft import sft_config
-    from axiom_rl.trainers.sft_trainer import PackedSFTTrainer
+    from axiom_rl.models.lora.options import new_lora
+    from axiom_rl.models.weights.resolve import resolve
+    from axiom_rl.trainers.sft.run import sft_config
+    from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
 
     config = load_config("trainer=sft", f"model={model_name}")
     torch.manual_seed(0)
@@ -106,8 +106,8 @@ def measure(name: str, model_name: str, steps: int) -> dict[str, float]:
 
 def rows() -> list[dict[str, Any]]:
     from axiom_rl.problems import make_problem
-    from axiom_rl.problems.basic import TYPES
     from axiom_rl.problems.prompts import render
+    from axiom_rl.problems.types.basic import TYPES
 
     made = []
     for problem_type in TYPES[:8]:  # 16 rows: every batch is whole

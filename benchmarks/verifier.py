@@ -23,7 +23,7 @@ from typing import Any
 
 from grading import CODE, Floor, Pool, Turn, problem_of, run_fresh, run_multiprocessing
 
-from axiom_rl.types import Problem
+from axiom_rl.core.types import Problem
 
 Way = tuple[int, Callable[[Problem], Turn]]
 """How many cores it keeps busy, and the way."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from axiom_rl.models.source import ResolvedModel
+    from axiom_rl.models.weights.source import ResolvedModel
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: tests fetch nothing
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as launch.py: no spinning on a busy machine
@@ -54,7 +54,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def resolved(tiny_model_folder: Path) -> ResolvedModel:
     """The model of `tiny_model_folder`, found and hashed."""
-    from axiom_rl.models.source import ResolvedModel, weights_sha256
+    from axiom_rl.models.weights.source import ResolvedModel, weights_sha256
 
     return ResolvedModel(
         name="tiny",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from axiom_rl.evaluation.evaluate import read_evaluation
-from axiom_rl.files import read_json, read_jsonl
-from axiom_rl.gold import read_solutions
-from axiom_rl.tracking import read_metrics
+from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.evaluation.score import read_evaluation
+from axiom_rl.gold.store import read_solutions
+from axiom_rl.run.tracking import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = ("reverse_string", "is_palindrome", "max_subarray")

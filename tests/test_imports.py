@@ -8,48 +8,41 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "axiom_rl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOORS = (
-    ("launch",),
+DIRECTION = (
+    ("cli", "__main__"),
     ("stages",),
-    ("planning",),
-    ("trainers",),
-    ("collect",),
+    ("sweeps",),
+    ("trainers", "report"),
     ("evaluation",),
-    ("gold", "run", "tracking", "sweeps"),
+    ("gold",),
+    ("search",),
+    ("value",),
     ("rollouts",),
-    ("rewards",),
-    ("verify", "sampler", "models"),
+    ("context",),
+    ("sampling", "verify"),
+    ("models",),
     ("problems", "sandbox"),
-    ("defaults",),
+    ("run",),
     ("config",),
-    ("values", "files", "progress"),
-    ("types", "errors"),
+    ("core",),
 )
-"""A room imports from its own folder and from lower floors alone."""
-BESIDE = {("sampler", "models"), ("run", "tracking")}
-"""Rooms of one floor of which the first may use the second."""
+"""A room imports from its own folder and from the rooms below it; neighbours do not meet."""
+PUBLIC = {"types": {"core"}, "rewards": {"rollouts"}}
+"""Files that scripts outside import from, and the room that they re-export; used by no room."""
 HEAVY = {"torch", "trl", "peft", "transformers", "accelerate", "datasets", "safetensors"}
-HEAVY_ROOMS = ("models/", "trainers/")
-HEAVY_FILES = tuple(
-    f"sampler/{name}.py"
-    for name in (
-        "transformers",
-        "slots",
-        "draw",
-        "vllm",
-        "engine",
-        "engine_settings",
-        "merge",
-        "server",
-    )
-)
-CONFIG_MAY = {"hydra", "omegaconf"}
+WHO_MAY = {
+    **dict.fromkeys(HEAVY, ("models/", "trainers/", "value/", "sampling/hf/", "sampling/engine/")),
+    "vllm": ("sampling/engine/",),
+    "wandb": ("run/tracking/",),
+    "openai": ("gold/teacher/", "sampling/server.py"),
+    "optuna": ("sweeps/",),
+}
+FILES_IN_A_FOLDER = 11
+LINES_IN_A_FILE = 400
 
 
 def name_of(path: Path) -> str:
@@ -57,14 +50,12 @@ def name_of(path: Path) -> str:
 
 
 def room(module: str) -> str:
-    """Return the room of `axiom_rl.verify.compare` (verify) or of `axiom_rl.gold` (gold)."""
-    return module.split(".")[1] if "." in module else module
+    """Return the room of `axiom_rl.verify.compare` (verify) or of `axiom_rl.stages` (stages)."""
+    return module.split(".")[1] if "." in module else "axiom_rl"
 
 
-def floor(of: str) -> int:
-    found = [number for number, rooms in enumerate(FLOORS) if of in rooms]
-    assert found, f"{of} is a room that the map does not have: give it a floor"
-    return found[0]
+def place(of: str) -> int:
+    return next(number for number, rooms in enumerate(DIRECTION) if of in rooms)
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -84,45 +75,57 @@ def top_names(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imports(path)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_rooms_use_only_what_is_below(path: Path) -> None:
-    here = room(f"axiom_rl.{name_of(path).removesuffix('.py').replace('/', '.')}")
-    if here == "__init__":
-        assert not any(name.startswith("axiom_rl") for name in imports(path))
-        return
-    for name in imports(path):
-        there = room(name)
-        if name.startswith("axiom_rl.") and there != here:  # its own folder is a room's own matter
-            assert floor(here) < floor(there) or (here, there) in BESIDE, f"{here} uses {name}"
+def goes_up(here: str, there: str) -> bool:
+    """Whether an import from one room into another is against the direction."""
+    if there in (here, "axiom_rl"):
+        return False
+    if here in PUBLIC:
+        return there not in PUBLIC[here]
+    return there in PUBLIC or place(here) >= place(there)
 
 
-def test_launch_uses_stages_and_the_ground_alone() -> None:
-    own = {room(name) for name in imports(ROOT / "launch.py") if name.startswith("axiom_rl")}
-    assert own == {"stages", "config", "errors", "sweeps"}
+def test_every_room_has_its_place() -> None:
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    assert rooms - {"__init__", *PUBLIC} <= {room for rooms in DIRECTION for room in rooms}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
-    name, used = name_of(path), top_names(path)
-    if not (name.startswith(HEAVY_ROOMS) or name in HEAVY_FILES):
-        assert not used & HEAVY
-    assert "vllm" not in used or name == "sampler/vllm.py"
-    assert "wandb" not in used or name == "tracking/wandb_copy.py"
+def test_rooms_use_only_what_is_below() -> None:
+    offenders = [
+        f"{name_of(path)} uses {name}"
+        for path in MODULES
+        for name in imports(path)
+        if name.startswith("axiom_rl.")
+        and goes_up(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), room(name))
+    ]
+    assert not offenders, "\n".join(offenders)
+
+
+def test_heavy_packages_stay_in_their_rooms() -> None:
+    offenders = [
+        f"{name_of(path)} imports {package}"
+        for path in MODULES
+        for package in sorted(top_names(path) & WHO_MAY.keys())
+        if not name_of(path).startswith(WHO_MAY[package])
+    ]
+    assert not offenders, "\n".join(offenders)
 
 
 def test_the_modules_that_must_stay_light() -> None:
-    standard = set(sys.stdlib_module_names)
-    assert top_names(PACKAGE / "types.py") <= standard
-    for path in (PACKAGE / "config").glob("*.py"):
-        assert top_names(path) <= standard | CONFIG_MAY | {"axiom_rl"}, name_of(path)
-    for path in (PACKAGE / "sandbox" / "child").glob("*.py"):
-        assert top_names(path) <= standard | {"axiom_rl"}, name_of(path)
+    standard = set(sys.stdlib_module_names) | {"axiom_rl"}
+    allowed = {"core": standard | {"tqdm"}, "config": standard | {"hydra", "omegaconf"}}
+    offenders = [
+        f"{name_of(path)} imports {extra}"
+        for folder, may in {**allowed, "sandbox/child": standard}.items()
+        for path in sorted((PACKAGE / folder).glob("*.py"))
+        for extra in sorted(top_names(path) - may)
+    ]
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", [*MODULES, ROOT / "launch.py"], ids=lambda path: path.name)
-def test_hydras_config_type_is_seen_at_the_door_alone(path: Path) -> None:
-    if path not in (ROOT / "launch.py", PACKAGE / "config" / "load.py"):
-        assert "DictConfig" not in path.read_text(encoding="utf-8")
+def test_hydras_config_type_is_seen_at_the_door_alone() -> None:
+    door = (PACKAGE / "cli.py", PACKAGE / "config" / "load.py")
+    seen = [name_of(path) for path in MODULES if "DictConfig" in path.read_text(encoding="utf-8")]
+    assert set(seen) <= {name_of(path) for path in door}
 
 
 def test_no_room_for_odds_and_ends() -> None:
@@ -130,18 +133,39 @@ def test_no_room_for_odds_and_ends() -> None:
     assert not [path for path in PACKAGE.rglob("*") if path.stem in odd]
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+def test_folders_and_files_can_be_read_in_one_go() -> None:
+    long = [
+        name_of(path) for path in MODULES if len(path.read_text().splitlines()) > LINES_IN_A_FILE
+    ]
+    folders = {path.parent for path in MODULES}
+    wide = [
+        str(folder.relative_to(PACKAGE))
+        for folder in folders
+        if sum(path.parent == folder and path.stem != "__init__" for path in MODULES)
+        > FILES_IN_A_FOLDER
+    ]
+    assert not long and not wide, f"files: {long}, folders: {wide}"
+
+
+def test_a_class_name_stands_once() -> None:
+    seen: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                seen.setdefault(node.name, []).append(name_of(path))
+    twice = {name: places for name, places in seen.items() if len(places) > 1}
+    assert not twice, twice
+
+
+def test_light_imports_load_nothing_heavy() -> None:
+    heavy = sorted({*WHO_MAY, "bitsandbytes"})
+    for statement in (
         "import axiom_rl",
         "from axiom_rl.verify import Verifier, extract_code",
-        "import launch, axiom_rl.stages; from axiom_rl.problems import make_problem",
-    ],
-)
-def test_light_imports_load_nothing_heavy(statement: str) -> None:
-    heavy = sorted(HEAVY | {"vllm", "wandb", "bitsandbytes"})
-    code = f"{statement}\nimport sys\nprint(*(sys.modules.keys() & {heavy}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert done.stdout.strip() == ""
+        "import axiom_rl.cli, axiom_rl.stages; from axiom_rl.problems import make_problem",
+    ):
+        code = f"{statement}\nimport sys\nprint(*(sys.modules.keys() & {heavy}))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        assert done.stdout.strip() == "", statement

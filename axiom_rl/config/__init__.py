@@ -3,6 +3,7 @@
 Imports only the standard library, hydra and omegaconf.
 """
 
+from axiom_rl.config.checks import RULES, SPLITS
 from axiom_rl.config.explain import explain
 from axiom_rl.config.load import (
     RESUME_MAY_CHANGE,
@@ -11,7 +12,6 @@ from axiom_rl.config.load import (
     resumed_config,
     to_config,
 )
-from axiom_rl.config.rules import RULES, SPLITS
 from axiom_rl.config.schema import (
     CONF_DIR,
     SCHEMAS,

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from axiom_rl.config.checks import check_values
 from axiom_rl.config.explain import explain, unknown_key
-from axiom_rl.config.rules import check_values
 from axiom_rl.config.schema import CONF_DIR, SCHEMAS, Config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 
 
 def register_schemas() -> None:

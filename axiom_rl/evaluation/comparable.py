@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.evaluate import Evaluation
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.evaluation.score import Evaluation
 
 HASH_DIGITS = 64
 ACROSS = {

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axiom_rl.evaluation.comparable import require_comparable
-from axiom_rl.evaluation.evaluate import Evaluation, ProblemScore
-from axiom_rl.evaluation.metrics import (
+from axiom_rl.evaluation.score import Evaluation, ProblemScore
+from axiom_rl.evaluation.statistics import (
     CONFIDENCE,
     Interval,
     Scope,

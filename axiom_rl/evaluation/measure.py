@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from axiom_rl.config import SamplerConfig
-from axiom_rl.evaluation.evaluate import (
+from axiom_rl.core.types import Verdict
+from axiom_rl.evaluation.score import (
     BENCHMARK_TESTS,
     FRESH_TESTS,
     HIDDEN_TESTS,
@@ -17,13 +18,12 @@ from axiom_rl.evaluation.evaluate import (
     write_evaluation,
 )
 from axiom_rl.problems import has_fresh_tests
-from axiom_rl.problems.benchmarks import BENCHMARKS
-from axiom_rl.problems.dataset import Splits
-from axiom_rl.rollouts import Drawn, Rollout, Task, draw_rollouts, task_for
-from axiom_rl.run import Run
-from axiom_rl.sampler import Sampler
-from axiom_rl.sampler.base import Resting
-from axiom_rl.types import Verdict
+from axiom_rl.problems.sources.benchmarks import BENCHMARKS
+from axiom_rl.problems.splits import Splits
+from axiom_rl.rollouts.records import Drawn, Rollout, Task, draw_rollouts, task_for
+from axiom_rl.run.folder import Run
+from axiom_rl.sampling import Sampler
+from axiom_rl.sampling.base import Releasable
 from axiom_rl.verify import Verifier
 
 SETTINGS = ("backend", "n", "temperature", "top_p", "max_new_tokens")
@@ -46,13 +46,13 @@ class Policy:
 
     def close(self) -> None:
         """Let go of the model's memory."""
-        if isinstance(self._sampler, Resting):
+        if isinstance(self._sampler, Releasable):
             self._sampler.rest()
         self._sampler = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class RunContext:
     """What stays the same while models change."""
 
     run: Run
@@ -75,7 +75,7 @@ class Scene:
 
 
 def measure(
-    scene: Scene, iteration: int, policy: Policy, phase: str, **columns: Any
+    context: RunContext, iteration: int, policy: Policy, phase: str, **columns: Any
 ) -> tuple[Rollout, ...]:
     """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
 
@@ -83,22 +83,22 @@ def measure(
     where there is none, the train problems; on fresh tests where the problems have a generator) and
     metrics rows for each split, with `columns` in them.
     """
-    splits = scene.splits
+    splits = context.splits
     tasks = [
-        task_for(problem, scene.fresh_seed)
+        task_for(problem, context.fresh_seed)
         for problem in (*splits.train, *splits.val, *splits.test)
     ]
-    finished = scene.run.is_finished(f"evaluate/{phase}")
-    with scene.run.timed("evaluate", iteration, log=not finished) as spent:
-        drawn = draw(scene, phase, tasks, range(scene.sampler.n), policy, iteration)
+    finished = context.run.is_finished(f"evaluate/{phase}")
+    with context.run.timed("evaluate", iteration, log=not finished) as spent:
+        drawn = draw(context, phase, tasks, range(context.sampler.n), policy, iteration)
         spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
-    for evaluation in _by_split(scene, tasks, drawn.rollouts, policy.adapter):
-        _log(scene, iteration, evaluation, columns)
+    for evaluation in _by_split(context, tasks, drawn.rollouts, policy.adapter):
+        _log(context, iteration, evaluation, columns)
         if is_headline(evaluation, splits):
-            write_evaluation(scene.run.folder / "evaluation" / f"{phase}.json", evaluation)
-    scene.run.finish(f"evaluate/{phase}")
+            write_evaluation(context.run.folder / "evaluation" / f"{phase}.json", evaluation)
+    context.run.finish(f"evaluate/{phase}")
     return drawn.rollouts
 
 
@@ -136,7 +136,7 @@ def name_of_tests(task: Task) -> str:
 
 
 def draw(
-    scene: Scene,
+    context: RunContext,
     phase: str,
     tasks: Sequence[Task],
     samples: range,
@@ -146,13 +146,13 @@ def draw(
 ) -> Drawn:
     """Draw and judge samples of one phase, with a random stream named by seed and phase."""
     return draw_rollouts(
-        scene.run.folder / "completions" / f"{phase}.jsonl",
+        context.run.folder / "completions" / f"{phase}.jsonl",
         tasks,
         samples,
         sampler=policy,
-        verifier=scene.verifier,
-        style=scene.style,
-        stream=f"{scene.seed}/{phase}",
+        verifier=context.verifier,
+        style=context.style,
+        stream=f"{context.seed}/{phase}",
         iteration=iteration,
         temperature=temperature,
     )
@@ -171,7 +171,7 @@ def cost(spent: Drawn) -> dict[str, float]:
 
 
 def _by_split(
-    scene: Scene, tasks: Sequence[Task], rollouts: Sequence[Rollout], adapter: str | None
+    context: RunContext, tasks: Sequence[Task], rollouts: Sequence[Rollout], adapter: str | None
 ) -> list[Evaluation]:
     """Score each split on what it holds out, and train problems on their hidden tests as well."""
     evaluations = []
@@ -182,12 +182,12 @@ def _by_split(
         kinds = [name_of_tests(members[0])]
         if FRESH_TESTS in kinds and all(task.hidden for task in members):
             kinds.append(HIDDEN_TESTS)
-        evaluations += [_score(scene, split, kind, members, own, adapter) for kind in kinds]
+        evaluations += [_score(context, split, kind, members, own, adapter) for kind in kinds]
     return evaluations
 
 
 def _score(
-    scene: Scene,
+    context: RunContext,
     split: str,
     tests: str,
     tasks: Sequence[Task],
@@ -198,23 +198,25 @@ def _score(
     fresh = [item.fresh for item in rollouts if item.fresh]
     on_fresh = tests == FRESH_TESTS
     judged: list[Verdict] = fresh if on_fresh else hidden
-    settings = asdict(scene.sampler)
+    settings = asdict(context.sampler)
     return score(
         [task.fresh if on_fresh and task.fresh else task.problem for task in tasks],
         [item.completion for item in rollouts],
         judged,
         hidden if on_fresh and len(hidden) == len(fresh) else None,
         split=split,
-        model=dict(scene.model) | {"adapter": adapter},
-        sampler={key: settings[key] for key in SETTINGS} | {"prompt": scene.style},
-        seed=scene.seed,
+        model=dict(context.model) | {"adapter": adapter},
+        sampler={key: settings[key] for key in SETTINGS} | {"prompt": context.style},
+        seed=context.seed,
         tests=tests,
-        left_out=scene.splits.left_out,
+        left_out=context.splits.left_out,
     )
 
 
-def _log(scene: Scene, iteration: int, evaluation: Evaluation, columns: Mapping[str, Any]) -> None:
-    scene.run.tracker.log(
+def _log(
+    context: RunContext, iteration: int, evaluation: Evaluation, columns: Mapping[str, Any]
+) -> None:
+    context.run.tracker.log(
         "evaluate",
         iteration,
         split=evaluation.split,

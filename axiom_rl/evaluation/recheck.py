@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene
-from axiom_rl.files import read_json, write_json
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json, write_json
+from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
-from axiom_rl.rollouts import read_rollouts
-from axiom_rl.types import Problem, Status, Verdict
+from axiom_rl.rollouts.records import read_rollouts
 
 SCHEMA = 1
 FILE = "claims.json"
@@ -42,21 +42,21 @@ class Claims:
     """Samples, duplicates included, that fail fresh tests."""
 
 
-def recheck_claims(scene: Scene) -> None:
+def recheck_claims(context: RunContext) -> None:
     """Judge again what no fresh test has seen yet, and write claims.json; once in a run.
 
     Raises:
         SandboxUnavailableError: if the sandbox itself keeps failing.
     """
-    path = scene.run.folder / FILE
+    path = context.run.folder / FILE
     if path.exists():
         return
-    problems = {p.id: p for p in scene.splits.train if has_fresh_tests(p)}
+    problems = {p.id: p for p in context.splits.train if has_fresh_tests(p)}
     found = {}
-    for file in sorted((scene.run.folder / "completions").glob("*.jsonl")):
+    for file in sorted((context.run.folder / "completions").glob("*.jsonl")):
         programs = _unchecked(file, problems)
         if programs:
-            found[file.stem] = asdict(_check(scene, problems, programs, file.stem))
+            found[file.stem] = asdict(_check(context, problems, programs, file.stem))
     write_json(path, {"schema": SCHEMA, "phases": found})
 
 
@@ -92,7 +92,7 @@ def _unchecked(file: Path, problems: Mapping[str, Problem]) -> Counter[tuple[str
 
 
 def _check(
-    scene: Scene,
+    context: RunContext,
     problems: Mapping[str, Problem],
     programs: Counter[tuple[str, str]],
     phase: str,
@@ -100,9 +100,10 @@ def _check(
     chosen = [*programs][-MOST_PROGRAMS:]
     log.info("%s: judging %d programs that passed again, by fresh tests", phase, len(chosen))
     fresh = {
-        key: with_fresh_tests(problems[key], scene.fresh_seed) for key in {key for key, _ in chosen}
+        key: with_fresh_tests(problems[key], context.fresh_seed)
+        for key in {key for key, _ in chosen}
     }
-    verdicts = scene.verifier.verify([(fresh[key], code) for key, code in chosen])
+    verdicts = context.verifier.verify([(fresh[key], code) for key, code in chosen])
     judged = {
         program: verdict
         for program, verdict in zip(chosen, verdicts, strict=True)

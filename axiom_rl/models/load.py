@@ -18,8 +18,8 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from axiom_rl.config import ModelConfig
-from axiom_rl.errors import AxiomError
-from axiom_rl.models.source import ResolvedModel
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights.source import ResolvedModel
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import psutil
 import torch
 from transformers import PretrainedConfig
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 
 GB = 1e9
 

@@ -1,11 +1,11 @@
 """Problems without end: types by family, their generators and oracles, splits and prompts."""
 
-from axiom_rl.problems import basic, easy, hard, memorisable
-from axiom_rl.problems.assertions import check
 from axiom_rl.problems.base import ProblemType, Task
-from axiom_rl.problems.benchmarks import BENCHMARKS
 from axiom_rl.problems.generate import has_fresh_tests, make_problem, with_fresh_tests
 from axiom_rl.problems.registry import problem_types, register, register_checker
+from axiom_rl.problems.sources.assertions import check
+from axiom_rl.problems.sources.benchmarks import BENCHMARKS
+from axiom_rl.problems.types import basic, easy, hard, memorisable
 
 __all__ = [
     "ProblemType",

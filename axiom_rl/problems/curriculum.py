@@ -19,8 +19,8 @@ from random import Random
 from typing import Any
 
 from axiom_rl.config import CurriculumConfig
-from axiom_rl.errors import AxiomError
-from axiom_rl.types import Problem
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem
 
 LEAST = 1e-6
 """Smallest weight: even a very large focus leaves every problem its turn."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from axiom_rl.files import write_text
+from axiom_rl.core.files import write_text
+from axiom_rl.core.types import Problem
 from axiom_rl.problems.generate import make_problem
 from axiom_rl.problems.prompts import show_call
 from axiom_rl.problems.registry import get_type, problem_types
-from axiom_rl.types import Problem
 
 PAGE = Path("docs/problems.md")
 LEVELS_SHOWN = (1, 5, 10)

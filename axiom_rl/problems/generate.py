@@ -16,11 +16,11 @@ from dataclasses import replace
 from itertools import cycle
 from random import Random
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.codec import encode
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import LEVEL_COUNT, Args, ProblemType, Task
 from axiom_rl.problems.registry import get_type, is_registered, unknown_name
-from axiom_rl.types import Problem, TestCase
-from axiom_rl.values import encode
 
 SPLITS = ("train", "val", "test")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, assert_never, get_args
 
-from axiom_rl.problems.assertions import is_condition, show_condition
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.registry import unknown_name
-from axiom_rl.types import Problem, TestCase
+from axiom_rl.problems.sources.assertions import is_condition, show_condition
 
 Style = Literal["direct", "chain_of_thought", "few_shot"]
 STYLES: tuple[Style, ...] = get_args(Style)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.problems.base import LEVEL_COUNT, Checker, ProblemType
 
 FAMILIES = ("basic", "easy", "hard", "memorisable")

@@ -2,7 +2,7 @@
 
 import sys
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 
 if sys.platform == "win32":
     raise AxiomError("the sandbox does not run on Windows itself: use WSL2 (a Linux inside it)")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunRequest:
     """One program, its entry point, and the marshalled arguments of each test."""
 
     code: str
@@ -116,7 +116,7 @@ class PoolReport:
 class Sandbox(Protocol):
     """Runs requests; every method may be called from any thread."""
 
-    def submit(self, request: Request, judge: Callable[[Outcome], T]) -> Future[T]:
+    def submit(self, request: RunRequest, judge: Callable[[Outcome], T]) -> Future[T]:
         """Queue a request; `judge` turns its outcome into the future's result."""
 
     def probe(self) -> Future[None]:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from contextlib import redirect_stdout
 from typing import Any, TypeVar
 
-from axiom_rl.sandbox.base import Ending, IsolationLevel, Outcome, PoolReport, Request
+from axiom_rl.sandbox.base import Ending, IsolationLevel, Outcome, PoolReport, RunRequest
 from axiom_rl.sandbox.child import runner
 from axiom_rl.sandbox.wire import LENGTH
 
@@ -34,7 +34,7 @@ class InThisProcess:
             "memory limit; for a debugger only"
         )
 
-    def submit(self, request: Request, judge: Callable[[Outcome], T]) -> Future[T]:
+    def submit(self, request: RunRequest, judge: Callable[[Outcome], T]) -> Future[T]:
         """Run the request and judge it before returning."""
         frames = bytearray()
 

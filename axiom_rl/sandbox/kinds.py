@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from axiom_rl.config import SandboxConfig
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.sandbox.base import IsolationLevel, PoolReport, Sandbox, SandboxUnavailableError
 from axiom_rl.sandbox.debug import InThisProcess
 from axiom_rl.sandbox.pool import Canary, ServerPool

@@ -23,12 +23,12 @@ from axiom_rl.sandbox.base import (
     Ending,
     Outcome,
     PoolReport,
-    Request,
+    RunRequest,
     SandboxUnavailableError,
     level_of,
 )
 from axiom_rl.sandbox.process import ServerProcess, ServerSettings
-from axiom_rl.sandbox.slot import Job, Slot
+from axiom_rl.sandbox.slot import Assignment, Slot
 from axiom_rl.sandbox.wire import Hello, ProtocolError, parse_answer
 
 START_ATTEMPTS = 3
@@ -37,7 +37,7 @@ RECYCLE_AFTER = 10_000
 IDLE_SECONDS = 1.0
 
 T = TypeVar("T")
-Canary = tuple[Request, Callable[[Outcome], bool]]
+Canary = tuple[RunRequest, Callable[[Outcome], bool]]
 """A program whose outcome is known, and the test of its outcome."""
 
 
@@ -61,7 +61,7 @@ class ServerPool:
         self._largest = largest_message
         self._servers = servers
         self._slots: list[Slot] = []
-        self._queue: deque[Job] = deque()
+        self._queue: deque[Assignment] = deque()
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._wake, self._bell = socket.socketpair()
@@ -80,13 +80,13 @@ class ServerPool:
             self.close()
             raise self._failure
 
-    def submit(self, request: Request, judge: Callable[[Outcome], T]) -> Future[T]:
+    def submit(self, request: RunRequest, judge: Callable[[Outcome], T]) -> Future[T]:
         """Queue a request; `judge` turns its outcome into the future's result, on our thread.
 
         Raises:
             SandboxUnavailableError: if the pool has failed or is closed.
         """
-        job = Job(request, judge)
+        job = Assignment(request, judge)
         with self._lock:
             self._raise_if_ended()
             self._queue.append(job)
@@ -184,7 +184,7 @@ class ServerPool:
             if slot.probe_wanted and slot.hello is not None and not slot.is_probing:
                 slot.probe_wanted = False
                 for request, is_healthy in self._canaries:
-                    slot.send(Job(request, is_healthy, is_canary=True))
+                    slot.send(Assignment(request, is_healthy, is_canary=True))
         for slot in self._slots:
             if not slot.jobs:
                 self._send_next(slot)
@@ -201,7 +201,7 @@ class ServerPool:
         if slot.has_room and (job := self._next_job(slot)) is not None:
             slot.send(job)
 
-    def _next_job(self, slot: Slot) -> Job | None:
+    def _next_job(self, slot: Slot) -> Assignment | None:
         if slot.retries:
             return slot.retries.popleft()
         if slot.served + len(slot.jobs) >= RECYCLE_AFTER:
@@ -259,7 +259,7 @@ class ServerPool:
             job.finish(answer)
         return False
 
-    def _died_of_the_machine(self, job: Job, outcome: Outcome) -> bool:
+    def _died_of_the_machine(self, job: Assignment, outcome: Outcome) -> bool:
         """Whether the system killed a candidate for want of memory that it had not taken.
 
         Under the system call filter a candidate cannot send SIGKILL, not even to itself.
@@ -278,7 +278,7 @@ class ServerPool:
         worse = {name: state for name, state in layers.items() if state != "on"}
         self._layers = {**layers, **{n: s for n, s in self._layers.items() if s != "on"}, **worse}
 
-    def _judge_canary(self, slot: Slot, job: Job, outcome: Outcome) -> None:
+    def _judge_canary(self, slot: Slot, job: Assignment, outcome: Outcome) -> None:
         if not job.judge(outcome):
             raise ProtocolError(f"the canary failed ({outcome})")
         if slot.is_probing:
@@ -321,7 +321,7 @@ class ServerPool:
         with self._lock:
             self._queue.extendleft(reversed(held))
 
-    def _try_again(self, fresh: Slot, job: Job, is_fault: bool) -> None:
+    def _try_again(self, fresh: Slot, job: Assignment, is_fault: bool) -> None:
         if is_fault:
             job.faults += 1
         else:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from axiom_rl.sandbox.base import Outcome, Request
+from axiom_rl.sandbox.base import Outcome, RunRequest
 from axiom_rl.sandbox.process import ServerProcess
 from axiom_rl.sandbox.wire import Hello, request_bytes
 
@@ -21,10 +21,10 @@ GRACE_SECONDS = 2.0
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class Assignment:
     """A request, who judges its outcome, and who waits for the judgement."""
 
-    request: Request
+    request: RunRequest
     judge: Callable[[Outcome], Any]
     future: Future[Any] = field(default_factory=Future)
     is_canary: bool = False
@@ -57,11 +57,11 @@ class Slot:
 
     server: ServerProcess
     hello: Hello | None = None
-    jobs: deque[Job] = field(default_factory=deque)
+    jobs: deque[Assignment] = field(default_factory=deque)
     """Sent to the server; the first one runs."""
-    retries: deque[Job] = field(default_factory=deque)
+    retries: deque[Assignment] = field(default_factory=deque)
     """To be run in this server once its canary has passed."""
-    suspects: list[Job] = field(default_factory=list)
+    suspects: list[Assignment] = field(default_factory=list)
     """Took down two servers; guilty if this server's canary passes."""
     deadline: float = 0.0
     """On the monotonic clock, for the hello or the running job."""
@@ -93,14 +93,14 @@ class Slot:
         """Whether the server should have answered by now."""
         return (self.hello is None or bool(self.jobs)) and time.monotonic() > self.deadline
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Assignment) -> None:
         """Send a job to the server."""
         self.jobs.append(job)
         if len(self.jobs) == 1:
             self._start_clock()
         self.server.queue(request_bytes(job.request))
 
-    def take(self) -> Job:
+    def take(self) -> Assignment:
         """Return the job that has just ended; the next one's time begins."""
         job = self.jobs.popleft()
         self.served += 1

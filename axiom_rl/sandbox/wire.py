@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from axiom_rl.sandbox.base import Ending, Outcome, Request
+from axiom_rl.sandbox.base import Ending, Outcome, RunRequest
 from axiom_rl.sandbox.child import server, watch
 
 LENGTH = struct.Struct("<I")
@@ -31,11 +31,11 @@ class Hello:
     layers: dict[str, str]
 
 
-def request_bytes(request: Request) -> bytes:
+def request_bytes(request: RunRequest) -> bytes:
     """Return the framed request; the server is trusted to run marshal on it."""
     limits = request.limits
     body = marshal.dumps((request.code, request.entry_point, request.tests))
-    head = server.Limits(
+    head = server.ChildLimits(
         cpu_s=limits.cpu_s,
         wall_s=limits.wall_s,
         memory=limits.memory_bytes,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 
-from axiom_rl.sweeps.job import Job, last_error
+from axiom_rl.run.sweep_jobs import Job, last_error
 
 POLL_S = 0.1
 STOP_S = 150.0
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Running:
+class _RunningJob:
     job: Job
     gpu: str | None
     process: subprocess.Popen[bytes]
@@ -52,7 +52,7 @@ def run_jobs(
         KeyboardInterrupt: for Ctrl-C or SIGTERM, after every job is stopped.
     """
     free: list[str | None] = [*gpus] or [None]
-    waiting, running, ended = list(jobs), list[_Running](), list[Job]()
+    waiting, running, ended = list(jobs), list[_RunningJob](), list[Job]()
     with _terminated_is_interrupted():
         try:
             while waiting or running:
@@ -69,7 +69,7 @@ def run_jobs(
     return sorted(ended, key=lambda job: job.number)
 
 
-def _start(job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None) -> _Running:
+def _start(job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None) -> _RunningJob:
     job.folder.mkdir(parents=True, exist_ok=True)
     replace(job, status="running").write()
     where = "" if gpu is None else f" on GPU {gpu}"
@@ -84,10 +84,10 @@ def _start(job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None) -
             start_new_session=True,
             preexec_fn=_before_program(),
         )
-    return _Running(job, gpu, process, time.monotonic())
+    return _RunningJob(job, gpu, process, time.monotonic())
 
 
-def _ended(item: _Running) -> Job:
+def _ended(item: _RunningJob) -> Job:
     """Write down how a job ended, and end what it may have left behind."""
     status = item.process.returncode
     _kill_group(item)
@@ -107,7 +107,7 @@ def _ended(item: _Running) -> Job:
     return ended
 
 
-def _seconds(item: _Running) -> float:
+def _seconds(item: _RunningJob) -> float:
     """Return the time that a job took, earlier tries included."""
     return item.job.seconds + time.monotonic() - item.started
 
@@ -126,7 +126,7 @@ def _error(job: Job, status: int) -> str:
     return error
 
 
-def _stop(running: Sequence[_Running]) -> None:
+def _stop(running: Sequence[_RunningJob]) -> None:
     """Ask the jobs to stop, wait, and kill what is left; a second Ctrl-C kills at once."""
     log.warning("stopping %d jobs; Ctrl-C again kills them", len(running))
     for item in running:
@@ -143,7 +143,7 @@ def _stop(running: Sequence[_Running]) -> None:
             replace(item.job, status="waiting", seconds=_seconds(item)).write()
 
 
-def _kill_group(item: _Running) -> None:
+def _kill_group(item: _RunningJob) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(item.process.pid, signal.SIGKILL)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.sweeps.study import optuna
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.run.sweep_study import optuna
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from axiom_rl import values
+from axiom_rl.core import codec as values
+from axiom_rl.core.types import CaseResult, Problem, Status, Verdict
 from axiom_rl.sandbox.base import Ending, Limits, Outcome
 from axiom_rl.sandbox.wire import PEAK_UNIT_MB
-from axiom_rl.types import CaseResult, Problem, Status, Verdict
 from axiom_rl.verify.compare import values_match
 
 LENGTH = struct.Struct("<I")

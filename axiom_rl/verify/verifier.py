@@ -16,18 +16,18 @@ from types import TracebackType
 from tqdm import tqdm
 
 from axiom_rl.config import SandboxConfig
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem, Status, TestCase, Verdict
 from axiom_rl.problems.registry import checker_for
 from axiom_rl.sandbox.base import (
     IsolationLevel,
     Limits,
     Outcome,
-    Request,
+    RunRequest,
     SandboxUnavailableError,
 )
 from axiom_rl.sandbox.kinds import open_sandbox
 from axiom_rl.sandbox.pool import Canary
-from axiom_rl.types import Problem, Status, TestCase, Verdict
 from axiom_rl.verify.judge import Standard, judge, standard_of
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Verifier:
             return self._without_code(problem)
         self._room.acquire()
         self._begin()
-        request = Request(code, problem.entry_point, prepared.tests, prepared.limits)
+        request = RunRequest(code, problem.entry_point, prepared.tests, prepared.limits)
         try:
             future = self._pool.submit(
                 request, lambda outcome: judge(prepared.standard, prepared.limits, outcome)
@@ -266,7 +266,7 @@ class Verifier:
         limits = Limits(5.0, 256 << 20, 1 << 20, 1 << 20)
 
         def canary(code: str, status: Status) -> Canary:
-            request = Request(code, "f", prepared.tests, limits)
+            request = RunRequest(code, "f", prepared.tests, limits)
             return request, lambda outcome: _status(prepared, limits, outcome) is status
 
         right = 'def f(n, items):\n    return n + 1, {"sum": sum(items)}\n'

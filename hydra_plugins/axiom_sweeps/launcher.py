@@ -16,8 +16,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from axiom_rl.config import to_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.sweeps.job import Job, read_job, write_command
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.run.sweep_jobs import Job, read_job, write_command
 from axiom_rl.sweeps.processes import run_jobs
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.sweeps.job import ERROR_LENGTH, Job, read_job, read_jobs
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.run.sweep_jobs import ERROR_LENGTH, Job, read_job, read_jobs
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SweepPage(Callback):
             SystemExit: if a job failed, or the page cannot be written (Hydra turns any other
                 error of a callback into a warning).
         """
-        from axiom_rl.evaluation.sweep import write_sweep
+        from axiom_rl.report.sweep.page import write_sweep
 
         folder = Path(config.hydra.sweep.dir)
         try:

@@ -2,7 +2,7 @@
 
 hydra-optuna-sweeper 1.3 needs optuna below 3, so this is a sweeper of our own on the public
 interface of optuna 5 (ask and tell). A setting's value is the mean score of its seeds, see
-`axiom_rl.evaluation.sweep_scores.job_score`. The study is kept in study.log of the sweep's folder,
+`axiom_rl.report.sweep.scores.job_score`. The study is kept in study.log of the sweep's folder,
 so a stopped search goes on where it was.
 """
 
@@ -22,10 +22,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.sweeps.job import read_job
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.run.sweep_jobs import read_job
+from axiom_rl.run.sweep_study import open_study, optuna
 from axiom_rl.sweeps.space import Space, space_of
-from axiom_rl.sweeps.study import open_study, optuna
 
 log = logging.getLogger(__name__)
 SAMPLERS = ("tpe", "random")
@@ -120,7 +120,7 @@ class OptunaSweeper(Sweeper):
 
 def _value(returned: Sequence[JobReturn]) -> float | None:
     """Return the mean score of a setting's jobs; None where one failed or has no score."""
-    from axiom_rl.evaluation.sweep_scores import job_score
+    from axiom_rl.report.sweep.scores import job_score
 
     scores = []
     for job in returned:

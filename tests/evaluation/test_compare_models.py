@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from fake_run import SAMPLER, evaluation
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.answers import power_text
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.compare import (
     bootstrap_errors,
     compare,
     detectable_difference,
     difference_interval,
 )
-from axiom_rl.evaluation.evaluate import ProblemScore
-from axiom_rl.evaluation.metrics import Scope, t_quantile
+from axiom_rl.evaluation.score import ProblemScore
+from axiom_rl.evaluation.statistics import Scope, t_quantile
+from axiom_rl.report.sections.result import power_text
 
 SIMULATIONS = 2000
 RATES = {f"type_{i}": i / 10 for i in range(1, 10)}

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.models import cache
-from axiom_rl.models.cache import build_once, cache_dir, check_free_disk, write_folder
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights import cache
+from axiom_rl.models.weights.cache import build_once, cache_dir, check_free_disk, write_folder
 
 KILLED_WHILE_BUILDING = """
 import os, signal, sys
 from pathlib import Path
-from axiom_rl.models.cache import build_once
+from axiom_rl.models.weights.cache import build_once
 
 def build(folder):
     (folder / "half").write_text("half a model")
@@ -30,7 +30,7 @@ build_once(Path(sys.argv[1]), build)
 BUILDS_SLOWLY = """
 import sys, time
 from pathlib import Path
-from axiom_rl.models.cache import build_once
+from axiom_rl.models.weights.cache import build_once
 
 def build(folder):
     with (Path(sys.argv[1]).parent / "builds").open("a") as file:

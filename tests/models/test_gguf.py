@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.models import convert
-from axiom_rl.models.convert import convert_gguf, open_gguf
-from axiom_rl.models.gguf_weights import _unpermute, is_tied, parameters
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights.gguf import convert
+from axiom_rl.models.weights.gguf.convert import convert_gguf, open_gguf
+from axiom_rl.models.weights.gguf.weights import _unpermute, is_tied, parameters
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from axiom_rl.config import ModelConfig
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.models import load as loading
 from axiom_rl.models.load import choose_device, choose_dtype, load_model, load_tokenizer
-from axiom_rl.models.resolve import resolve
-from axiom_rl.models.source import ResolvedModel
+from axiom_rl.models.weights.resolve import resolve
+from axiom_rl.models.weights.source import ResolvedModel
 
 
 @pytest.fixture

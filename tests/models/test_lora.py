@@ -13,9 +13,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from axiom_rl.config import ModelConfig
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora import (
+from axiom_rl.models.lora.options import (
     check_lora_options,
     export_merged,
     load_adapter,
@@ -23,8 +23,8 @@ from axiom_rl.models.lora import (
     new_lora,
     save_adapter,
 )
-from axiom_rl.models.resolve import resolve
-from axiom_rl.models.source import ResolvedModel
+from axiom_rl.models.weights.resolve import resolve
+from axiom_rl.models.weights.source import ResolvedModel
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.files import read_json
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json
 from axiom_rl.models import memory
 from axiom_rl.models.memory import (
     GB,

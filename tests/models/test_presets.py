@@ -7,7 +7,7 @@ import re
 import pytest
 
 from axiom_rl.config import CONF_DIR, load_config
-from axiom_rl.models.lora import check_lora_options
+from axiom_rl.models.lora.options import check_lora_options
 
 PRESETS = sorted(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))
 

@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from axiom_rl.config import load_config
 from axiom_rl.models.load import load_model, load_tokenizer
-from axiom_rl.models.resolve import converted_folder, resolve
-from axiom_rl.models.source import ResolvedModel
-from axiom_rl.models.wheels import fetch_gguf
+from axiom_rl.models.weights.mirrors import fetch_gguf
+from axiom_rl.models.weights.resolve import converted_folder, resolve
+from axiom_rl.models.weights.source import ResolvedModel
 
 pytestmark = pytest.mark.slow
 
@@ -87,9 +87,9 @@ TRAIN_TWO_STEPS = """
 import resource, sys, torch
 from axiom_rl.config import load_config
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora import new_lora
+from axiom_rl.models.lora.options import new_lora
 from axiom_rl.models.memory import Workload, memory_plan
-from axiom_rl.models.resolve import resolve
+from axiom_rl.models.weights.resolve import resolve
 
 config = load_config("model=smollm2-135m", f"model.path={sys.argv[1]}").model
 base, _ = load_model(resolve(config), config)

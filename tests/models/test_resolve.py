@@ -16,11 +16,12 @@ from unittest.mock import Mock
 import pytest
 
 from axiom_rl.config import GgufConfig, ModelConfig, WheelFile
-from axiom_rl.errors import AxiomError
-from axiom_rl.models import hub, wheels
-from axiom_rl.models import resolve as resolving
-from axiom_rl.models.resolve import resolve
-from axiom_rl.models.source import file_sha256, weights_sha256
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights import hub
+from axiom_rl.models.weights import mirrors as wheels
+from axiom_rl.models.weights import resolve as resolving
+from axiom_rl.models.weights.resolve import resolve
+from axiom_rl.models.weights.source import file_sha256, weights_sha256
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -247,7 +248,7 @@ def test_an_index_that_hangs_costs_its_time_limit(
 
 ASK = """
 from axiom_rl.config import load_config
-from axiom_rl.models.resolve import resolve
+from axiom_rl.models.weights.resolve import resolve
 resolve(load_config().model)
 """
 

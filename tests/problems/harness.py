@@ -22,9 +22,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems import Task
 from axiom_rl.problems.registry import checker_for
-from axiom_rl.types import Problem, TestCase
 from axiom_rl.verify.compare import values_match
 
 SECONDS = 5.0

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from axiom_rl.problems.assertions import Unconvertible, check, convert, is_condition
+from axiom_rl.core.types import TestCase
 from axiom_rl.problems.registry import checker_for
-from axiom_rl.types import TestCase
+from axiom_rl.problems.sources.assertions import Unconvertible, check, convert, is_condition
 
 
 def converted(test_code: str, **names: Any) -> list[TestCase]:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.problems import make_problem, problem_types
-from axiom_rl.problems.benchmarks import load_benchmark
-from axiom_rl.problems.contamination import Overlap, find_overlaps
-from axiom_rl.problems.describe import describe_problems
+from axiom_rl.problems.show import describe_problems
+from axiom_rl.problems.sources.benchmarks import load_benchmark
+from axiom_rl.problems.sources.contamination import Overlap, find_overlaps
 
 FIBONACCI = {
     "task_id": 701,

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from harness import failure, is_right, passes, programs_for, solutions_module
 
+from axiom_rl.core.types import Problem
 from axiom_rl.problems import make_problem, problem_types, with_fresh_tests
 from axiom_rl.problems.generate import FRESH_TESTS, SPLITS, input_key, task_of
 from axiom_rl.problems.registry import checker_for, get_type
-from axiom_rl.types import Problem
 
 TYPES = [name for family in ("basic", "easy", "hard") for name in problem_types()[family]]
 MEMORISABLE = problem_types()["memorisable"]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axiom_rl.config import CurriculumConfig
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem
 from axiom_rl.problems.curriculum import KINDS, Curriculum
-from axiom_rl.types import Problem
 
 
 def problem(of: str, level: int, index: int = 0) -> Problem:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from axiom_rl.core.types import Problem
 from axiom_rl.problems import make_problem, problem_types
 from axiom_rl.problems.generate import with_fresh_tests
 from axiom_rl.problems.prompts import render
 from axiom_rl.problems.registry import get_type
-from axiom_rl.types import Problem
 
 HARD = problem_types()["hard"]
 LEVELS = range(1, 11)

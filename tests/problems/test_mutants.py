@@ -12,10 +12,10 @@ import pytest
 from harness import compiled, is_right, passes, programs_for, time_limit
 from mutate import mutants
 
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems import make_problem, problem_types
 from axiom_rl.problems.generate import task_of
 from axiom_rl.problems.registry import checker_for, get_type
-from axiom_rl.types import Problem, TestCase
 
 TYPES = [name for family in ("basic", "easy", "hard") for name in problem_types()[family]]
 AT_MOST = 80

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import TestCase
 from axiom_rl.problems import make_problem, problem_types
 from axiom_rl.problems.prompts import STYLES, render, show_call
-from axiom_rl.types import TestCase
 
 EVERY_TYPE = [name for names in problem_types().values() for name in names]
 LONGEST = 1000

@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem
 from axiom_rl.problems import (
     ProblemType,
     Task,
@@ -20,7 +21,6 @@ from axiom_rl.problems import (
     with_fresh_tests,
 )
 from axiom_rl.problems.base import fixed_task, levels
-from axiom_rl.types import Problem
 
 
 def numbers(rng: Random, task: Task) -> tuple[int]:

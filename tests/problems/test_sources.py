@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import TestCase
 from axiom_rl.problems import has_fresh_tests
-from axiom_rl.problems.benchmarks import load_benchmark
-from axiom_rl.problems.dataset import read_problems, write_problems
-from axiom_rl.problems.jsonl import read_user_problems
 from axiom_rl.problems.prompts import render
-from axiom_rl.problems.sources import load_splits
-from axiom_rl.types import TestCase
+from axiom_rl.problems.sources.benchmarks import load_benchmark
+from axiom_rl.problems.sources.jsonl import read_user_problems
+from axiom_rl.problems.sources.load import load_splits
+from axiom_rl.problems.splits import read_problems, write_problems
 from axiom_rl.verify import Verifier
 
 DOUBLE: dict[str, Any] = {

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.answers import scope_text
-from axiom_rl.evaluation.evaluate import Evaluation, score
-from axiom_rl.evaluation.trained_on import training_problems
-from axiom_rl.files import write_text
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import write_text
+from axiom_rl.core.types import Completion, Status, Verdict
+from axiom_rl.evaluation.score import Evaluation, score
 from axiom_rl.problems import make_problem
-from axiom_rl.problems.dataset import Splits, read_splits, write_problems, write_splits
-from axiom_rl.problems.sources import load_splits, require_problems
-from axiom_rl.types import Completion, Status, Verdict
+from axiom_rl.problems.sources.load import load_splits, require_problems
+from axiom_rl.problems.sources.trained_on import training_problems
+from axiom_rl.problems.splits import Splits, read_splits, write_problems, write_splits
+from axiom_rl.report.sections.result import scope_text
 
 FIBONACCI: dict[str, Any] = {
     "task_id": 511,

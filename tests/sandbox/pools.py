@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from axiom_rl.sandbox.base import Limits, Outcome, Request
+from axiom_rl.sandbox.base import Limits, Outcome, RunRequest
 from axiom_rl.sandbox.pool import Canary, ServerPool
 from axiom_rl.sandbox.process import ServerSettings
 
 LIMITS = Limits(cpu_s=1.0, memory_bytes=256 << 20, output_bytes=1 << 20, result_bytes=1 << 20)
 
 
-def request(body: str, limits: Limits = LIMITS, *arguments: object) -> Request:
+def request(body: str, limits: Limits = LIMITS, *arguments: object) -> RunRequest:
     """A program whose function has this body, called once."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return Request(f"def f(*args):\n{lines}", "f", (marshal.dumps(arguments),), limits)
+    return RunRequest(f"def f(*args):\n{lines}", "f", (marshal.dumps(arguments),), limits)
 
 
 def is_well(outcome: Outcome) -> bool:

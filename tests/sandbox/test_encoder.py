@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axiom_rl.core.codec import decode
 from axiom_rl.sandbox.child.encoder import MAX_DEPTH, Unencodable, tree_of
-from axiom_rl.values import decode
 from axiom_rl.verify.compare import values_match
 
 SCALARS = (

@@ -20,7 +20,7 @@ from pools import (
 )
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.sandbox.base import IsolationLevel, PoolReport, SandboxUnavailableError, level_of
 from axiom_rl.sandbox.child import landlock
 from axiom_rl.sandbox.kinds import open_sandbox, require_level

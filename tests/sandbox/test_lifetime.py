@@ -15,7 +15,7 @@ from pools import is_gone, tree_below, wait_until
 SCRIPT = """
 import sys, threading
 from axiom_rl.config import load_config
-from axiom_rl.types import Problem, TestCase
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.verify import Verifier
 
 problem = Problem(id="p", type="none", difficulty=1, split="train", title="p", statement="",

@@ -21,8 +21,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "evaluation")]
 
 import axiom_rl.stages  # noqa: E402
 from axiom_rl.config import Config  # noqa: E402
-from axiom_rl.errors import AxiomError  # noqa: E402
-from axiom_rl.files import write_text  # noqa: E402
+from axiom_rl.core.errors import AxiomError  # noqa: E402
+from axiom_rl.core.files import write_text  # noqa: E402
 
 
 def run_stage(config: Config, folder: Path) -> None:
@@ -63,7 +63,7 @@ def leave_evaluation(folder: Path, rate: float, seed: int) -> None:
     """Write evaluation/after.json as a real run does."""
     from fake_run import BASIC, evaluation
 
-    from axiom_rl.evaluation.evaluate import write_evaluation
+    from axiom_rl.evaluation.score import write_evaluation
 
     rates = dict.fromkeys(BASIC, min(rate, 1.0))
     write_evaluation(folder / "evaluation" / "after.json", evaluation(rates, seed=seed))

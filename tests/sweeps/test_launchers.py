@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from test_sweep_jobs import launch
 
 from axiom_rl.config import CONF_DIR, register_schemas
-from axiom_rl.sweeps.job import read_jobs
+from axiom_rl.run.sweep_jobs import read_jobs
 
 PLUGINS = {"slurm": "hydra_submitit_launcher", "ray_tasks": "hydra_ray_launcher"}
 

@@ -8,10 +8,10 @@ import pytest
 from test_sweep_jobs import launch
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.files import read_json
-from axiom_rl.sweeps.job import read_jobs
-from axiom_rl.sweeps.study import optuna, study_importance
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json
+from axiom_rl.run.sweep_jobs import read_jobs
+from axiom_rl.run.sweep_study import optuna, study_importance
 
 
 def overrides(*texts: str) -> list:  # type: ignore[type-arg]
@@ -112,7 +112,7 @@ class TestWithOptuna:
 
     def test_importance_is_that_of_the_study(self, tmp_path: Path) -> None:
         pytest.importorskip("sklearn")
-        from axiom_rl.sweeps.study import open_study
+        from axiom_rl.run.sweep_study import open_study
 
         assert study_importance(tmp_path) == {}
         study, package = open_study(tmp_path), optuna()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from axiom_rl.files import read_json
-from axiom_rl.sweeps.job import last_error, read_jobs
+from axiom_rl.core.files import read_json
+from axiom_rl.run.sweep_jobs import last_error, read_jobs
 
 PROGRAM = Path(__file__).parent / "fake_launch.py"
 CPU_S = 3.0

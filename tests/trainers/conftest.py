@@ -10,9 +10,9 @@ import pytest
 import torch
 from scripted_run import Stage
 
-import axiom_rl.run
+import axiom_rl.run.folder
 import axiom_rl.stages
-from axiom_rl.tracking import Tracker
+from axiom_rl.run.tracking import Tracker
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -37,9 +37,9 @@ def stage(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     )
     monkeypatch.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: made.load)
     monkeypatch.setattr(axiom_rl.stages, "write_report", made.report)
-    finish, log = axiom_rl.run.Run.finish, Tracker.log
+    finish, log = axiom_rl.run.folder.Run.finish, Tracker.log
 
-    def finish_or_stop(run: axiom_rl.run.Run, phase: str) -> None:
+    def finish_or_stop(run: axiom_rl.run.folder.Run, phase: str) -> None:
         made.stop(f"before {phase} is recorded")
         finish(run, phase)
         made.stop(f"after {phase}")
@@ -48,6 +48,6 @@ def stage(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
         log(tracker, phase, iteration, **numbers)
         made.stop(f"{phase} {iteration} step {numbers.get('step')}")
 
-    monkeypatch.setattr(axiom_rl.run.Run, "finish", finish_or_stop)
+    monkeypatch.setattr(axiom_rl.run.folder.Run, "finish", finish_or_stop)
     monkeypatch.setattr(Tracker, "log", log_or_stop)
     return made

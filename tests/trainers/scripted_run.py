@@ -10,8 +10,8 @@ from pathlib import Path
 
 import axiom_rl.stages
 from axiom_rl.config import load_config
-from axiom_rl.sampler import Request
-from axiom_rl.sampler.scripted import ScriptedSampler
+from axiom_rl.sampling import SampleRequest
+from axiom_rl.sampling.scripted import ScriptedSampler
 
 
 def fenced(code: str) -> str:
@@ -29,7 +29,7 @@ FIZZBUZZ = fenced(
 WRONG = fenced("def reverse_string(s):\n    return s")
 
 
-def answer(request: Request, sample: int) -> str:
+def answer(request: SampleRequest, sample: int) -> str:
     """Reverse is known, the palindrome is found late, fizzbuzz after one iteration."""
     phase = request.stream.partition("/")[2]
     match request.problem_id.partition("/")[0]:
@@ -56,7 +56,7 @@ class Stage:
     """Runs stages with scripted answers; stops once at each of the places in `stops`."""
 
     overrides: tuple[str, ...]
-    script: Callable[[Request, int], str] = answer
+    script: Callable[[SampleRequest, int], str] = answer
     stops: list[str] = field(default_factory=list)
     drawn: list[tuple[str, str, int]] = field(default_factory=list)
     adapters: list[str | None] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Stage:
         self.adapters.append(adapter)
         return ScriptedSampler(self.say)
 
-    def say(self, request: Request, sample: int) -> str:
+    def say(self, request: SampleRequest, sample: int) -> str:
         self.stop(f"draw {request.stream} {request.problem_id.partition('/')[0]} {sample}")
         self.drawn.append((request.stream, request.problem_id, sample))
         return self.script(request, sample)

@@ -12,12 +12,12 @@ from scripted_run import Stage
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from axiom_rl.config import Config, ProceduralConfig, TransformersSamplerConfig, load_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.models.source import ResolvedModel
-from axiom_rl.problems.dataset import build_splits
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.prompts import render
-from axiom_rl.sampler import Request
-from axiom_rl.sampler.transformers import load_sampler, prompt_tokens
+from axiom_rl.problems.splits import build_splits
+from axiom_rl.sampling import SampleRequest
+from axiom_rl.sampling.hf.sampler import load_sampler, prompt_tokens
 
 UNMERGED = {torch.float32: 1e-5, torch.bfloat16: 0.02}
 """Largest difference of a logit between the adapter merged and beside the base, where the adapter
@@ -78,7 +78,7 @@ def test_the_merged_adapter_is_the_runs_own_model(
     assert len(problems) == 10
     for problem in problems:
         messages = tuple(render(problem, "direct"))
-        request = Request(problem_id=problem.id, messages=messages, samples=(0,), stream="0")
+        request = SampleRequest(problem_id=problem.id, messages=messages, samples=(0,), stream="0")
         (drawn,) = sampler.sample([request])
         prompt = torch.tensor([prompt_tokens(tokenizer, messages)])
         mask = torch.ones_like(prompt)

@@ -10,10 +10,10 @@ import pytest
 from scripted_run import Stage, Stopped
 
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.files import read_json, read_jsonl
-from axiom_rl.gold import read_solutions
-from axiom_rl.tracking import read_metrics
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.gold.store import read_solutions
+from axiom_rl.run.tracking import read_metrics
 
 FOCUS = (
     "trainer.problems_per_iteration=9",

@@ -18,23 +18,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_run import PALINDROME, REVERSE, WRONG, composed
 
-from axiom_rl import rewards
 from axiom_rl.config import CurriculumConfig, GrpoConfig
-from axiom_rl.errors import AxiomError
-from axiom_rl.files import read_jsonl
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_jsonl
+from axiom_rl.core.types import Completion, Problem, Status, Verdict
 from axiom_rl.problems import make_problem
 from axiom_rl.problems.curriculum import Curriculum
-from axiom_rl.rollouts import Rollout
-from axiom_rl.sampler import Request
-from axiom_rl.sampler.scripted import ScriptedSampler
-from axiom_rl.trainers.groups import Batch, Group, GroupSource, _replace
-from axiom_rl.types import Completion, Problem, Status, Verdict
+from axiom_rl.rollouts import rewards
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.sampling import SampleRequest
+from axiom_rl.sampling.scripted import ScriptedSampler
+from axiom_rl.trainers.grpo.groups import Batch, Group, GroupSource, _replace
 from axiom_rl.verify import Verifier
 
 FAULT = "```python\ndef reverse_string(s):\n    FAULT\n```"
 NO_CODE = "I do not know."
 SIZE = 4
-Script = Callable[[Request, int], str]
+Script = Callable[[SampleRequest, int], str]
 
 
 class Faulty(Verifier):
@@ -66,20 +66,20 @@ def some(count: int) -> list[Problem]:
     return [problem(index) for index in range(count)]
 
 
-def attempt(request: Request) -> int:
+def attempt(request: SampleRequest) -> int:
     """Whether a request replaces groups: 0 for the first groups of a step, 1 for extra ones."""
     return int(request.stream.rpartition("/")[2])
 
 
-def mixed(_request: Request, sample: int) -> str:
+def mixed(_request: SampleRequest, sample: int) -> str:
     return REVERSE if sample % 2 else NO_CODE
 
 
-def dull(_request: Request, _sample: int) -> str:
+def dull(_request: SampleRequest, _sample: int) -> str:
     return NO_CODE
 
 
-def dull_at_first(request: Request, sample: int) -> str:
+def dull_at_first(request: SampleRequest, sample: int) -> str:
     return mixed(request, sample) if attempt(request) else NO_CODE
 
 
@@ -101,7 +101,7 @@ class Play:
     def rows(self) -> list[dict[str, Any]]:
         return list(read_jsonl(self.path))
 
-    def say(self, request: Request, sample: int) -> str:
+    def say(self, request: SampleRequest, sample: int) -> str:
         self.asked.append((request.stream, request.problem_id, sample))
         return self.script(request, sample)
 
@@ -160,7 +160,7 @@ def test_groups_that_earn_the_same_are_replaced_by_others(start: Start, text: st
     """All right, all wrong, and all faults, which have no reward at all."""
     first: list[str] = []
 
-    def script(request: Request, sample: int) -> str:
+    def script(request: SampleRequest, sample: int) -> str:
         if not attempt(request) and request.problem_id not in first:
             first.append(request.problem_id)
         is_dull = not attempt(request) and first.index(request.problem_id) == 1
@@ -207,7 +207,7 @@ def test_extra_groups_are_capped_and_never_more_than_needed(
 
 
 def test_the_numbers_are_over_all_that_was_drawn(start: Start) -> None:
-    def script(request: Request, sample: int) -> str:
+    def script(request: SampleRequest, sample: int) -> str:
         return mixed(request, sample) if attempt(request) else WRONG
 
     batch = start(some(5), script).source().draw(1, 2)
@@ -329,7 +329,7 @@ def test_extra_groups_are_of_other_problems_while_there_are_any(start: Start, se
 
 
 def test_a_step_draws_the_same_again_and_other_steps_and_seeds_draw_others(start: Start) -> None:
-    def chance(request: Request, sample: int) -> str:
+    def chance(request: SampleRequest, sample: int) -> str:
         name = f"{request.stream}/{request.problem_id}/{sample}"
         return random.Random(name).choice([REVERSE, WRONG, NO_CODE])
 
@@ -346,7 +346,7 @@ def test_a_step_draws_the_same_again_and_other_steps_and_seeds_draw_others(start
 def test_the_order_of_finishing_does_not_matter(start: Start) -> None:
     class Shuffled(ScriptedSampler):
         def sample(
-            self, requests: Sequence[Request], *, temperature: float | None = None
+            self, requests: Sequence[SampleRequest], *, temperature: float | None = None
         ) -> Iterator[Completion]:
             items = list(super().sample(requests))
             random.Random(3).shuffle(items)
@@ -361,7 +361,7 @@ def test_the_order_of_finishing_does_not_matter(start: Start) -> None:
 
 
 def test_every_sample_is_written_with_its_step_reward_and_use(start: Start) -> None:
-    def script(request: Request, sample: int) -> str:
+    def script(request: SampleRequest, sample: int) -> str:
         return dull_at_first(request, sample)
 
     play = start(some(6), script)
@@ -396,7 +396,7 @@ def test_the_curriculum_learns_from_every_group_drawn(start: Start) -> None:
 def test_small_terms_come_with_the_answers_form_and_length(start: Start) -> None:
     class Cut(ScriptedSampler):
         def sample(
-            self, requests: Sequence[Request], *, temperature: float | None = None
+            self, requests: Sequence[SampleRequest], *, temperature: float | None = None
         ) -> Iterator[Completion]:
             for item in super().sample(requests):
                 long = 20 if item.sample % 2 else 10
@@ -427,7 +427,7 @@ def test_each_type_is_judged_by_its_own_tests(start: Start) -> None:
 def test_the_sampler_is_asked_for_when_it_is_needed_and_its_errors_come_through(
     start: Start,
 ) -> None:
-    def broken(request: Request, sample: int) -> str:
+    def broken(request: SampleRequest, sample: int) -> str:
         if attempt(request):
             raise AxiomError("no memory left")
         return NO_CODE

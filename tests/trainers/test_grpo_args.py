@@ -17,9 +17,9 @@ from scripted_run import composed
 from trl.trainer.grpo_config import GRPOConfig
 
 from axiom_rl.config import GrpoConfig, load_config
-from axiom_rl.errors import AxiomError
-from axiom_rl.trainers.args import SET_BY_THE_RUN, build_options, check_options
-from axiom_rl.trainers.grpo_args import NEEDED, OURS, check_grpo, groups_per_batch, grpo_config
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.trainers.grpo.options import NEEDED, OURS, check_grpo, groups_per_batch, grpo_config
+from axiom_rl.trainers.options import SET_BY_THE_RUN, build_options, check_options
 
 
 def config(*without: str, terms: dict[str, float] | None = None, **args: Any) -> GrpoConfig:

@@ -11,19 +11,19 @@ import pytest
 from scripted_run import composed
 
 from axiom_rl.config import GrpoConfig
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.measure import Scene, held_out
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Completion, Problem, Status, Verdict
+from axiom_rl.evaluation.measure import RunContext, held_out
 from axiom_rl.problems import problem_types
-from axiom_rl.problems.dataset import Splits
-from axiom_rl.rollouts import Rollout
-from axiom_rl.trainers.grpo import (
+from axiom_rl.problems.splits import Splits
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.trainers.grpo.run import (
     Signal,
     _forgetting,
     _refuse_hopeless,
     baseline_by_type,
     choose_problems,
 )
-from axiom_rl.types import Completion, Problem, Status, Verdict
 
 
 def trainer(**changes: Any) -> GrpoConfig:
@@ -303,10 +303,10 @@ def test_a_baseline_of_faults_alone_is_not_called_a_failure_of_the_model() -> No
 # Forgetting
 
 
-def scene(*types: str) -> Scene:
+def context(*types: str) -> RunContext:
     train = tuple(problem(of, "train") for of in types)
     unused: Any = None
-    return Scene(
+    return RunContext(
         run=unused,
         splits=Splits(train=train, val=(), test=()),
         verifier=unused,
@@ -321,16 +321,16 @@ def scene(*types: str) -> Scene:
 
 def test_families_that_are_not_trained_on_are_watched() -> None:
     watched = trainer(forgetting=["basic", "memorisable"])
-    assert _forgetting(scene("edit_distance"), watched) == ["basic", "memorisable"]
-    assert _forgetting(scene("edit_distance"), trainer(forgetting=[])) == []
+    assert _forgetting(context("edit_distance"), watched) == ["basic", "memorisable"]
+    assert _forgetting(context("edit_distance"), trainer(forgetting=[])) == []
 
 
 def test_a_family_that_is_trained_on_is_measured_anyway() -> None:
     basic = problem_types()["basic"]
     watched = trainer(forgetting=["basic", "memorisable"])
-    assert _forgetting(scene(*basic, "edit_distance"), watched) == ["memorisable"]
+    assert _forgetting(context(*basic, "edit_distance"), watched) == ["memorisable"]
 
 
 def test_an_unknown_family_is_named_with_what_was_meant() -> None:
     with pytest.raises(AxiomError, match=r"problems=basik: did you mean basic"):
-        _forgetting(scene("edit_distance"), trainer(forgetting=["basik"]))
+        _forgetting(context("edit_distance"), trainer(forgetting=["basik"]))

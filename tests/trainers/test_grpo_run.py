@@ -14,14 +14,14 @@ from scripted_run import Stopped, composed
 from torn_model import train_torn_model
 
 import axiom_rl.stages
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.evaluate import read_evaluation
-from axiom_rl.evaluation.plan import read_plan
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.evaluation.power import read_plan
 from axiom_rl.evaluation.recheck import read_claims
-from axiom_rl.evaluation.report import write_report
-from axiom_rl.files import read_json, read_jsonl
-from axiom_rl.tracking import Tracker, read_metrics
-from axiom_rl.trainers.groups import GroupSource
+from axiom_rl.evaluation.score import read_evaluation
+from axiom_rl.report.page import write_report
+from axiom_rl.run.tracking import Tracker, read_metrics
+from axiom_rl.trainers.grpo.groups import GroupSource
 
 TIMES = {
     *("time", "seconds", "generation_seconds", "verification_seconds", "training_seconds"),

@@ -13,12 +13,12 @@ from datasets import Dataset
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from axiom_rl.config import ModelConfig, load_config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora import new_lora
-from axiom_rl.models.source import ResolvedModel
-from axiom_rl.trainers.grpo_args import grpo_config
-from axiom_rl.trainers.grpo_trainer import Gap, PackedGRPOTrainer, check_gap
+from axiom_rl.models.lora.options import new_lora
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.trainers.grpo.options import grpo_config
+from axiom_rl.trainers.grpo.trainer import Gap, PackedGRPOTrainer, check_gap
 
 SIGNATURES = {
     "_prepare_inputs": "(self, generation_batch)",

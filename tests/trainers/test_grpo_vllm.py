@@ -12,7 +12,7 @@ from scripted_run import composed
 from torn_model import train_torn_model
 
 import axiom_rl.stages
-from axiom_rl.tracking import read_metrics
+from axiom_rl.run.tracking import read_metrics
 
 pytestmark = pytest.mark.vllm
 STEPS = 4

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from scripted_run import Stage, Stopped, fenced
 
-from axiom_rl.errors import AxiomError
-from axiom_rl.evaluation.evaluate import read_evaluation
-from axiom_rl.evaluation.report import write_report
-from axiom_rl.files import read_jsonl
-from axiom_rl.gold import read_solutions
-from axiom_rl.sampler import Request
-from axiom_rl.tracking import read_metrics
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_jsonl
+from axiom_rl.evaluation.score import read_evaluation
+from axiom_rl.gold.store import read_solutions
+from axiom_rl.report.page import write_report
+from axiom_rl.run.tracking import read_metrics
+from axiom_rl.sampling import SampleRequest
 
 TASKS: list[dict[str, Any]] = [
     {
@@ -54,7 +54,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return f"problems.path={path}"
 
 
-def doubles(_request: Request, sample: int) -> str:
+def doubles(_request: SampleRequest, sample: int) -> str:
     """Right for the first of the tasks alone, in every second sample."""
     return fenced(f"def times(k):\n    return {2 + sample % 2} * k")
 

@@ -15,11 +15,11 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from axiom_rl.config import ModelConfig, load_config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora import new_lora
-from axiom_rl.models.source import ResolvedModel
-from axiom_rl.trainers.sft import (
+from axiom_rl.models.lora.options import new_lora
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.trainers.sft.run import (
     OURS,
     check_args,
     last_whole_checkpoint,

@@ -14,11 +14,11 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from axiom_rl.config import load_config
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora import new_lora
-from axiom_rl.models.source import ResolvedModel
-from axiom_rl.trainers import sft_trainer
-from axiom_rl.trainers.sft import sft_config
-from axiom_rl.trainers.sft_trainer import PackedSFTTrainer, passes, split_rows
+from axiom_rl.models.lora.options import new_lora
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.trainers.sft import trainer as sft_trainer
+from axiom_rl.trainers.sft.run import sft_config
+from axiom_rl.trainers.sft.trainer import PackedSFTTrainer, passes, split_rows
 
 
 def row(question: str, answer: str) -> dict[str, Any]:

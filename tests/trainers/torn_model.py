@@ -23,7 +23,7 @@ def train_torn_model(tiny: Path, folder: Path) -> Path:
 
     from axiom_rl.problems import make_problem
     from axiom_rl.problems.prompts import render
-    from axiom_rl.sampler.transformers import prompt_tokens
+    from axiom_rl.sampling.hf.sampler import prompt_tokens
 
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     model = AutoModelForCausalLM.from_pretrained(tiny)

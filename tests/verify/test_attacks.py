@@ -19,7 +19,7 @@ from corpus.attacks import ATTACKS
 from corpus.forging import SEARCH
 from corpus.world import World, footprint, settles
 
-from axiom_rl.types import Problem, Status, TestCase, Verdict
+from axiom_rl.core.types import Problem, Status, TestCase, Verdict
 from axiom_rl.verify import Verifier
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only")

@@ -6,7 +6,7 @@ import pytest
 from corpus.honest import HONEST, Honest
 from corpus.world import footprint, settles
 
-from axiom_rl.types import Problem, TestCase, Verdict
+from axiom_rl.core.types import Problem, TestCase, Verdict
 from axiom_rl.verify import Verifier
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only")

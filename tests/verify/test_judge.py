@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axiom_rl import values
+from axiom_rl.core import codec as values
+from axiom_rl.core.types import Problem, Status, TestCase, Verdict
 from axiom_rl.sandbox.base import Ending, Limits, Outcome
-from axiom_rl.types import Problem, Status, TestCase, Verdict
 from axiom_rl.verify.judge import LENGTH, Checker, judge, standard_of
 
 LIMITS = Limits(cpu_s=1.0, memory_bytes=1 << 30, output_bytes=1000, result_bytes=1 << 20)

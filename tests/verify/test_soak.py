@@ -19,7 +19,7 @@ from corpus.honest import HONEST
 from corpus.world import World, footprint, settles
 
 from axiom_rl.config import load_config
-from axiom_rl.types import Status
+from axiom_rl.core.types import Status
 from axiom_rl.verify import Verifier
 
 pytestmark = [

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from axiom_rl import rewards
 from axiom_rl.config import load_config
-from axiom_rl.errors import AxiomError
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem, Status, TestCase
+from axiom_rl.rollouts import rewards
 from axiom_rl.sandbox import process
 from axiom_rl.sandbox.base import IsolationLevel, SandboxUnavailableError
-from axiom_rl.types import Problem, Status, TestCase
 from axiom_rl.verify import Verifier
 from axiom_rl.verify import verifier as verifier_module
 

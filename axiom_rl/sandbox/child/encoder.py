@@ -1,8 +1,8 @@
 """Return values as JSON trees, read from their real types by base-class methods.
 
-The tags are those of `axiom_rl.values`. A candidate's `__eq__`, `__iter__`, `__len__`, `__class__`
-or metaclass is never consulted: the type comes from `type()` and its true method resolution order,
-and a subclass (Counter, namedtuple, IntEnum, ...) is read as its plain base type.
+The tags are those of `axiom_rl.core.codec`. A candidate's `__eq__`, `__iter__`, `__len__`,
+`__class__` or metaclass is never consulted: the type comes from `type()` and its true method
+resolution order, and a subclass (Counter, namedtuple, IntEnum, ...) is read as its plain base type.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class End(NamedTuple):
 HEAD = struct.Struct("<ddQQQII")
 
 
-class Limits(NamedTuple):
+class ChildLimits(NamedTuple):
     """What goes before each program; the order of the fields is that of HEAD."""
 
     cpu_s: float
@@ -105,7 +105,7 @@ class Limits(NamedTuple):
 
 
 WARM_UP = marshal.dumps((SAMPLE, "f", (marshal.dumps((9,)),) * 3))
-WARM_UP_LIMITS = Limits(1.0, 3.0, 2**28, 2**20, 2**20, 3, len(WARM_UP))
+WARM_UP_LIMITS = ChildLimits(1.0, 3.0, 2**28, 2**20, 2**20, 3, len(WARM_UP))
 STANDING_LIMITS = {
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_NOFILE: 64,
@@ -150,14 +150,14 @@ class _Server:
         head = bytearray(HEAD.size)
         while True:
             self._receive(memoryview(head))
-            limits = Limits(*HEAD.unpack(head))
+            limits = ChildLimits(*HEAD.unpack(head))
             with mmap.mmap(-1, limits.size) as program:
                 with memoryview(program) as view:
                     self._receive(view)
                 self._judge(limits, program, self._answer)
 
     def _judge(
-        self, limits: Limits, program: mmap.mmap, answer: Callable[[End, int], object]
+        self, limits: ChildLimits, program: mmap.mmap, answer: Callable[[End, int], object]
     ) -> None:
         """Run one candidate to its end; `answer` gets how it ended and the file it wrote."""
         printed = result = -1
@@ -181,7 +181,7 @@ class _Server:
                     os.close(descriptor)
 
     def _become_candidate(
-        self, limits: Limits, program: mmap.mmap, printed: int, result: int
+        self, limits: ChildLimits, program: mmap.mmap, printed: int, result: int
     ) -> None:
         """Turn this forked process into the candidate; never returns."""
         leave = os._exit
@@ -204,7 +204,7 @@ class _Server:
         finally:
             leave(71)
 
-    def _limit(self, limits: Limits) -> None:
+    def _limit(self, limits: ChildLimits) -> None:
         if "rlimits" in self.without:
             return
         _set_limit(resource.RLIMIT_FSIZE, max(limits.output, limits.record))

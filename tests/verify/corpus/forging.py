@@ -492,7 +492,8 @@ def solve(x):
         "puts modules of its own in place of the project's",
         """
 import sys, types
-for name in ("axiom_rl", "axiom_rl.verify", "axiom_rl.verify.compare", "axiom_rl.values", "runner"):
+names = "axiom_rl", "axiom_rl.verify", "axiom_rl.verify.compare", "axiom_rl.core.codec", "runner"
+for name in names:
     module = sys.modules[name] = types.ModuleType(name)
     module.values_match = lambda *a, **k: True
     module.decode = module.loads = lambda *a, **k: 38

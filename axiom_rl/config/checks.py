@@ -1,0 +1,90 @@
+"""What values a key may have, beyond its type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from axiom_rl.config.schema import Config
+from axiom_rl.core.errors import AxiomError
+
+
+def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
+    return (lambda value: value in names), f"one of {', '.join(names)}"
+
+
+def _at_least(least: float) -> tuple[Callable[[Any], bool], str]:
+    return (lambda value: least <= value < math.inf), f"{least} or more"
+
+
+ABOVE_0: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < math.inf), "above 0"
+SPLITS = ("train", "val", "test")
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "seed": ((lambda value: 0 <= value < 2**32), "0 to 4294967295"),
+    "model.dtype": _one_of("auto", "bfloat16", "float32"),
+    "model.quantization": _one_of("none", "4bit"),
+    "model.device": _one_of("auto", "cuda", "mps", "cpu"),
+    "problems.prompt": _one_of("direct", "chain_of_thought", "few_shot"),
+    "sampler.n": _at_least(1),
+    "sampler.temperature": _at_least(0),
+    "sampler.top_p": ((lambda value: 0 < value <= 1), "above 0 and at most 1"),
+    "sampler.max_new_tokens": _at_least(1),
+    "sampler.memory_gb": ABOVE_0,
+    "sampler.max_batch": _at_least(1),
+    "sampler.gpu_memory_utilization": ((lambda value: 0 < value <= 1), "above 0 and at most 1"),
+    "sampler.adapters": _one_of("auto", "lora", "merge"),
+    "sampler.start_timeout_s": ABOVE_0,
+    "sampler.answer_timeout_s": ABOVE_0,
+    "sampler.in_flight": _at_least(1),
+    "sampler.timeout_s": ABOVE_0,
+    "sampler.retries": _at_least(0),
+    "sandbox.time_limit_s": ABOVE_0,
+    "sandbox.memory_mb": _at_least(1),
+    "sandbox.output_kb": _at_least(1),
+    "sandbox.result_kb": _at_least(1),
+    "sandbox.servers": _at_least(1),
+    "sandbox.isolation": _one_of("full", "reduced", "process"),
+    "trainer.iterations": _at_least(1),
+    "trainer.start_from": _one_of("base", "adapter"),
+    "trainer.max_attempts": _at_least(1),
+    "trainer.retry_temperature": _at_least(0),
+    "trainer.max_solutions": _at_least(1),
+    "trainer.max_retries": _at_least(0),
+    "trainer.problems_per_iteration": _at_least(1),
+    "trainer.failure_reward": ((lambda value: -math.inf < value <= 0), "0 or less"),
+    "trainer.format_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
+    "trainer.length_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
+    "trainer.max_extra_groups": _at_least(0),
+    "trainer.signal_low": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.signal_high": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.eval_every": _at_least(0),
+    "trainer.max_logprob_gap": ABOVE_0,
+    "trainer.curriculum.kind": _one_of("uniform", "ladder", "adaptive", "pools"),
+    "trainer.curriculum.low": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.curriculum.high": ((lambda value: 0 <= value <= 1), "0 to 1"),
+    "trainer.curriculum.window": _at_least(1),
+    "trainer.curriculum.focus": _at_least(0),
+    "stage.split": _one_of(*SPLITS),
+    "stage.max_attempts": _at_least(1),
+    "stage.across": (
+        (lambda value: set(value) <= {"weights", "prompt", "backend"}),
+        "a list of weights, prompt, backend",
+    ),
+    "tracking.mode": _one_of("auto", "online", "offline"),
+}
+"""What values a key may have, where its schema has it and it is not null."""
+
+
+def check_values(config: Config) -> None:
+    """Compare every value with its rule.
+
+    Raises:
+        AxiomError: for the first that breaks it, naming the key and what it must be.
+    """
+    for key, (fine, wanted) in RULES.items():
+        value: Any = config
+        for name in key.split("."):
+            value = getattr(value, name, None)
+        if value is not None and not fine(value):
+            raise AxiomError(f"{key}={value}: must be {wanted}")

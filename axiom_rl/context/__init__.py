@@ -1,0 +1,1 @@
+"""What stays the same during a run, and what it takes on this machine."""

@@ -1,0 +1,121 @@
+"""What a run takes in memory and samples with on this machine, decided before a model is loaded."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+
+from axiom_rl.config import Config, GrpoConfig, TransformersSamplerConfig
+from axiom_rl.core.files import read_json
+from axiom_rl.models.load import choose_device, choose_dtype
+from axiom_rl.models.memory import (
+    MemoryPlan,
+    Workload,
+    available_memory,
+    check_memory,
+    memory_plan,
+)
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.sampling.choose import choose_sampler
+from axiom_rl.trainers.packed import CHUNK
+from axiom_rl.trainers.sft.trainer import PASS_TOKENS
+
+log = logging.getLogger(__name__)
+
+PROMPT_TOKENS = 256
+"""Allowance for the prompt in the memory plan, which is made before anything is tokenized."""
+
+
+def with_chosen_sampler(config: Config) -> tuple[Config, str]:
+    """Return the config with sampler=auto replaced by what it means here, and why ('' if nothing).
+
+    Raises:
+        AxiomError: for sampler=vllm where vLLM is not installed.
+    """
+    device = choose_device(config.model.device).type
+    sampler, why = choose_sampler(config.sampler, config.model, device)
+    return replace(config, sampler=sampler), why
+
+
+def check_memory_plans(config: Config, resolved: ResolvedModel) -> None:
+    """Print what sampling and training take, and refuse what does not fit.
+
+    Raises:
+        AxiomError: with the plan's numbers and what to turn down.
+    """
+    for plan in _plans(config, resolved):
+        log.info("%s", plan)
+        check_memory(plan, choose_device(config.model.device))
+
+
+def engine_stays(config: Config, resolved: ResolvedModel) -> bool:
+    """Whether there is memory for vLLM's engine and the training at the same time."""
+    needed = sum(plan.total for plan in _plans(config, resolved)[:2])
+    return needed < available_memory(choose_device(config.model.device))
+
+
+def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
+    """Return the plans of sampling and training; GRPO has vLLM's engine beside the training."""
+    device = choose_device(config.model.device)
+    engine = with_chosen_sampler(config)[0].sampler.backend == "vllm"
+    plans = [
+        memory_plan(
+            f"{purpose} with {resolved.name} ({_extent(work)})",
+            read_json(resolved.folder / "config.json"),
+            work,
+            dtype=choose_dtype(config.model.dtype, device),
+            lora=config.model.lora if work.trained else None,
+            four_bit=config.model.quantization == "4bit",
+        )
+        for purpose, work in _workloads(config, engine, device.type).items()
+    ]
+    if engine and len(plans) > 1 and isinstance(config.trainer, GrpoConfig):
+        parts = tuple(part for plan in plans for part in plan.parts)
+        plans.append(MemoryPlan("vLLM's engine beside the training", parts))
+    return plans
+
+
+def _extent(work: Workload) -> str:
+    if work.rows == 1:
+        return f"passes of up to {work.tokens} tokens"
+    return f"{work.rows} rows of up to {work.tokens} tokens"
+
+
+def _workloads(config: Config, engine: bool, device: str) -> dict[str, Workload]:
+    longest = config.sampler.max_new_tokens + PROMPT_TOKENS
+    works = {}
+    if isinstance(config.sampler, TransformersSamplerConfig):
+        works["sampling"] = Workload(
+            rows=config.sampler.max_batch,
+            tokens=longest,
+            logit_tokens=1,
+            trained=False,
+            cache_bytes=config.sampler.memory_gb * 1e9 if engine and device == "cpu" else None,
+        )
+    if config.stage.kind == "train":
+        works["training"] = _training_work(config, longest, engine)
+    return works
+
+
+def _training_work(config: Config, longest: int, engine: bool) -> Workload:
+    args = config.trainer.args
+    rows = int(args.get("per_device_train_batch_size", 8))
+    checkpointing = bool(args.get("gradient_checkpointing", True))
+    if isinstance(config.trainer, GrpoConfig):
+        return Workload(
+            rows=rows,
+            tokens=int(args["max_completion_length"]) + PROMPT_TOKENS,
+            logit_tokens=math.ceil(CHUNK / rows),
+            trained=True,
+            checkpointing=checkpointing,
+            merged_copy=config.model.quantization != "4bit" and not engine,
+        )
+    longest = min(longest, int(args.get("max_length", longest)))
+    return Workload(
+        rows=1,
+        tokens=max(longest, min(rows * longest, PASS_TOKENS)),
+        logit_tokens=CHUNK,
+        trained=True,
+        checkpointing=checkpointing,
+    )

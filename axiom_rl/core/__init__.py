@@ -1,0 +1,1 @@
+"""What everybody uses and stands on: types, files, errors, progress; standard library only."""

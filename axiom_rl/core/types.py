@@ -1,0 +1,138 @@
+"""The words of the project as plain, immutable data: problems, completions, verdicts, solutions.
+
+Standard library only: every other module may import this one, and it imports none of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """What became of a candidate program, or of one of its tests."""
+
+    ACCEPTED = "accepted"
+    WRONG_ANSWER = "wrong_answer"
+    RUNTIME_ERROR = "runtime_error"
+    SYNTAX_ERROR = "syntax_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    NO_CODE = "no_code"
+    SECURITY_VIOLATION = "security_violation"
+    SANDBOX_FAULT = "sandbox_fault"
+    """Our failure, not the candidate's: no reward, and in no denominator."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One call of the entry point: positional arguments and the value it must return."""
+
+    __test__ = False  # not a pytest class
+
+    args: tuple[Any, ...]
+    expected: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A programming task with its tests.
+
+    `public_tests` are shown in the prompt; `hidden_tests` decide rewards and gold data. Fresh
+    tests, used for evaluation alone, are drawn by `axiom_rl.problems.with_fresh_tests`.
+    """
+
+    id: str
+    """Unique; for procedural problems `type/d<level>/<split>/s<seed>/<index>`."""
+    type: str
+    """Name of the generator in the registry; a type without a checker is judged by equality."""
+    difficulty: int
+    split: str
+    """`train`, `val` or `test`."""
+    title: str
+    statement: str
+    entry_point: str
+    """Name of the function that the tests call."""
+    public_tests: tuple[TestCase, ...]
+    hidden_tests: tuple[TestCase, ...]
+    signature: str = ""
+    """Parameter list as shown in the prompt, e.g. `(nums, target)`."""
+    seed: int = 0
+    index: int = 0
+    time_limit_s: float | None = None
+    """CPU seconds for all tests of one candidate; None means the sandbox's own limit."""
+    memory_limit_mb: int | None = None
+    from_json: bool = False
+    """Values came from JSON, which has no tuples: lists and tuples then compare equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One text that a model produced for one problem."""
+
+    problem_id: str
+    sample: int
+    """Index of the draw within the problem, from 0."""
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    truncated: bool
+    """True where the token limit, not the model, ended the text."""
+    prompt_ids: tuple[int, ...] = ()
+    """Token ids of the prompt; samplers that work on text leave these three empty."""
+    token_ids: tuple[int, ...] = ()
+    """Token ids drawn, the one that ended the text included."""
+    logprobs: tuple[float, ...] = field(default=(), compare=False)
+    """Log-probability of each drawn token under the distribution it was drawn from; its last digits
+    depend on the batch, so it takes no part in comparisons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What happened on one hidden test."""
+
+    index: int
+    status: Status
+    passed: bool
+    detail: str = ""
+    """The exception's name and message, or why the value was refused; at most 300 characters."""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judgement on one candidate program."""
+
+    status: Status
+    passed: bool
+    pass_fraction: float
+    """Passed tests over all tests of the problem, in 0..1."""
+    cases: tuple[CaseResult, ...] = ()
+    """One per hidden test that ran, in order."""
+    total_tests: int = 0
+    detail: str = ""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_memory_mb: float = 0.0
+
+    @property
+    def passed_tests(self) -> int:
+        """How many hidden tests passed."""
+        return sum(case.passed for case in self.cases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A verified program: gold data. The fields are the columns of the solutions file."""
+
+    problem_id: str
+    problem_title: str
+    solution_code: str
+    passed_tests: int
+    total_tests: int
+    model_name: str
+    timestamp: str

@@ -1,0 +1,1 @@
+"""Verified solutions: kept, made into training rows, collected."""

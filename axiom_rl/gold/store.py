@@ -1,0 +1,173 @@
+"""Gold solutions: verified programs, de-duplicated, kept as JSON Lines, turned into SFT rows."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_jsonl, write_jsonl
+from axiom_rl.core.types import Problem, Solution, Verdict
+from axiom_rl.problems.prompts import render
+
+SCHEMA = 1
+COLUMNS = tuple(Solution.__dataclass_fields__)
+
+
+class GoldStore:
+    """The distinct solutions found so far, in the order in which they came."""
+
+    def __init__(self, solutions: Iterable[Solution] = ()) -> None:
+        """Start with some solutions; duplicates among them are dropped."""
+        self._solutions: dict[tuple[str, str], Solution] = {}
+        self.duplicates = 0
+        """Solutions refused because the same program was there already."""
+        for solution in solutions:
+            self.add(solution)
+
+    def __len__(self) -> int:
+        return len(self._solutions)
+
+    @property
+    def solutions(self) -> tuple[Solution, ...]:
+        """All solutions."""
+        return tuple(self._solutions.values())
+
+    def add(self, solution: Solution) -> bool:
+        """Take a solution unless its program, normalised, is there already for its problem."""
+        key = (solution.problem_id, normalise(solution.solution_code))
+        if key in self._solutions:
+            self.duplicates += 1
+            return False
+        self._solutions[key] = solution
+        return True
+
+    def solved(self) -> frozenset[str]:
+        """Ids of the problems that have a solution."""
+        return frozenset(problem_id for problem_id, _code in self._solutions)
+
+    def write(self, path: Path) -> None:
+        """Write the solutions file, whole or not at all."""
+        write_jsonl(path, ({"schema": SCHEMA} | asdict(item) for item in self.solutions))
+
+
+def read_solutions(path: Path) -> list[Solution]:
+    """Read a solutions file.
+
+    Raises:
+        AxiomError: if the file is missing, or a row lacks a column, holds something else than
+            text in it, or is of a program that did not pass all its tests; naming file and row.
+    """
+    solutions = []
+    for number, row in enumerate(read_jsonl(path), start=1):
+        missing = [column for column in COLUMNS if column not in row]
+        if missing:
+            raise AxiomError(
+                f"{path}, row {number}: no {', '.join(missing)}; see docs/solutions.md"
+            )
+        for column in ("problem_id", "solution_code"):
+            if not isinstance(row[column], str):
+                raise AxiomError(f"{path}, row {number}: {column} must be text")
+        if row["passed_tests"] != row["total_tests"]:
+            raise AxiomError(
+                f"{path}, row {number}: {row['passed_tests']} of {row['total_tests']} tests "
+                "passed; only programs that pass all of them are gold, so take the row out"
+            )
+        solutions.append(Solution(**{column: row[column] for column in COLUMNS}))
+    return solutions
+
+
+def make_solution(problem: Problem, code: str, verdict: Verdict, model_name: str) -> Solution:
+    """Return the gold solution of an accepted verdict.
+
+    Raises:
+        ValueError: if the verdict is not a pass; wrong code must never become gold.
+    """
+    if not verdict.passed:
+        raise ValueError(f"{problem.id}: only accepted programs are gold, not {verdict.status}")
+    return Solution(
+        problem_id=problem.id,
+        problem_title=problem.title,
+        solution_code=code,
+        passed_tests=verdict.total_tests,
+        total_tests=verdict.total_tests,
+        model_name=model_name,
+        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def normalise(code: str) -> str:
+    """Return a text equal for programs that differ in comments, docstrings and layout alone."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _without_layout(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.body = [item for item in node.body if not _is_docstring(item)] or [ast.Pass()]
+    try:
+        return ast.unparse(tree)
+    except RecursionError:  # a sum of a thousand terms is a tree a thousand levels deep
+        return _without_layout(code)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _without_layout(code: str) -> str:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(code).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return code.strip()
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE)
+    return " ".join(token.string for token in tokens if token.type not in layout)
+
+
+def sft_rows(
+    solutions: Sequence[Solution],
+    problems: Mapping[str, Problem],
+    style: str,
+    max_solutions: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return TRL's conversational prompt-completion rows, one per solution.
+
+    Args:
+        solutions: gold data.
+        problems: by id; the prompt is rendered from the problem as it is evaluated.
+        style: prompt style, see `axiom_rl.problems.prompts`.
+        max_solutions: keep so many per problem, the earliest; None keeps all.
+
+    Raises:
+        AxiomError: if a solution's problem is not among `problems`.
+    """
+    taken: Counter[str] = Counter()
+    rows = []
+    for solution in solutions:
+        problem = problems.get(solution.problem_id)
+        if problem is None:
+            raise AxiomError(
+                f"the solutions are of {solution.problem_id}, which is not among the training "
+                "problems: choose the problems= (with its seed and sizes) they were collected on"
+            )
+        taken[problem.id] += 1
+        if max_solutions is None or taken[problem.id] <= max_solutions:
+            answer = f"```python\n{solution.solution_code.strip()}\n```"
+            rows.append(
+                {
+                    "prompt": render(problem, style),
+                    "completion": [{"role": "assistant", "content": answer}],
+                }
+            )
+    return rows

@@ -1,0 +1,1 @@
+"""Where base weights come from: a path, the cache, the hub, mirrors."""

@@ -1,0 +1,116 @@
+"""The tokenizer of a GGUF file, rebuilt as its authors published it.
+
+transformers' own conversion (5.17) leaves out what the vocabulary alone does not say: which tokens
+are markers, how digits are split, and for the llama architecture it confuses the end with the
+beginning of a message. Here the pipeline is the one that `tokenizer.ggml.pre` names.
+"""
+
+from __future__ import annotations
+
+from gguf import GGUFReader, TokenType
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
+from transformers import GenerationConfig, PreTrainedTokenizerFast
+
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights.gguf.weights import metadata
+
+QWEN2_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Qwen2 and its successors cut text before byte-pair merging (part of the model)."""
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def build_tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
+    """Return the tokenizer, with its special tokens and chat template.
+
+    Raises:
+        AxiomError: for a kind of tokenizer other than Qwen2's and SmolLM's.
+    """
+    backend = _byte_pair_encoding(reader)
+    match metadata(reader, "tokenizer.ggml.pre"):
+        case "qwen2":
+            backend.normalizer = normalizers.NFC()
+            backend.pre_tokenizer = pre_tokenizers.Sequence(
+                [
+                    pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated"),
+                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+                ]
+            )
+        case "smollm":
+            backend.pre_tokenizer = pre_tokenizers.Sequence(
+                [
+                    pre_tokenizers.Digits(individual_digits=True),
+                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+                ]
+            )
+        case other:
+            raise AxiomError(
+                f"the GGUF file's tokenizer ({other!r}) is not supported; give a folder in "
+                "Hugging Face format as model.path instead"
+            )
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.ByteLevel(trim_offsets=False)
+    return _with_markers(backend, reader)
+
+
+def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
+    """Return when generation ends and what pads: the end of a message, or of the text."""
+    ends = [tokenizer.eos_token_id]
+    end_of_text = tokenizer.get_vocab().get(END_OF_TEXT)
+    if end_of_text is not None and end_of_text not in ends:
+        ends.append(end_of_text)
+    return GenerationConfig(eos_token_id=ends, pad_token_id=tokenizer.pad_token_id)
+
+
+def _byte_pair_encoding(reader: GGUFReader) -> Tokenizer:
+    tokens = metadata(reader, "tokenizer.ggml.tokens")
+    kinds = metadata(reader, "tokenizer.ggml.token_type")
+    merges = metadata(reader, "tokenizer.ggml.merges")
+    if metadata(reader, "tokenizer.ggml.model") != "gpt2" or not tokens or not merges:
+        raise AxiomError("the GGUF file has no byte-level BPE tokenizer; only these are supported")
+    # Markers and padding entries at the end are not words: merging must never produce them.
+    words = {t: i for i, t in enumerate(tokens) if kinds[i] == TokenType.NORMAL}
+    markers = [i for i in range(len(tokens)) if kinds[i] in MARKER_KINDS]
+    # Markers that stand inside the words' range keep their ids only if the vocabulary holds them.
+    words |= {tokens[i]: i for i in markers if i < len(words)}
+    backend = Tokenizer(models.BPE(vocab=words, merges=[tuple(m.split(" ")) for m in merges]))
+    for index in markers:
+        special = kinds[index] == TokenType.CONTROL
+        backend.add_tokens([AddedToken(tokens[index], normalized=False, special=special)])
+        if backend.token_to_id(tokens[index]) != index:
+            raise AxiomError(f"the GGUF file's token {tokens[index]!r} cannot keep its id {index}")
+    return backend
+
+
+MARKER_KINDS = (TokenType.CONTROL, TokenType.USER_DEFINED)
+
+
+def _with_markers(backend: Tokenizer, reader: GGUFReader) -> PreTrainedTokenizerFast:
+    tokens = metadata(reader, "tokenizer.ggml.tokens")
+    roles = {"bos": "bos", "eos": "eos", "padding": "pad", "unknown": "unk"}
+    named = {
+        f"{role}_token": tokens[number]
+        for key, role in roles.items()
+        if (number := metadata(reader, f"tokenizer.ggml.{key}_token_id")) is not None
+    }
+    architecture = metadata(reader, "general.architecture")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        clean_up_tokenization_spaces=False,
+        model_max_length=metadata(reader, f"{architecture}.context_length"),
+        **named,
+    )
+    tokenizer.chat_template = metadata(reader, "tokenizer.chat_template")
+    return tokenizer

@@ -1,0 +1,1 @@
+"""Where problems come from other than generators: JSONL files and benchmarks."""

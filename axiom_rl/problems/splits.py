@@ -1,0 +1,222 @@
+"""The problems of a run: splits from config, and problems on disk, tests included."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.config import ProceduralConfig
+from axiom_rl.core.codec import decode, encode
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
+from axiom_rl.core.types import Problem, TestCase
+from axiom_rl.problems.base import LEVEL_COUNT
+from axiom_rl.problems.generate import SPLITS, make_problem
+from axiom_rl.problems.registry import problem_types, unknown_name
+
+SCHEMA_VERSION = 1
+"""Of the rows that `write_problems` writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Problems to train on, to watch while training, and to report."""
+
+    train: tuple[Problem, ...]
+    val: tuple[Problem, ...]
+    test: tuple[Problem, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Why a task of a benchmark is in no split, by its id."""
+
+
+def build_splits(config: ProceduralConfig) -> Splits:
+    """Draw the problems that the config asks for.
+
+    Every type contributes `sizes` times its weight to each split, its levels taken in turn;
+    types in `holdout_types` contribute to val and test alone.
+
+    Raises:
+        AxiomError: for an unknown family, type or level, an impossible size, or no problem at all.
+    """
+    import_types(config.imports)
+    chosen = _chosen_types(config)
+    _check_numbers(config, chosen)
+    training = [name for name in chosen if name not in config.holdout_types]
+    splits = Splits(
+        train=_draw(config, training, "train", config.sizes.train),
+        val=_draw(config, chosen, "val", config.sizes.val),
+        test=_draw(config, chosen, "test", config.sizes.test),
+    )
+    if not (splits.train or splits.val or splits.test):
+        raise AxiomError(
+            "no problems: problems.sizes, problems.weights and problems.holdout_types leave none; "
+            "set e.g. problems.sizes.train=1"
+        )
+    if config.holdout_types and not (splits.val or splits.test):
+        raise AxiomError(
+            "problems.holdout_types are used in val and test, and both are empty; "
+            "set problems.sizes.test=1 or more"
+        )
+    return splits
+
+
+def content_hash(problem: Problem) -> str:
+    """Return 16 hex digits that are equal for problems with the same task and tests.
+
+    Name, split, seed and index are left out: it is the content that must not occur twice.
+    """
+    content = [
+        problem.type,
+        problem.statement,
+        problem.entry_point,
+        problem.signature,
+        problem.from_json,
+        _encode_tests(problem.public_tests),
+        _encode_tests(problem.hidden_tests),
+    ]
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_problems(path: Path, problems: Iterable[Problem]) -> None:
+    """Write problems as JSON Lines, each with a schema version and its content hash."""
+    write_jsonl(path, (_to_row(problem) for problem in problems))
+
+
+def read_problems(path: Path) -> tuple[Problem, ...]:
+    """Read what `write_problems` wrote.
+
+    Raises:
+        AxiomError: naming the line that is malformed, changed, or of another schema version.
+    """
+    rows = enumerate(read_jsonl(path), start=1)
+    return tuple(_from_row(row, f"{path}, problem {number}") for number, row in rows)
+
+
+def write_splits(folder: Path, splits: Splits) -> None:
+    """Write train, val and test.jsonl, and left_out.json, which completes the set."""
+    for split in SPLITS:
+        write_problems(folder / f"{split}.jsonl", getattr(splits, split))
+    write_json(folder / "left_out.json", dict(splits.left_out))
+
+
+def read_splits(folder: Path) -> Splits | None:
+    """Read what `write_splits` wrote; None if it did not finish.
+
+    Raises:
+        AxiomError: as `read_problems`.
+    """
+    left_out = folder / "left_out.json"
+    if not left_out.exists():
+        return None
+    problems = {split: read_problems(folder / f"{split}.jsonl") for split in SPLITS}
+    return Splits(**problems, left_out=read_json(left_out))
+
+
+def import_types(modules: Iterable[str]) -> None:
+    """Import the modules that register the user's own problem types.
+
+    Problems read from disk need them too: their types make fresh tests and judge answers.
+
+    Raises:
+        AxiomError: naming the module that cannot be imported.
+    """
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise AxiomError(
+                f"problems.imports: cannot import {module!r} ({error}); give a module that Python "
+                "finds from here, e.g. my_package.my_types"
+            ) from error
+
+
+def _chosen_types(config: ProceduralConfig) -> list[str]:
+    """Return the names of the types to draw from, held-out ones included."""
+    families = problem_types()
+    if config.family is not None and config.family not in families:
+        raise unknown_name("problems.family", config.family, families)
+    known = [
+        name
+        for family, names in families.items()
+        for name in names
+        if config.family in (None, family)
+    ]
+    chosen = known if config.types is None else [*config.types]
+    for key, names in (
+        ("problems.types", chosen),
+        ("problems.holdout_types", config.holdout_types),
+        ("problems.weights", config.weights),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown_name(f"type in {key} (family {config.family})", name, known)
+    return list(dict.fromkeys([*chosen, *config.holdout_types]))
+
+
+def _check_numbers(config: ProceduralConfig, chosen: list[str]) -> None:
+    if not chosen:
+        raise AxiomError(f"problems.types is empty; family {config.family} needs at least one")
+    if not config.levels:
+        raise AxiomError("problems.levels is empty; give e.g. problems.levels=[1,2,3]")
+    for level in config.levels:
+        if not 1 <= level <= LEVEL_COUNT:
+            raise AxiomError(f"problems.levels: {level} is not a level; choose 1 to {LEVEL_COUNT}")
+    if config.seed < 0:
+        raise AxiomError(f"problems.seed={config.seed}: must be 0 or more")
+    for split in fields(config.sizes):
+        if getattr(config.sizes, split.name) < 0:
+            raise AxiomError(f"problems.sizes.{split.name} must be 0 or more")
+    for name, weight in config.weights.items():
+        if weight < 0:
+            raise AxiomError(f"problems.weights.{name} must be 0 or more")
+
+
+def _draw(config: ProceduralConfig, names: list[str], split: str, size: int) -> tuple[Problem, ...]:
+    return tuple(
+        make_problem(
+            name,
+            difficulty=config.levels[index % len(config.levels)],
+            split=split,
+            seed=config.seed,
+            index=index,
+        )
+        for name in names
+        for index in range(round(size * config.weights.get(name, 1.0)))
+    )
+
+
+def _encode_tests(tests: tuple[TestCase, ...]) -> list[Any]:
+    return [[encode(list(test.args)), encode(test.expected)] for test in tests]
+
+
+def _decode_tests(rows: list[Any]) -> tuple[TestCase, ...]:
+    return tuple(TestCase(args=tuple(decode(args)), expected=decode(value)) for args, value in rows)
+
+
+def _to_row(problem: Problem) -> dict[str, Any]:
+    row = {name.name: getattr(problem, name.name) for name in fields(Problem)}
+    row["public_tests"] = _encode_tests(problem.public_tests)
+    row["hidden_tests"] = _encode_tests(problem.hidden_tests)
+    return {"schema": SCHEMA_VERSION, "hash": content_hash(problem), **row}
+
+
+def _from_row(row: dict[str, Any], where: str) -> Problem:
+    values = dict(row)
+    version, stored_hash = values.pop("schema", None), values.pop("hash", None)
+    if version != SCHEMA_VERSION:
+        raise AxiomError(f"{where}: schema version {version}, this program reads {SCHEMA_VERSION}")
+    try:
+        for key in ("public_tests", "hidden_tests"):
+            values[key] = _decode_tests(values[key])
+        problem = Problem(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise AxiomError(f"{where}: not a problem as this program writes them: {error}") from error
+    if content_hash(problem) != stored_hash:
+        raise AxiomError(f"{where} ({problem.id}): content and hash differ; the file was edited")
+    return problem

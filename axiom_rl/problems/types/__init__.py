@@ -1,0 +1,1 @@
+"""The problem types, one file each, in their families."""

@@ -1,0 +1,139 @@
+"""Two or more runs side by side: the first against each of the others, as a page of its own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import write_text
+from axiom_rl.evaluation.comparable import differences_on_purpose
+from axiom_rl.evaluation.compare import Comparison, compare
+from axiom_rl.report.blocks import Bars, Block, Code, Page, Section, Text, harmless
+from axiom_rl.report.entries import Entry, find_entry
+from axiom_rl.report.pictures import pictured
+from axiom_rl.report.render import to_html, to_markdown
+from axiom_rl.report.sections import result as answers
+
+
+def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()) -> str:
+    """Compare runs and write comparison.md and comparison.html to `output`.
+
+    Args:
+        paths: run folders (their last evaluation counts), adapters in run folders (the evaluation
+            of that adapter counts) or evaluation files; the first one is the base that every other
+            is compared with.
+        output: folder for the two pages.
+        across: what is meant to differ, of axiom_rl.evaluation.comparable.ACROSS.
+
+    Returns:
+        The answers, one line per comparison, for the terminal.
+
+    Raises:
+        AxiomError: for fewer than two, a folder without an evaluation, or evaluations that
+            measured different things.
+    """
+    if len(paths) < 2:
+        raise AxiomError(
+            "stage.runs needs two or more runs: stage=compare stage.runs=[outputs/a,outputs/b]"
+        )
+    base, *others = _entries(paths)
+    comparisons = _compare_all(base, others, across)
+    page = build_page(base, others, comparisons, output)
+    write_text(output / "comparison.html", to_html(page))
+    write_text(output / "comparison.md", to_markdown(page))
+    return page.headline
+
+
+def build_page(
+    base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison], output: Path
+) -> Page:
+    """Return the content of the comparison page; draws its pictures into `output`."""
+    pairs = list(zip(others, comparisons, strict=True))
+    sentences = [answers.answer_sentence(c, base.name, other.name) for other, c in pairs]
+    named = [(base.name, "before", base.evaluation)]
+    named += [(other.name, "after", other.evaluation) for other in others]
+    bars = answers.overall_bars(named)
+    caption = "Samples that pass, with 95 % intervals."
+    result: list[Block] = [pictured(output, "result", bars, caption)]
+    if len(others) > 1:
+        result.append(
+            Text(
+                f"{len(others)} models are compared with {base.name}; the intervals of the "
+                "differences are widened (Bonferroni), so that all of them together hold the "
+                "truth in 95 % of cases."
+            )
+        )
+    result += [
+        Text(answers.scope_text(base.evaluation)),
+        Text(answers.method_text(base.evaluation)),
+    ]
+    sections = [Section("Result", result)]
+    sections += [
+        Section(f"{other.name} against {base.name}", _pair(c, output, number))
+        for number, (other, c) in enumerate(pairs, start=1)
+    ]
+    diffs = [_config_diff(base, other) for other in others]
+    sections.append(Section("Differences in configuration", [d for d in diffs if d is not None]))
+    tones = {answers.tone(c) for c in comparisons}
+    return Page(
+        title=f"Comparison with {base.name}",
+        headline="\n".join(sentences),
+        tone=tones.pop() if len(tones) == 1 else "",
+        weights=answers.weights_text(base.evaluation),
+        sections=[section for section in sections if section.blocks],
+    )
+
+
+def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
+    blocks: list[Block] = []
+    if meant := differences_on_purpose(comparison.before, comparison.after):
+        names = [str(e.model.get("name")) for e in (comparison.before, comparison.after)]
+        text = (
+            f"{names[0]} against {names[1]}, not only before against after: they differ in "
+            f"{'; '.join(meant)}. Which of the differences does it, the figures do not say."
+        )
+        blocks.append(Text(text, warning=True))
+    blocks.append(Text(answers.power_text(comparison)))
+    blocks += answers.group_blocks(output, comparison, f"types_{number}")
+    caption = "Passing samples of each problem, largest losses first."
+    return blocks + [
+        pictured(output, f"problems_{number}", block, caption) if isinstance(block, Bars) else block
+        for block in answers.problem_blocks(comparison)
+    ]
+
+
+def _compare_all(base: Entry, others: Sequence[Entry], across: Sequence[str]) -> list[Comparison]:
+    """Compare every entry with the base; where some cannot be, say so of all of them at once."""
+    comparisons, refusals = [], []
+    for other in others:
+        try:
+            comparisons.append(compare(base.evaluation, other.evaluation, len(others), across))
+        except AxiomError as error:
+            refusals.append(f"{other.name} against {base.name}: {error}")
+    if refusals:
+        raise AxiomError("\n".join(refusals))
+    return comparisons
+
+
+def _entries(paths: Sequence[Path]) -> list[Entry]:
+    names = _short_names(paths)
+    return [find_entry(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """Drop the leading folders that all paths share."""
+    parts = [path.resolve().with_suffix("").parts for path in paths]
+    shared = 0
+    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+        shared += 1
+    return ["/".join(p[shared:]) for p in parts]
+
+
+def _config_diff(base: Entry, other: Entry) -> Code | None:
+    old, new = base.config.splitlines(), other.config.splitlines()
+    lines = list(difflib.unified_diff(old, new, base.name, other.name, lineterm="", n=2))
+    if not (old and new and lines):
+        return None
+    return Code(f"{other.name} against {base.name}", harmless("\n".join(lines)))

@@ -1,0 +1,79 @@
+"""Where a run's numbers come from: model, machine, versions, and the command that made them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from axiom_rl.report.blocks import Block, Code, Section, Table, Text, harmless
+from axiom_rl.report.run_folder import RunFolder
+
+
+def provenance_section(run: RunFolder) -> Section:
+    """Model (source, format, hash), sampler, hardware, commit, isolation, command."""
+    environment = run.environment
+    evaluation = run.after or run.before
+    model = environment.get("model") or (dict(evaluation.model) if evaluation else {})
+    rows = [
+        ("command", environment.get("command")),
+        ("started", environment.get("started")),
+        ("model", model.get("name")),
+        ("source", model.get("source")),
+        ("format", model.get("format")),
+        ("revision", model.get("revision")),
+        ("SHA-256 of the weights", model.get("sha256")),
+        ("adapter", evaluation.model.get("adapter") if evaluation else None),
+        ("sampler", _pairs(dict(evaluation.sampler)) if evaluation else None),
+        ("seed", environment.get("seed")),
+        ("sandbox isolation", environment.get("isolation")),
+        ("git commit", _commit(environment)),
+        ("processor", environment.get("cpu")),
+        ("cores", environment.get("cores")),
+        ("memory", _gigabytes(environment.get("memory_gb"))),
+        ("GPU", environment.get("gpu") or ("none" if environment else None)),
+        ("Python", environment.get("python")),
+        ("platform", environment.get("platform")),
+    ]
+    cells = [[name, str(value)] for name, value in rows if value not in (None, "")]
+    return Section("Model, machine, command", [Table(["", ""], cells, left=True)] if cells else [])
+
+
+def changes_section(run: RunFolder) -> Section:
+    """What the run's configuration changes beyond the defaults."""
+    if run.changes is None:
+        return Section("Changes from the defaults", [])
+    if not run.changes:
+        return Section("Changes from the defaults", [Text("None: every value is the default.")])
+    rows = [[change.key, change.default, change.value] for change in run.changes]
+    note = Text(
+        "Options first, against those of plain python launch.py; then the values that differ from "
+        "those of the options."
+    )
+    table = Table(["key", "default", "this run"], rows, left=True)
+    return Section("Changes from the defaults", [note, table])
+
+
+def raw_section(run: RunFolder) -> Section:
+    """The whole configuration and environment, folded."""
+    blocks: list[Block] = []
+    if run.config:
+        blocks.append(Code("Configuration (config.yaml)", harmless(run.config)))
+    if run.environment:
+        text = json.dumps(run.environment, indent=2, ensure_ascii=False)
+        blocks.append(Code("Environment (environment.json)", harmless(text)))
+    return Section("Configuration and environment", blocks)
+
+
+def _commit(environment: dict[str, Any]) -> str | None:
+    commit = environment.get("git_commit")
+    if not commit:
+        return None
+    return f"{commit} (with uncommitted changes)" if environment.get("git_dirty") else str(commit)
+
+
+def _gigabytes(value: object) -> str | None:
+    return f"{value:.1f} GB" if isinstance(value, int | float) else None
+
+
+def _pairs(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items())

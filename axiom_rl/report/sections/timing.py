@@ -1,0 +1,155 @@
+"""What the phases of a run did and cost: gold solutions, training loss, time, tokens, memory."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.report.blocks import Block, Chart, Section, Table, Text, duration, percent
+from axiom_rl.report.charts import Series, line_chart
+from axiom_rl.report.run_folder import Row, RunFolder
+
+
+def training_section(run: RunFolder) -> Section:
+    """Gold solutions by iteration, where the trainer gathers them, and the training loss."""
+    gold = _gold_blocks(run)
+    title = "Gold solutions and training" if gold else "Training loss"
+    steps = [row for row in run.rows("train") if known(row.get("loss"))]
+    if not steps:
+        return Section(title, gold)
+    return Section(title, [*gold, _loss_table(steps), _loss_chart(run.path, steps)])
+
+
+def _gold_blocks(run: RunFolder) -> list[Block]:
+    collected = run.rows("collect")
+    if collected:
+        columns = ("samples", "passed", "solutions", "duplicates", "total_solutions", "unsolved")
+        headers = [
+            "iteration",
+            "samples",
+            "passed",
+            "new unique solutions",
+            "duplicates filtered",
+            "unique solutions so far",
+            "problems unsolved",
+        ]
+        cells = [[str(r["iteration"]), *(str(r.get(c, "?")) for c in columns)] for r in collected]
+        return [Table(headers, cells)]
+    cells = [[str(key), str(count)] for key, count in run.solutions.items()]
+    return [Table(["iteration", "unique solutions"], cells)] if cells else []
+
+
+def _loss_table(steps: list[Row]) -> Table:
+    rows = []
+    for iteration in sorted({row["iteration"] for row in steps}):
+        of_iteration = [row for row in steps if row["iteration"] == iteration]
+        losses = [row["loss"] for row in of_iteration]
+        rows.append(
+            [
+                str(iteration),
+                str(len(losses)),
+                f"{losses[0]:.4f}",
+                f"{losses[-1]:.4f}",
+                f"{min(losses):.4f}",
+            ]
+        )
+    return Table(["iteration", "logged steps", "first loss", "last loss", "lowest loss"], rows)
+
+
+def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
+    losses = [float(row["loss"]) for row in steps]
+    caption = "Training loss over the run."
+    if any("reward" in row for row in steps):
+        caption += " That of a policy gradient is no measure of progress: see reward and pass rate."
+    return line_chart(
+        folder,
+        "loss",
+        [Series("training loss", list(range(1, len(losses) + 1)), losses)],
+        x_label="logged step, all iterations in a row",
+        y_label="loss",
+        share=False,
+        caption=caption,
+    )
+
+
+def timing_blocks(run: RunFolder) -> list[Block]:
+    """Time, tokens, time lost to the verifier and memory of each phase, and in all."""
+    rows = run.rows("timing")
+    if not rows:
+        return []
+    within = _within_training(rows)
+    whole = math.fsum(
+        row["seconds"] for row in rows if known(row.get("seconds")) and row not in within
+    )
+    cells = [
+        [
+            _phase(row, row in within),
+            str(row["iteration"]),
+            duration(row.get("seconds")),
+            percent(row["seconds"] / whole)
+            if row not in within and known(row.get("seconds"))
+            else "",
+            _count(row.get("tokens")),
+            _count(row.get("tokens_per_second")),
+            percent(row["verify_share"]) if known(row.get("verify_share")) else "",
+            f"{row['peak_memory_gb']:.2f}" if known(row.get("peak_memory_gb")) else "",
+        ]
+        for row in rows
+    ]
+    headers = [
+        "phase",
+        "iteration",
+        "time",
+        "share",
+        "tokens",
+        "tokens/s",
+        "waiting for verdicts",
+        "peak GB",
+    ]
+    return [Text(_totals(rows, whole)), Table(headers, cells)]
+
+
+def _within_training(rows: list[Row]) -> list[Row]:
+    """Return the evaluations during training, whose time is in the training's own row too.
+
+    They are written before it; the evaluation of an iteration's model comes after it.
+    """
+    within, later = [], set[int]()
+    for row in reversed(rows):
+        if row.get("name") == "train":
+            later.add(row["iteration"])
+        elif row.get("name") == "evaluate" and row["iteration"] in later:
+            within.append(row)
+    return within
+
+
+def _phase(row: Row, within: bool) -> str:
+    name = str(row.get("name", ""))
+    if row.get("of"):
+        name += f" {row['of']}"
+    return f"{name} at step {row['step']:.0f}" if within and known(row.get("step")) else name
+
+
+def _totals(rows: list[Row], seconds: float) -> str:
+    tokens, waited, judged = (
+        math.fsum(row[key] for row in rows if known(row.get(key)))
+        for key in ("tokens", "verify_seconds", "verify_cpu_seconds")
+    )
+    peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
+    text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"
+    if judged and seconds:
+        text += (
+            f"; the programs judged took {duration(judged)} of CPU time beside the sampling, which "
+            f"waited {duration(waited)} for verdicts, {percent(waited / seconds)} of the time"
+        )
+    return f"{text}; peak memory {max(peaks):.2f} GB." if peaks else f"{text}."
+
+
+def _count(value: Any) -> str:
+    return f"{value:,.0f}" if known(value) else ""
+
+
+def known(value: Any) -> bool:
+    """Whether a column of metrics.jsonl holds a number."""
+    return isinstance(value, int | float) and math.isfinite(value)

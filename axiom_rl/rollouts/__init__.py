@@ -1,0 +1,1 @@
+"""Completions with verdicts: drawn, judged, written, read back, rewarded."""

@@ -1,5 +1,0 @@
-"""Drawing completions from a model."""
-
-from axiom_rl.sampler.base import Request, Sampler
-
-__all__ = ["Request", "Sampler"]

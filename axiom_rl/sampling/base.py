@@ -1,0 +1,56 @@
+"""What every sampler takes and gives. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from axiom_rl.core.types import Completion
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest:
+    """Ask for some samples of one problem.
+
+    Each sample draws from a random stream of its own, named by `stream`, the problem's id and the
+    sample's index, so that its text depends on neither the batch size nor the other requests
+    (beyond floating-point effects of differently shaped matrix products).
+    """
+
+    problem_id: str
+    messages: tuple[Message, ...]
+    """Chat messages; the sampler applies the model's chat template."""
+    samples: tuple[int, ...]
+    """Indices of the samples wanted."""
+    stream: str
+    """Seed and phase, e.g. `0/iter_1`: the same stream gives the same samples."""
+
+
+class Sampler(Protocol):
+    """Draws completions; they come in the order in which they finish."""
+
+    def sample(
+        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+    ) -> Iterator[Completion]:
+        """Yield one completion for each sample of each request, as it finishes.
+
+        Args:
+            requests: what to draw.
+            temperature: in the place of sampler.temperature.
+
+        Raises:
+            AxiomError: if a prompt does not fit into the model's context or the memory budget.
+        """
+        ...
+
+
+@runtime_checkable
+class Releasable(Protocol):
+    """A sampler that can make room for something else, such as training, until it is used again."""
+
+    def rest(self) -> None:
+        """Let go of memory; the next sample takes it back."""
+        ...

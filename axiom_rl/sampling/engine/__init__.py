@@ -1,0 +1,1 @@
+"""Sampling with vLLM: one engine in a process of its own."""

@@ -1,0 +1,1 @@
+"""Sampling with transformers: continuous batching over a cache of slots."""

@@ -1,0 +1,272 @@
+"""Sampling with transformers in this process: continuous batching over a cache of slots.
+
+A prompt is run once and its keys and values are shared out to its samples; finished rows leave at
+once and waiting requests take their place. Each sample has its own random stream. What is left of
+batch dependence is floating point: matrix products of other shapes round differently in bfloat16,
+which can turn a token where two are nearly equally likely.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from axiom_rl.config import ModelConfig, TransformersSamplerConfig
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.progress import progress
+from axiom_rl.core.types import Completion
+from axiom_rl.models.load import load_model, load_tokenizer
+from axiom_rl.models.lora.options import load_merged
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.sampling.base import Message, SampleRequest
+from axiom_rl.sampling.hf.next_token import draw_tokens, stream_for
+from axiom_rl.sampling.hf.slot_cache import ATTENTION, SlotCache
+
+LOGIT_BYTES = 20
+"""Bytes per row and vocabulary entry of one step: bf16 logits, float32 copy, softmax, sums."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """One sample being written."""
+
+    request: SampleRequest
+    sample: int
+    prompt: list[int]
+    random: random.Random
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    request: SampleRequest
+    prompt: list[int]
+    samples: tuple[int, ...]
+
+
+class TransformersSampler:
+    """Draws completions from a model loaded with transformers."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        config: TransformersSamplerConfig,
+    ) -> None:
+        """Take a model (adapters merged) and its tokenizer.
+
+        Raises:
+            AxiomError: if the model has layers without full attention.
+        """
+        _require_full_attention(model)
+        self._model = model
+        self._tokenizer = tokenizer
+        self._config = config
+        self._temperature = config.temperature
+        self._stop = _stop_tokens(model, tokenizer)
+
+    def sample(
+        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+    ) -> Iterator[Completion]:
+        """Sample as every `Sampler` does."""
+        self._temperature = self._config.temperature if temperature is None else temperature
+        waiting = self._tokenize(requests)
+        if not waiting:
+            return
+        longest = max(len(item.prompt) for item in waiting) + self._config.max_new_tokens
+        slots = self._slots(longest)
+        queue = deque(_split(waiting, slots))
+        total = sum(len(item.samples) for item in queue)
+        previous = self._model.config._attn_implementation
+        self._model.set_attn_implementation(ATTENTION)
+        try:
+            yield from self._run(queue, min(slots, total), longest, total)
+        finally:
+            self._model.set_attn_implementation(previous)
+
+    @torch.no_grad()  # as a decorator: inside, it would hold for our caller at each yield
+    def _run(
+        self, queue: deque[_Waiting], slots: int, longest: int, total: int
+    ) -> Iterator[Completion]:
+        layers = self._model.config.num_hidden_layers
+        cache = SlotCache(layers, slots, longest, self._model.device)
+        rows: list[_Running] = []
+        drawn = 0
+        with progress("sampling", total, "sample") as shown:
+            while queue or rows:
+                while queue and cache.running + len(queue[0].samples) <= slots:
+                    rows += self._prefill(cache, queue.popleft())
+                done = self._finished(cache, rows)
+                drawn += sum(item.completion_tokens for item in done)
+                writing = sum(len(row.tokens) for row in rows)
+                shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
+                yield from done
+                if rows:
+                    self._step(cache, rows)
+
+    def _prefill(self, cache: SlotCache, item: _Waiting) -> list[_Running]:
+        rows = [
+            _Running(item.request, sample, item.prompt, _stream(item.request, sample))
+            for sample in item.samples
+        ]
+        cache.begin_prefill(len(rows))
+        prompt = torch.tensor([item.prompt], device=self._model.device)
+        logits = self._forward(cache, prompt, torch.arange(len(item.prompt))[None], None)
+        cache.end_prefill(len(item.prompt))
+        self._draw(logits.expand(len(rows), -1), rows)
+        return rows
+
+    def _step(self, cache: SlotCache, rows: list[_Running]) -> None:
+        device = self._model.device
+        last = torch.tensor([[row.tokens[-1]] for row in rows], device=device)
+        positions = cache.lengths[: cache.running, None]
+        logits = self._forward(cache, last, positions, cache.mask())
+        cache.end_step()
+        self._draw(logits, rows)
+
+    def _forward(
+        self,
+        cache: SlotCache,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        output = self._model(
+            input_ids=tokens,
+            position_ids=positions.to(tokens.device),
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+    def _draw(self, logits: torch.Tensor, rows: list[_Running]) -> None:
+        uniforms = torch.tensor([row.random.random() for row in rows], dtype=torch.float64)
+        tokens, logprobs = draw_tokens(logits, uniforms, self._temperature, self._config.top_p)
+        for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
+            row.tokens.append(token)
+            row.logprobs.append(logprob)
+
+    def _finished(self, cache: SlotCache, rows: list[_Running]) -> list[Completion]:
+        """Take finished rows out of `rows` and the cache, last first, and return their texts."""
+        done = []
+        for index in reversed(range(len(rows))):
+            row = rows[index]
+            if row.tokens[-1] in self._stop or len(row.tokens) >= self._config.max_new_tokens:
+                moved = cache.release(index)
+                rows[index] = rows[moved]
+                rows.pop()
+                done.append(self._completion(row))
+        return done
+
+    def _completion(self, row: _Running) -> Completion:
+        stopped = row.tokens[-1] in self._stop
+        text = self._tokenizer.decode(
+            row.tokens[:-1] if stopped else row.tokens,
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=False,
+        )
+        return Completion(
+            problem_id=row.request.problem_id,
+            sample=row.sample,
+            text=str(text),
+            prompt_tokens=len(row.prompt),
+            completion_tokens=len(row.tokens),
+            truncated=not stopped,
+            prompt_ids=tuple(row.prompt),
+            token_ids=tuple(row.tokens),
+            logprobs=tuple(row.logprobs),
+        )
+
+    def _tokenize(self, requests: Sequence[SampleRequest]) -> list[_Waiting]:
+        """Tokenize the prompts and put those of like length next to each other."""
+        limit = self._model.config.max_position_embeddings - self._config.max_new_tokens
+        waiting = []
+        for request in requests:
+            prompt = prompt_tokens(self._tokenizer, request.messages)
+            if len(prompt) > limit:
+                raise AxiomError(
+                    f"the prompt of {request.problem_id} has {len(prompt)} tokens and the model's "
+                    f"context leaves {limit}: lower sampler.max_new_tokens or shorten the prompt"
+                )
+            if request.samples:
+                waiting.append(_Waiting(request, prompt, request.samples))
+        return sorted(waiting, key=lambda item: len(item.prompt))
+
+    def _slots(self, longest: int) -> int:
+        """Return the number of rows that sampler.memory_gb has room for."""
+        shape = self._model.config
+        head_size = getattr(shape, "head_dim", None) or (
+            shape.hidden_size // shape.num_attention_heads
+        )
+        width = 2 * shape.num_hidden_layers * shape.num_key_value_heads * head_size
+        row_bytes = longest * width * self._model.dtype.itemsize + shape.vocab_size * LOGIT_BYTES
+        slots = int(self._config.memory_gb * 1e9 // row_bytes)
+        if slots < 1:
+            raise AxiomError(
+                f"one sample of {longest} tokens needs {row_bytes / 1e9:.2f} GB: raise "
+                f"sampler.memory_gb={self._config.memory_gb} or lower sampler.max_new_tokens"
+            )
+        return min(slots, self._config.max_batch)
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """Return the token ids of chat messages, up to where the assistant's answer begins."""
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    return list(tokenizer(str(text), add_special_tokens=False)["input_ids"])
+
+
+def _require_full_attention(model: PreTrainedModel) -> None:
+    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        raise AxiomError(
+            "sampler=transformers needs full attention in every layer, and this model has "
+            f"{', '.join(sorted(kinds - {'full_attention'}))}: choose another model"
+        )
+
+
+def _stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    listed = configured if isinstance(configured, list) else [configured]
+    return frozenset(int(t) for t in (*listed, tokenizer.eos_token_id) if t is not None)
+
+
+def _split(waiting: list[_Waiting], slots: int) -> Iterator[_Waiting]:
+    """Cut requests with more samples than slots into several."""
+    for item in waiting:
+        for first in range(0, len(item.samples), slots):
+            yield _Waiting(item.request, item.prompt, item.samples[first : first + slots])
+
+
+def _stream(request: SampleRequest, sample: int) -> random.Random:
+    return stream_for(request.stream, request.problem_id, sample)
+
+
+def load_sampler(
+    resolved: ResolvedModel,
+    model: ModelConfig,
+    sampler: TransformersSamplerConfig,
+    adapter: str | None,
+) -> TransformersSampler:
+    """Load the base model, an adapter merged into it where one is given, and its tokenizer.
+
+    The adapter is merged into a copy that only samples: an unmerged one costs a multiple of the
+    time per token.
+
+    Raises:
+        AxiomError: if the adapter does not belong to the model.
+    """
+    if adapter is None:
+        base, tokenizer = load_model(resolved, model)
+        return TransformersSampler(base, tokenizer, sampler)
+    merged: Any = load_merged(resolved, adapter, model)
+    return TransformersSampler(merged, load_tokenizer(resolved), sampler)

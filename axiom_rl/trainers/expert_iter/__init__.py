@@ -1,0 +1,1 @@
+"""Expert iteration: sample, keep what passes, fine-tune, again."""

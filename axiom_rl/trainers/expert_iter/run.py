@@ -1,0 +1,221 @@
+"""The loop of self-improvement: measure model N, gather gold solutions, train, measure model N+1.
+
+`trainer=expert_iter` gathers gold from the model's own verified samples, iteration by iteration
+(Anthony et al. 2017; with rejection sampling as in ReST-EM, Singh et al. 2023); `trainer=sft` takes
+it from a solutions file and goes round once. Every phase is finished on disk before the next
+begins, so a stopped run goes on after its last finished phase.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem
+from axiom_rl.evaluation.measure import Policy, RunContext, cost, measure
+from axiom_rl.gold.collect import add_passing, try_unsolved
+from axiom_rl.gold.store import GoldStore, read_solutions, sft_rows
+from axiom_rl.models.load import load_model
+from axiom_rl.models.lora.options import save_adapter, trainable_adapter
+from axiom_rl.models.memory import free_memory
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.rollouts.records import Drawn, Rollout
+from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
+from axiom_rl.trainers.sft.run import train_adapter
+
+log = logging.getLogger(__name__)
+
+
+def run_sft(
+    context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: SftTrainerConfig
+) -> None:
+    """Train on a solutions file, measured before and after.
+
+    Raises:
+        AxiomError: if there is no solutions file, or it is about other problems.
+    """
+    if trainer.solutions is None:
+        raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
+    solutions = read_solutions(Path(trainer.solutions))
+    rows = sft_rows(solutions, _train_problems(context), context.style)
+    policy = context.policy(model.adapter)
+    measure(context, 0, policy, "before")
+    release(policy)
+    adapter = _train(context, 1, rows, trainer.args, model, resolved, model.adapter)
+    _measure_last(context, 1, adapter)
+
+
+def run_expert_iteration(
+    context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: ExpertIterConfig
+) -> None:
+    """Evaluate, collect gold solutions, train on them; `trainer.iterations` times.
+
+    Raises:
+        AxiomError: if not one sample of any problem passed, so that there is nothing to train on.
+    """
+    adapter, store = model.adapter, GoldStore()
+    policy = context.policy(adapter)
+    rollouts = measure(context, 0, policy, "before")
+    for iteration in range(1, trainer.iterations + 1):
+        store = _gather(context, iteration, rollouts, policy, store, trainer)
+        rows = sft_rows(
+            store.solutions, _train_problems(context), context.style, trainer.max_solutions
+        )
+        release(policy)
+        start = adapter if trainer.start_from == "adapter" else None
+        adapter = _train(context, iteration, rows, trainer.args, model, resolved, start)
+        policy = context.policy(adapter)
+        rollouts = measure(context, iteration, policy, f"iter_{iteration}")
+    publish(context, trainer.iterations)
+
+
+def _measure_last(context: RunContext, iteration: int, adapter: str) -> None:
+    measure(context, iteration, context.policy(adapter), f"iter_{iteration}")
+    publish(context, iteration)
+
+
+def _gather(
+    context: RunContext,
+    iteration: int,
+    rollouts: Sequence[Rollout],
+    policy: Policy,
+    store: GoldStore,
+    trainer: ExpertIterConfig,
+) -> GoldStore:
+    """Add the passing samples of the train split; try unsolved problems again and again."""
+    path = context.run.folder / "solutions" / f"iter_{iteration}.jsonl"
+    if context.run.is_finished(f"collect/{iteration}"):
+        return GoldStore(read_solutions(path))
+    problems = _train_problems(context)
+    before = len(store)
+    with context.run.timed("collect", iteration) as columns:
+        first = Drawn(rollouts=_of(problems, rollouts))
+        add_passing(store, first.rollouts, problems, str(context.model["name"]))
+        more, draws = _further(context, iteration, first, policy, store, trainer)
+        columns.update(cost(more))
+    samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
+    if not len(store):
+        raise AxiomError(
+            f"none of {samples} samples passed, so there is nothing to train on: choose easier "
+            "problems (problems=basic, lower problems.levels), a larger model "
+            "(model=qwen2.5-coder-1.5b) or more attempts (trainer.max_attempts)"
+        )
+    store.write(path)
+    context.run.tracker.log(
+        "collect",
+        iteration,
+        samples=samples,
+        passed=passed,
+        solutions=len(store) - before,
+        total_solutions=len(store),
+        duplicates=passed - (len(store) - before),
+        unsolved=len(problems.keys() - store.solved()),
+        **draws,
+    )
+    context.run.finish(f"collect/{iteration}")
+    return store
+
+
+def _further(
+    context: RunContext,
+    iteration: int,
+    first: Drawn,
+    policy: Policy,
+    store: GoldStore,
+    trainer: ExpertIterConfig,
+) -> tuple[Drawn, dict[str, Any]]:
+    """Draw more samples: of what the curriculum picks, or else of what has no solution yet."""
+    problems = _train_problems(context)
+    if trainer.problems_per_iteration is None:
+        more = try_unsolved(
+            context,
+            store,
+            problems,
+            policy,
+            phase=f"attempts_{iteration}",
+            iteration=iteration,
+            attempts=range(context.sampler.n, trainer.max_attempts),
+            budget=trainer.max_retries,
+            temperature=trainer.retry_temperature,
+        )
+        return more, {}
+    counts = pick_problems(context, iteration, problems, first.rollouts, trainer)
+    draws = by_type(problems, counts)
+    log.info("draws of the curriculum: %s", draws)
+    more = draw_picked(context, iteration, problems, counts, policy, trainer.retry_temperature)
+    add_passing(store, more.rollouts, problems, str(context.model["name"]))
+    return more, {"draws": draws}
+
+
+def _train(
+    context: RunContext,
+    iteration: int,
+    rows: Sequence[dict[str, Any]],
+    args: dict[str, Any],
+    model_config: ModelConfig,
+    resolved: ResolvedModel,
+    start: str | None,
+) -> str:
+    """Train a new adapter, or go on with the one in `start`; return its folder."""
+    run = context.run
+    folder = run.folder / "checkpoints" / f"iter_{iteration}"
+    target = folder / "adapter"
+    if run.is_finished(f"train/{iteration}"):
+        return str(target)
+    shutil.rmtree(target, ignore_errors=True)
+    with run.timed("train", iteration) as columns:
+        torch.manual_seed(context.seed)
+        base, tokenizer = load_model(resolved, model_config)
+        model = trainable_adapter(base, model_config.lora, start, resolved)
+        log.info("training on %d solutions", len(rows))
+        columns["steps"] = train_adapter(
+            model,
+            tokenizer,
+            rows,
+            args,
+            folder=folder,
+            seed=context.seed,
+            log=lambda **numbers: run.tracker.log("train", iteration, **numbers),
+            on_save=run.save_state,
+        )
+        columns["solutions"] = len(rows)
+        save_adapter(model, target, resolved)
+    del model, base
+    free_memory()
+    run.finish(f"train/{iteration}")
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return str(target)
+
+
+def publish(context: RunContext, iteration: int) -> None:
+    """Copy the last adapter and evaluation to where readers look for them."""
+    folder = context.run.folder
+    final = folder / "adapter"
+    if not context.run.is_finished(f"publish/{iteration}"):
+        shutil.rmtree(final, ignore_errors=True)
+        shutil.copytree(folder / "checkpoints" / f"iter_{iteration}" / "adapter", final)
+        evaluation = folder / "evaluation"
+        shutil.copyfile(evaluation / f"iter_{iteration}.json", evaluation / "after.json")
+        context.run.finish(f"publish/{iteration}")
+
+
+def release(policy: Policy) -> None:
+    """Free the memory of a model that is not sampled from again."""
+    policy.close()
+    free_memory()
+
+
+def _train_problems(context: RunContext) -> dict[str, Problem]:
+    return {problem.id: problem for problem in context.splits.train}
+
+
+def _of(problems: Mapping[str, Problem], rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
+    return tuple(item for item in rollouts if item.completion.problem_id in problems)

@@ -1,0 +1,1 @@
+"""GRPO with execution reward on TRL's GRPOTrainer."""

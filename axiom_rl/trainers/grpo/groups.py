@@ -1,0 +1,265 @@
+"""Groups of samples for one step of GRPO: chosen problems, drawn, judged, rewarded, written down.
+
+A group whose samples all earn the same has no signal: every advantage is 0. Dynamic sampling (as
+in DAPO, Yu et al. 2025) draws other groups in its place, at most `trainer.max_extra_groups` a step.
+What was thrown away is written and counted like everything else.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.config import GrpoConfig
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import append_jsonl
+from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.problems.curriculum import Curriculum
+from axiom_rl.problems.prompts import render
+from axiom_rl.rollouts.records import Judging, Rollout, Task, rollout_row
+from axiom_rl.rollouts.rewards import Reward, Shaping, shaped
+from axiom_rl.sampling import Sampler, SampleRequest
+from axiom_rl.verify import Verifier
+
+SAME = 1e-9
+"""Rewards closer than this are the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All samples of one problem in one step, by index."""
+
+    problem: Problem
+    rollouts: tuple[Rollout, ...]
+    rewards: tuple[float | None, ...]
+    """None for a fault of the sandbox: the row has advantage 0 and counts nowhere."""
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether two samples earned different rewards."""
+        known = [reward for reward in self.rewards if reward is not None]
+        return bool(known) and max(known) - min(known) > SAME
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Share of samples that passed; None if every verdict is a fault."""
+        passed = [v.passed for v in self.verdicts if v.status is not Status.SANDBOX_FAULT]
+        return sum(passed) / len(passed) if passed else None
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Verdicts on the hidden tests."""
+        return [item.hidden for item in self.rollouts if item.hidden]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The groups of one step and what they cost."""
+
+    used: tuple[Group, ...]
+    thrown_away: tuple[Group, ...]
+    seconds: float
+    """For everything: sampling, and waiting for verdicts."""
+    verify_seconds: float
+    """Seconds in which sampling stood still for the verifier."""
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the columns of the step's row in metrics.jsonl.
+
+        Rates and lengths are over all groups drawn, so that dynamic sampling does not flatter them.
+        """
+        groups = (*self.used, *self.thrown_away)
+        rollouts = [item for group in groups for item in group.rollouts]
+        verdicts = [verdict for group in groups for verdict in group.verdicts]
+        rewards = [reward for group in groups for reward in group.rewards if reward is not None]
+        judged = [v.passed for v in verdicts if v.status is not Status.SANDBOX_FAULT]
+        lengths = [item.completion.completion_tokens for item in rollouts]
+        sampling = max(self.seconds - self.verify_seconds, 1e-9)
+        return {
+            "reward": _mean(rewards),
+            "pass_rate": _mean(judged),
+            "zero_variance_share": _mean(not group.has_signal for group in groups),
+            "zero_variance_used": _mean(not group.has_signal for group in self.used),
+            "extra_groups": len(groups) - len(self.used),
+            "samples": len(rollouts),
+            "faults": len(verdicts) - len(judged),
+            "completion_length": _mean(lengths),
+            "completion_length_max": max(lengths),
+            "truncated_share": _mean(item.completion.truncated for item in rollouts),
+            "verdicts": dict(sorted(Counter(str(v.status) for v in verdicts).items())),
+            "problems": dict(sorted(Counter(group.problem.type for group in groups).items())),
+            "tokens": sum(lengths),
+            "thrown_away_tokens": sum(
+                item.completion.completion_tokens
+                for group in self.thrown_away
+                for item in group.rollouts
+            ),
+            "generation_seconds": round(sampling, 3),
+            "verification_seconds": round(self.verify_seconds, 3),
+            "tokens_per_second": round(sum(lengths) / sampling, 1),
+        }
+
+
+class GroupSource:
+    """Makes the batches of a run."""
+
+    def __init__(
+        self,
+        trainer: GrpoConfig,
+        curriculum: Curriculum,
+        *,
+        sampler: Callable[[], Sampler],
+        verifier: Verifier,
+        reward: Reward,
+        style: str,
+        seed: int,
+        group_size: int,
+        max_length: int,
+        completions: Path,
+    ) -> None:
+        """Take what stays the same over the steps.
+
+        Args:
+            trainer: of it the reward's terms and dynamic sampling.
+            curriculum: chooses the problems.
+            sampler: returns a sampler of the model as it is now.
+            verifier: judges the programs by the hidden tests.
+            reward: from a verdict to a number.
+            style: prompt style.
+            seed: of the run; a step's samples depend on it, the step and the model alone.
+            group_size: samples of one problem.
+            max_length: tokens of a completion at most.
+            completions: file that every sample is appended to.
+        """
+        self.curriculum = curriculum
+        self._trainer = trainer
+        self._sampler = sampler
+        self._verifier = verifier
+        self._reward = reward
+        self._style = style
+        self._seed = seed
+        self._size = group_size
+        self._max_length = max_length
+        self._completions = completions
+        self._shaping = Shaping(
+            failure=trainer.failure_reward,
+            format_weight=trainer.format_weight,
+            length_weight=trainer.length_weight,
+        )
+
+    def draw(self, step: int, count: int) -> Batch:
+        """Draw `count` groups for a step; replace those without signal, up to the cap."""
+        started = time.monotonic()
+        problems = self._pick(count)
+        groups, waited = self._groups(step, 0, problems, {})
+        extra: list[Group] = []
+        dull = [group for group in groups if not group.has_signal]
+        wanted = min(len(dull), self._trainer.max_extra_groups)
+        if self._trainer.dynamic_sampling and wanted:
+            others = self._pick(wanted, {problem.id for problem in problems})
+            have = Counter(problem.id for problem in problems)  # their samples come first
+            extra, more = self._groups(step, 1, others, have)
+            waited += more
+        used, thrown_away = _replace(groups, extra)
+        seconds = time.monotonic() - started
+        self._write(step, used, thrown_away)
+        return Batch(
+            used=tuple(used),
+            thrown_away=tuple(thrown_away),
+            seconds=seconds,
+            verify_seconds=waited,
+        )
+
+    def _pick(self, count: int, used: Set[str] = frozenset()) -> list[Problem]:
+        """Return problems, those of `used` and any a second time only if there are no others."""
+        picked = self.curriculum.pick(count, frozenset(used))
+        while len(picked) < count:
+            picked += self.curriculum.pick(count - len(picked))
+        return picked
+
+    def _groups(
+        self, step: int, attempt: int, problems: Sequence[Problem], have: Mapping[str, int]
+    ) -> tuple[list[Group], float]:
+        """Draw and judge one group for each problem; return also the seconds of waiting."""
+        repeats = Counter(problem.id for problem in problems)
+        tasks = {problem.id: Task(problem=problem) for problem in problems}
+        requests = [
+            SampleRequest(
+                problem_id=key,
+                messages=tuple(render(tasks[key].problem, self._style)),
+                samples=self._samples(have.get(key, 0), times),
+                stream=f"{self._seed}/grpo/{step}/{attempt}",
+            )
+            for key, times in repeats.items()
+        ]
+        judging = Judging(tasks, self._verifier)
+        for completion in self._sampler().sample(requests):
+            judging.submit(completion)
+        rollouts = sorted(judging.take(everything=True), key=lambda item: item.completion.sample)
+        groups = []
+        for problem_id in repeats:
+            own = [item for item in rollouts if item.completion.problem_id == problem_id]
+            for first in range(0, len(own), self._size):
+                members = own[first : first + self._size]
+                groups.append(self._group(tasks[problem_id].problem, members))
+        for group in groups:
+            if group.pass_rate is not None:
+                self.curriculum.observe(group.problem.id, group.pass_rate)
+        return groups, judging.waited
+
+    def _samples(self, groups_before: int, groups: int) -> tuple[int, ...]:
+        first = self._size * groups_before
+        return tuple(range(first, first + self._size * groups))
+
+    def _group(self, problem: Problem, rollouts: Sequence[Rollout]) -> Group:
+        rewards = tuple(self._reward_of(item) for item in rollouts)
+        return Group(problem=problem, rollouts=tuple(rollouts), rewards=rewards)
+
+    def _reward_of(self, item: Rollout) -> float | None:
+        assert item.hidden is not None
+        base = self._reward(item.hidden)
+        if base is not None and not math.isfinite(base):
+            raise AxiomError(
+                f"trainer.reward={self._trainer.reward} returned {base}: it must be a finite "
+                "number, or None for a row that must not count"
+            )
+        return shaped(
+            base,
+            item.hidden,
+            self._shaping,
+            well_formed=item.code is not None and not item.completion.truncated,
+            length=item.completion.completion_tokens / self._max_length,
+        )
+
+    def _write(self, step: int, used: Sequence[Group], thrown_away: Sequence[Group]) -> None:
+        kept = [(group, True) for group in used] + [(group, False) for group in thrown_away]
+        rows = [
+            rollout_row(item, "grpo", 1) | {"step": step, "reward": reward, "used": is_used}
+            for group, is_used in kept
+            for item, reward in zip(group.rollouts, group.rewards, strict=True)
+        ]
+        append_jsonl(self._completions, rows)
+
+
+def _replace(groups: Sequence[Group], extra: Sequence[Group]) -> tuple[list[Group], list[Group]]:
+    """Put extra groups with signal in the place of those without; return used and thrown away."""
+    spare = [group for group in extra if group.has_signal]
+    thrown_away = [group for group in extra if not group.has_signal]
+    used = []
+    for group in groups:
+        if group.has_signal or not spare:
+            used.append(group)
+        else:
+            used.append(spare.pop(0))
+            thrown_away.append(group)
+    return used, [*thrown_away, *spare]
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return sum(known) / len(known) if known else None

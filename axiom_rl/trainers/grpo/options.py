@@ -1,0 +1,151 @@
+"""What of trl.GRPOConfig can be given in trainer.args, and what must go together.
+
+Completions come from our own sampler, so options of TRL's generation are refused instead of being
+ignored; so is what would make the log-probabilities of sampler and trainer differ on purpose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from trl.trainer.grpo_config import GRPOConfig
+
+from axiom_rl.config import GrpoConfig
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.rollouts.rewards import Shaping
+from axiom_rl.trainers.options import SET_BY_THE_RUN, build_options, check_options
+
+OURS = SET_BY_THE_RUN | {
+    "logging_steps", "logging_strategy", "logging_first_step", "num_train_epochs", "eval_strategy",
+    "eval_steps", "shuffle_dataset", "remove_unused_columns", "log_completions", "reward_weights",
+    "multi_objective_aggregation", "top_p", "top_k", "min_p", "repetition_penalty",
+    "generation_kwargs", "cache_implementation", "use_transformers_paged",
+    "use_transformers_continuous_batching", "transformers_continuous_batching_config",
+    "chat_template_kwargs", "use_liger_kernel", "torch_compile", "torch_compile_backend",
+    "torch_compile_mode", "eval_on_start", "save_only_model",
+    *(field.name for field in dataclasses.fields(GRPOConfig) if "vllm" in field.name),
+}  # fmt: skip
+"""Options of trl.GRPOConfig that the run sets itself."""
+
+COUNTS = (
+    "max_steps", "num_generations", "max_completion_length", "save_steps", "num_iterations",
+    "steps_per_generation", "gradient_accumulation_steps", "per_device_train_batch_size",
+)  # fmt: skip
+NAMES = {
+    "loss_type": ("grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"),
+    "scale_rewards": ("none", "group", "batch", False, True),
+    "importance_sampling_level": ("token", "sequence"),
+}
+"""What TRL accepts; it looks at these only when it computes rewards and loss."""
+NEEDED = ("max_steps", "num_generations", "max_completion_length", "temperature", "save_steps")
+
+
+def check_grpo(trainer: GrpoConfig) -> None:
+    """Refuse options that TRL lacks or refuses, that are ours, or that do not go together.
+
+    Raises:
+        AxiomError: naming the key and what to type.
+    """
+    args = trainer.args
+    _check_names_and_counts(args)
+    check_options(GRPOConfig, args, OURS)
+    for key in ("learning_rate", "beta"):
+        if not math.isfinite(args.get(key, 0)):
+            raise AxiomError(f"trainer.args.{key}={args[key]}: must be finite")
+    for key in NEEDED:
+        if not args.get(key, 0) > 0:
+            raise AxiomError(f"trainer.args.{key}={args.get(key)}: must be above 0")
+    for low, high, what in (
+        (trainer.signal_low, trainer.signal_high, "trainer.signal_{}"),
+        (trainer.curriculum.low, trainer.curriculum.high, "trainer.curriculum.{}"),
+    ):
+        if low > high:
+            names = what.format("low"), what.format("high")
+            raise AxiomError(f"{names[0]}={low} must not be above {names[1]}={high}")
+    Shaping(  # refuses weights that could outweigh a test
+        failure=trainer.failure_reward,
+        format_weight=trainer.format_weight,
+        length_weight=trainer.length_weight,
+    )
+    placeholders = {"output_dir": "checkpoints", "bf16": False}
+    made: GRPOConfig = build_options(GRPOConfig, args | placeholders)
+    terms = trainer.format_weight or trainer.length_weight
+    if terms and made.scale_rewards != "none":
+        raise AxiomError(
+            f"trainer.args.scale_rewards={made.scale_rewards} would blow up the small terms "
+            "trainer.format_weight and trainer.length_weight in groups that differ in nothing "
+            "else: set trainer.args.scale_rewards=none, or the weights to 0"
+        )
+    _check_batches(made)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise AxiomError(
+            "trainer=grpo runs in one process: start python launch.py without torchrun"
+        )
+
+
+def _check_names_and_counts(args: dict[str, Any]) -> None:
+    for key, names in NAMES.items():
+        if key in args and args[key] not in names:
+            listed = ", ".join(map(str, names))
+            raise AxiomError(f"trainer.args.{key}={args[key]}: choose {listed}")
+    for key in COUNTS:
+        value = args.get(key)
+        if isinstance(value, float) and value > 0 and not value.is_integer():
+            raise AxiomError(f"trainer.args.{key}={value}: must be a whole number")
+        if isinstance(value, int | float) and not value > 0:
+            raise AxiomError(f"trainer.args.{key}={value}: must be above 0")
+
+
+def _check_batches(made: GRPOConfig) -> None:
+    assert made.steps_per_generation is not None  # TRL fills it in
+    steps = made.steps_per_generation * made.num_iterations
+    every = int(made.save_steps) * made.gradient_accumulation_steps
+    if made.save_strategy != "steps" or every % steps:
+        raise AxiomError(
+            f"trainer.args.save_steps={made.save_steps}: a checkpoint must fall between two "
+            "batches of completions, so save_strategy=steps and save_steps x "
+            f"gradient_accumulation_steps must be a multiple of "
+            f"{steps} (steps_per_generation x num_iterations)"
+        )
+    if made.save_total_limit is not None and made.save_total_limit < 2:
+        raise AxiomError(
+            f"trainer.args.save_total_limit={made.save_total_limit}: must be 2 or more, so that a "
+            "whole checkpoint is left if the machine stops while one is written"
+        )
+
+
+def grpo_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) -> GRPOConfig:
+    """Return TRL's configuration for this model and machine.
+
+    Raises:
+        AxiomError: if TRL refuses a value.
+    """
+    device = model.device.type
+    options: dict[str, Any] = args | {
+        "bf16": model.get_base_model().dtype == torch.bfloat16,
+        "use_cpu": device == "cpu",
+        "output_dir": str(folder),
+        "seed": seed,
+        "logging_steps": 1,
+        "logging_strategy": "steps",
+        "shuffle_dataset": False,
+        "top_p": 1.0,
+        "top_k": 0,
+        "dataloader_pin_memory": device == "cuda",
+        "disable_tqdm": not sys.stderr.isatty(),
+    }
+    made: GRPOConfig = build_options(GRPOConfig, options)
+    return made
+
+
+def groups_per_batch(made: GRPOConfig) -> int:
+    """Return the number of groups generated together."""
+    assert made.generation_batch_size and made.num_generations  # TRL fills them in
+    return made.generation_batch_size // made.num_generations

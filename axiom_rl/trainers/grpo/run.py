@@ -1,0 +1,229 @@
+"""GRPO from baseline to report: measure, choose what has signal, train, measure again.
+
+(Group Relative Policy Optimization, Shao et al. 2024.) Problems that the model always or never
+solves give every sample the same reward and so no gradient; the baseline on the val split tells
+which types lie between, and only those are trained on. The test split is not used to choose.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+
+from axiom_rl.config import GrpoConfig, ModelConfig, load_config
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.evaluation.measure import Policy, RunContext, held_out, measure
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.problems.sources.load import load_splits
+from axiom_rl.problems.splits import Splits
+from axiom_rl.report.blocks import duration
+from axiom_rl.rollouts import rewards
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.sampling import Sampler
+from axiom_rl.trainers.expert_iter.run import publish, release
+from axiom_rl.trainers.grpo.session import ITERATION
+from axiom_rl.trainers.grpo.train import train_grpo
+
+log = logging.getLogger(__name__)
+
+
+def run_grpo(
+    context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: GrpoConfig
+) -> None:
+    """Run GRPO with everything measured before and after.
+
+    Raises:
+        AxiomError: if no sample of the baseline gives a signal to learn from.
+    """
+    for module in trainer.imports:
+        _import(module)
+    rewards.get(trainer.reward)
+    measured = replace(context, splits=held_out(context.splits))
+    families = {name: _family(context, name) for name in _forgetting(context, trainer)}
+    _say_plan(measured, trainer, families)
+    policy = context.policy(model.adapter)
+    started = time.monotonic()
+    rollouts = measure(measured, 0, policy, "before", step=0)
+    _say_expected(rollouts, time.monotonic() - started, trainer)
+    for name, family in families.items():
+        measure(family, 0, policy, f"forgetting_{name}_before", of=name)
+    release(policy)
+    problems = choose_problems(measured.splits, context.splits.train, trainer, rollouts)
+
+    def evaluate(step: int, load: Callable[[], Sampler]) -> None:
+        splits = Splits(train=(), val=context.splits.val, test=())
+        now = Policy(None, lambda _adapter: load())
+        measure(replace(context, splits=splits), ITERATION, now, f"step_{step}", step=step)
+
+    adapter = train_grpo(context, model, resolved, trainer, problems, evaluate)
+    policy = context.policy(adapter)
+    steps = int(trainer.args["max_steps"])
+    measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    for name, family in families.items():
+        measure(family, ITERATION, policy, f"forgetting_{name}_after", of=name)
+    publish(context, ITERATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the baseline says about one problem type."""
+
+    passed: int
+    samples: int
+    varies: bool
+    """Whether samples of one problem passed different shares of its tests."""
+
+    @property
+    def rate(self) -> float:
+        """Share of samples that passed."""
+        return self.passed / self.samples
+
+
+def choose_problems(
+    measured: Splits, train: Sequence[Problem], trainer: GrpoConfig, rollouts: Sequence[Rollout]
+) -> list[Problem]:
+    """Return the training problems of the types that have signal; all if no type has.
+
+    Args:
+        measured: what the baseline was measured on; of it val, or train where there is no val.
+        train: problems to choose from.
+        trainer: of it signal_low and signal_high.
+        rollouts: of the baseline.
+
+    Raises:
+        AxiomError: if there are no problems, or not one sample of them passed and all samples of
+            each earned the same.
+    """
+    if not train:
+        raise AxiomError("no problems to train on: set problems.sizes.train=1 or more")
+    signals = baseline_by_type(measured.val or measured.train, rollouts)
+    types = sorted({problem.type for problem in train})
+    chosen = [name for name in types if _between(signals.get(name), trainer)]
+    for name in types:
+        _say_signal(name, signals.get(name), name in chosen)
+    if not chosen:
+        log.warning(
+            "no type passes between %.0f %% and %.0f %% of the samples (trainer.signal_low, "
+            "signal_high), so all are trained on",
+            trainer.signal_low * 100,
+            trainer.signal_high * 100,
+        )
+        chosen = types
+    if all(name in signals for name in chosen):
+        _refuse_hopeless({name: signals[name] for name in chosen}, trainer)
+    return [problem for problem in train if problem.type in chosen]
+
+
+def baseline_by_type(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> dict[str, Signal]:
+    """Count the passes of each problem type, on the tests that the baseline was scored with."""
+    verdicts: dict[str, list[Verdict]] = {problem.id: [] for problem in problems}
+    for item in rollouts:
+        verdict = item.fresh or item.hidden
+        if (
+            item.completion.problem_id in verdicts
+            and verdict is not None
+            and verdict.status is not Status.SANDBOX_FAULT
+        ):
+            verdicts[item.completion.problem_id].append(verdict)
+    signals = {}
+    for name in sorted({problem.type for problem in problems}):
+        own = [verdicts[problem.id] for problem in problems if problem.type == name]
+        samples = sum(map(len, own))
+        if samples:
+            signals[name] = Signal(
+                passed=sum(verdict.passed for group in own for verdict in group),
+                samples=samples,
+                varies=any(len({rewards.fraction(v) for v in group}) > 1 for group in own),
+            )
+    return signals
+
+
+def _between(signal: Signal | None, trainer: GrpoConfig) -> bool:
+    # A type that was not measured (held out of val) may have signal.
+    return signal is None or trainer.signal_low <= signal.rate <= trainer.signal_high
+
+
+def _say_signal(name: str, signal: Signal | None, chosen: bool) -> None:
+    rate = "not measured" if signal is None else f"{signal.passed} of {signal.samples} passed"
+    log.info("baseline of %s: %s: %s", name, rate, "trained on" if chosen else "left out")
+
+
+def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None:
+    samples = sum(signal.samples for signal in signals.values())
+    if not samples or any(signal.passed for signal in signals.values()):
+        return
+    advice = (
+        f"none of {samples} samples of the baseline passed: choose easier levels "
+        "(problems.levels=[1,2]), train first on verified solutions (trainer=sft or expert_iter, "
+        "then model.adapter=outputs/train/<run>/adapter), or take a larger model "
+        "(model=qwen2.5-coder-1.5b)"
+    )
+    if trainer.reward == "binary" or not any(signal.varies for signal in signals.values()):
+        raise AxiomError(f"GRPO has nothing to learn from: {advice}")
+    log.warning("only partly passed tests give a signal here; %s", advice)
+
+
+def _forgetting(context: RunContext, trainer: GrpoConfig) -> list[str]:
+    """Return the families to watch; one that is trained on itself is measured anyway."""
+    trained = {problem.type for problem in context.splits.train}
+    kept = []
+    for name in trainer.forgetting:
+        if not trained & {problem.type for problem in _family(context, name).splits.train}:
+            kept.append(name)
+    return kept
+
+
+def _family(context: RunContext, name: str) -> RunContext:
+    splits = load_splits(load_config(f"problems={name}").problems)
+    own = splits if not splits.test else Splits(train=(), val=(), test=splits.test)
+    return replace(context, splits=own)
+
+
+def _import(module: str) -> None:
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise AxiomError(f"trainer.imports: cannot import {module}: {error}") from error
+
+
+def _say_expected(rollouts: Sequence[Rollout], seconds: float, trainer: GrpoConfig) -> None:
+    """Say how long the rest will take, from what the baseline took; nothing if it was on disk."""
+    if seconds < 1 or not rollouts:
+        return
+    rows, extra = _rows_per_step(trainer)
+    sampling = int(trainer.args["max_steps"]) * seconds / len(rollouts)
+    log.info(
+        "expected: %s of sampling for training (%s if all groups that may be are replaced), on a "
+        "CPU about as long again for the training itself, and %s for the evaluation after",
+        duration(sampling * rows),
+        duration(sampling * (rows + extra)),
+        duration(seconds),
+    )
+
+
+def _rows_per_step(trainer: GrpoConfig) -> tuple[int, int]:
+    """Return the samples of a step, and how many more dynamic sampling may draw."""
+    args = trainer.args
+    rows = int(args["per_device_train_batch_size"]) * int(args["gradient_accumulation_steps"])
+    extra = trainer.max_extra_groups * int(args["num_generations"]) * trainer.dynamic_sampling
+    return rows, extra
+
+
+def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, RunContext]) -> None:
+    splits = [context.splits, *(family.splits for family in families.values())]
+    problems = sum(len(s.train) + len(s.val) + len(s.test) for s in splits)
+    rows, extra = _rows_per_step(trainer)
+    log.info(
+        "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "
+        "for groups without signal), and the evaluation again",
+        problems * context.sampler.n,
+        problems,
+        context.sampler.n,
+        int(trainer.args["max_steps"]),
+        rows,
+        extra,
+    )

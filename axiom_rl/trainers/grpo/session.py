@@ -1,0 +1,186 @@
+"""What happens around the steps of one GRPO training: rollouts, rows of metrics, evaluations."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import (
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from axiom_rl.config import GrpoConfig
+from axiom_rl.evaluation.measure import RunContext
+from axiom_rl.problems.curriculum import Curriculum
+from axiom_rl.report.blocks import duration
+from axiom_rl.rollouts import rewards
+from axiom_rl.sampling import Sampler
+from axiom_rl.trainers.grpo.checkpoints import write_state
+from axiom_rl.trainers.grpo.groups import Batch, GroupSource
+from axiom_rl.trainers.grpo.options import groups_per_batch, grpo_config
+from axiom_rl.trainers.grpo.policy import TrainingPolicy
+from axiom_rl.trainers.grpo.trainer import PackedGRPOTrainer, Spent, check_gap
+
+log = logging.getLogger(__name__)
+
+ITERATION = 1
+"""GRPO goes round once: its adapter is that of iteration 1."""
+
+Evaluate = Callable[[int, Callable[[], Sampler]], None]
+"""Called with a step and a loader of the model as it is then."""
+
+
+class Session(TrainerCallback):
+    """What happens around the steps of one training."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        trainer: GrpoConfig,
+        curriculum: Curriculum,
+        policy: TrainingPolicy,
+        folder: Path,
+        evaluate: Evaluate,
+    ) -> None:
+        self._context, self._config = context, trainer
+        self._curriculum, self._policy, self._evaluate = curriculum, policy, evaluate
+        args = grpo_config(trainer.args, policy.model, folder, context.seed)
+        self._batch: Batch | None = None
+        self._since = time.monotonic()
+        self._step_seconds = 0.0
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
+            self._trainer = PackedGRPOTrainer(
+                model=policy.model,
+                args=args,
+                reward_funcs=_reward_of_row,
+                train_dataset=Dataset.from_dict({"prompt": [""] * groups_per_batch(args)}),
+                processing_class=policy.tokenizer,
+                rollout_func=self._rollouts,
+                callbacks=[self],
+                on_checkpoint=self._save,
+            )
+        self._trainer.remove_callback(PrinterCallback)  # our own lines say the same
+
+    def train(self, checkpoint: str | None) -> int:
+        """Train from a checkpoint or from the start; return the number of the last step."""
+        self._since = time.monotonic()
+        self._trainer.train(resume_from_checkpoint=checkpoint)
+        self._policy.model.eval()
+        return int(self._trainer.state.global_step)
+
+    def _rollouts(self, prompts: Sequence[Any], trainer: PackedGRPOTrainer) -> dict[str, Any]:
+        """Be TRL's rollout_func: choose the problems, and return the tokens of all their samples.
+
+        `prompts` are placeholders, one for each sample: the dataset of TRL cannot know the
+        curriculum.
+        """
+        size = int(self._config.args["num_generations"])
+        with self._policy.sampler(training=True) as sampler:
+            source = GroupSource(
+                self._config,
+                self._curriculum,
+                sampler=lambda: sampler,
+                verifier=self._context.verifier,
+                reward=rewards.get(self._config.reward),
+                style=self._context.style,
+                seed=self._context.seed,
+                group_size=size,
+                max_length=int(self._config.args["max_completion_length"]),
+                completions=self._context.run.folder / "completions" / "grpo.jsonl",
+            )
+            batch = source.draw(trainer.state.global_step + 1, len(prompts) // size)
+        self._batch = batch
+        rows = [item.completion for group in batch.used for item in group.rollouts]
+        return {
+            "prompt_ids": [list(row.prompt_ids) for row in rows],
+            "completion_ids": [list(row.token_ids) for row in rows],
+            "logprobs": [list(row.logprobs) for row in rows],
+            "row_reward": [reward for group in batch.used for reward in group.rewards],
+        }
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Stop the step's clock."""
+        self._step_seconds = time.monotonic() - self._since
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the step's row, check the gap, and evaluate if it is time to."""
+        if logs is None or "loss" not in logs:
+            return
+        spent, self._trainer.spent = self._trainer.spent, Spent()
+        row = self._row(state.global_step, logs, spent)
+        self._context.run.tracker.log("train", ITERATION, **row)
+        _say(row, state)
+        self._batch = None
+        check_gap(spent.gap, self._config.max_logprob_gap)
+        every = self._config.eval_every
+        if every and state.global_step % every == 0 and state.global_step < state.max_steps:
+            with self._policy.sampler(training=False) as sampler:
+                self._evaluate(state.global_step, lambda: sampler)
+        self._since = time.monotonic()
+
+    def _row(self, step: int, logs: dict[str, float], spent: Spent) -> dict[str, Any]:
+        drawn = self._batch.numbers() if self._batch else {}
+        sampling = self._batch.seconds if self._batch else 0.0
+        known = {"loss": "loss", "grad_norm": "grad_norm", "entropy": "entropy", "kl": "kl"}
+        known |= {"learning_rate": "learning_rate", "clip_share": "clip_ratio/region_mean"}
+        rest = self._step_seconds - sampling - spent.training_seconds
+        return {
+            "step": step,
+            **{name: float(logs[key]) for name, key in known.items() if logs.get(key) is not None},
+            "logprob_gap": spent.gap.mean,
+            "logprob_gap_max": spent.gap.largest,
+            **drawn,
+            **self._curriculum.summary(),
+            "seconds": round(self._step_seconds, 3),
+            "training_seconds": round(spent.training_seconds, 3),
+            "rest_seconds": round(rest, 3),
+        }
+
+    def _save(self, checkpoint: Path) -> None:
+        """Complete a checkpoint that TRL has written."""
+        write_state(self._context, checkpoint, self._trainer.state.global_step, self._curriculum)
+        self._context.run.save_state()
+
+
+def _reward_of_row(row_reward: Sequence[float | None], **_columns: Any) -> list[float | None]:
+    """Hand over the rewards that came with the rollouts."""
+    return list(row_reward)
+
+
+def _say(row: dict[str, Any], state: TrainerState) -> None:
+    left = (state.max_steps - state.global_step) * row["seconds"]
+    reward, passed = row.get("reward"), row.get("pass_rate")
+    known = reward is not None and passed is not None
+    log.info(
+        "step %d of %d: %s%s (sampling %s, training %s); about %s left",
+        state.global_step,
+        state.max_steps,
+        f"reward {reward:.3f}, {passed:.0%} passed, " if known else "",
+        duration(row["seconds"]),
+        duration(row.get("generation_seconds", 0)),
+        duration(row["training_seconds"]),
+        duration(left),
+    )

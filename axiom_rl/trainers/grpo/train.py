@@ -1,0 +1,65 @@
+"""One training of an adapter by GRPO, from the start or from its newest checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+import torch
+
+from axiom_rl.config import GrpoConfig, ModelConfig
+from axiom_rl.core.types import Problem
+from axiom_rl.evaluation.measure import RunContext
+from axiom_rl.models.load import load_model
+from axiom_rl.models.lora.merged_copy import leave_inputs_in_bfloat16
+from axiom_rl.models.lora.options import save_adapter, trainable_adapter
+from axiom_rl.models.memory import free_memory
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.problems.curriculum import Curriculum
+from axiom_rl.run.tracking import read_metrics
+from axiom_rl.trainers.grpo.checkpoints import cut_back
+from axiom_rl.trainers.grpo.policy import TrainingPolicy
+from axiom_rl.trainers.grpo.session import ITERATION, Evaluate, Session
+
+
+def train_grpo(
+    context: RunContext,
+    model_config: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: GrpoConfig,
+    problems: Sequence[Problem],
+    evaluate: Evaluate,
+) -> str:
+    """Train an adapter on `problems` and return its folder; `model.adapter` is where it starts.
+
+    Raises:
+        AxiomError: if sampler and trainer disagree, or a checkpoint is damaged.
+    """
+    run = context.run
+    folder = run.folder / "checkpoints" / f"iter_{ITERATION}"
+    target = folder / "adapter"
+    if run.is_finished(f"train/{ITERATION}"):
+        return str(target)
+    shutil.rmtree(target, ignore_errors=True)
+    with run.timed("train", ITERATION) as columns:
+        curriculum = Curriculum(problems, trainer.curriculum, context.seed)
+        checkpoint = cut_back(context, folder, curriculum)
+        torch.manual_seed(context.seed)
+        base, tokenizer = load_model(resolved, model_config)
+        four_bit = model_config.quantization == "4bit"
+        policy = TrainingPolicy(base, tokenizer, context, trainer, resolved, four_bit=four_bit)
+        policy.model = trainable_adapter(base, model_config.lora, model_config.adapter, resolved)
+        if policy.merges and policy.model.dtype == torch.bfloat16:
+            leave_inputs_in_bfloat16(policy.model)
+        session = Session(context, trainer, curriculum, policy, folder, evaluate)
+        columns["steps"] = session.train(checkpoint)
+        columns["tokens"] = sum(
+            row.get("tokens", 0) for row in read_metrics(run.folder) if row["phase"] == "train"
+        )
+        save_adapter(policy.model, target, resolved)
+    del policy, session, base
+    free_memory()
+    run.finish(f"train/{ITERATION}")
+    for old in folder.glob("checkpoint-*"):
+        shutil.rmtree(old)
+    return str(target)

@@ -1,0 +1,236 @@
+"""Every option composes and converts; what is mistyped is named with what was meant."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import asdict, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from axiom_rl.config import (
+    CONF_DIR,
+    RULES,
+    SCHEMAS,
+    Config,
+    WandbConfig,
+    load_config,
+    resumed_config,
+    to_config,
+)
+from axiom_rl.core.errors import AxiomError
+
+OVERLAYS = ("experiment", "hparams_search", "debug")
+OPTIONS = sorted(
+    (path.parent.name, path.stem) for path in CONF_DIR.glob("*/*.yaml") if path.parent != CONF_DIR
+)
+
+
+def given_values(value: Any) -> bool:
+    """Whether nothing in a config is missing."""
+    if is_dataclass(value):
+        return all(given_values(getattr(value, field.name)) for field in fields(value))
+    return value != "???"
+
+
+def save(config: Config, folder: Path) -> None:
+    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda text: text)
+def test_every_option_composes_and_converts_and_comes_back_when_saved(
+    group: str, name: str, tmp_path: Path
+) -> None:
+    required = ["problems.path=mine.jsonl"] if (group, name) == ("problems", "jsonl") else []
+    config = load_config(f"{group}={name}", "seed=7", "++trainer.args.max_steps=3", *required)
+    assert isinstance(config, Config) and given_values(config)
+    if group not in OVERLAYS:
+        part = getattr(config, group)
+        chosen = {"model": "name", "problems": "source", "sampler": "backend"}.get(group, "kind")
+        assert type(part) in SCHEMAS.values() and getattr(part, chosen)
+    save(config, tmp_path)
+    back = resumed_config(replace(config, resume=str(tmp_path)), [f"resume={tmp_path}"])
+    assert back == replace(config, resume=str(tmp_path))
+
+
+def test_there_are_options_in_every_group() -> None:
+    groups = {group for group, _ in OPTIONS}
+    assert groups >= {field.name for field in fields(Config)} - {"name", "seed", "resume"}
+
+
+@pytest.mark.parametrize("path", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_opens_with_what_it_is_for(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_nested_and_list_values() -> None:
+    config = load_config(
+        "problems=hard",
+        "problems.types=[edit_distance,lcs]",
+        "+problems.weights.lcs=2",
+        "trainer.args.learning_rate=1e-5",
+        "+trainer.args.max_steps=5",
+        "+model.lora.use_dora=true",
+        "sandbox.servers=1",
+        "name=mine",
+    )
+    assert config.problems.types == ["edit_distance", "lcs"]  # type: ignore[attr-defined]
+    assert config.problems.weights == {"lcs": 2.0}  # type: ignore[attr-defined]
+    assert config.trainer.args["learning_rate"] == 1e-5 and config.trainer.args["max_steps"] == 5
+    assert config.model.lora["use_dora"] is True
+    assert (config.sandbox.servers, config.name) == (1, "mine")
+    assert type(config.trainer.args) is dict and type(config.problems.levels) is list  # type: ignore[attr-defined]
+
+
+def test_the_name_follows_the_stage() -> None:
+    assert load_config("stage=collect").name == "collect"
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "near"),
+    [
+        ("problms=hard", "problms", "problems"),
+        ("trainer=expert_itr", "trainer=expert_itr", "expert_iter"),
+        ("model=qwen2.5-coder-0.5", "model=qwen2.5-coder-0.5", "qwen2.5-coder-0.5b"),
+        ("sampler.temprature=1", "sampler.temprature", "temperature"),
+        ("sampler.max_tokens=1", "sampler.max_tokens", "max_new_tokens"),
+        ("sandbox.timelimit_s=1", "sandbox.timelimit_s", "time_limit_s"),
+        ("trainer.iteration=2", "trainer.iteration", "iterations"),
+        ("trainer.args.learning_rat=1", "trainer.args.learning_rat", "learning_rate"),
+        ("model.lora.lora_alfa=1", "model.lora.lora_alfa", "lora_alpha"),
+        ("stage.max_attempts=3", "stage.max_attempts", "max_attempts"),
+        ("seeds=1", "seeds", "seed"),
+        ("+problems.sizes.trian=1", "problems.sizes.trian", "train"),
+        ("+sampler.temprature=1", "sampler.temprature", "temperature"),
+        ("+sandbox.server=1", "sandbox.server", "servers"),
+    ],
+)
+def test_a_typo_is_named_with_what_was_meant(override: str, key: str, near: str) -> None:
+    with pytest.raises(AxiomError) as caught:
+        load_config(override)
+    message = str(caught.value)
+    assert f"unknown option {key}:" in message or f"unknown key {key}:" in message
+    assert near in message.split("did you mean")[1]
+    assert "base_" not in message
+
+
+def test_an_option_far_from_every_other_lists_what_there_is() -> None:
+    with pytest.raises(AxiomError, match="unknown option trainer=xyz: there are expert_iter"):
+        load_config("trainer=xyz")
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("sampler.n=many", "sampler.n"),
+        ("sampler.n=1.5", "sampler.n"),
+        ("sampler.temperature=hot", "sampler.temperature"),
+        ("seed=null", "seed"),
+        ("problems.levels=[a]", "problems.levels"),
+        ("stage.skip_existing=perhaps", "stage.skip_existing"),
+    ],
+)
+def test_a_value_of_another_type_is_named(override: str, key: str) -> None:
+    with pytest.raises(AxiomError) as caught:
+        load_config("stage=collect", override)
+    assert key in str(caught.value)
+
+
+IMPOSSIBLE = [
+    *("seed=-1", "seed=4294967296", "sampler.n=0", "sampler.temperature=-0.1"),
+    *("sampler.temperature=nan", "sampler.temperature=inf", "sampler.top_p=0", "sampler.top_p=1.1"),
+    *("sampler.max_new_tokens=0", "sampler.memory_gb=0", "sampler.memory_gb=inf"),
+    *("sampler.max_batch=0", "sandbox.time_limit_s=0", "sandbox.time_limit_s=inf"),
+    *("sandbox.memory_mb=0", "sandbox.servers=0", "sandbox.isolation=total", "model.dtype=int8"),
+    *("model.quantization=8bit", "model.device=tpu", "problems.prompt=polite"),
+    *("trainer.iterations=0", "trainer.start_from=scratch", "trainer.max_solutions=0"),
+    *("trainer.max_attempts=0", "stage.split=dev", "stage.max_attempts=0"),
+]
+
+
+@pytest.fixture(scope="module")
+def collecting() -> Config:
+    return load_config("stage=collect")
+
+
+@pytest.mark.parametrize("override", IMPOSSIBLE)
+def test_an_impossible_value_is_refused_with_what_is_possible(
+    override: str, collecting: Config
+) -> None:
+    composed = OmegaConf.structured(collecting)
+    composed.merge_with_dotlist([override])
+    with pytest.raises(AxiomError, match="must be") as caught:
+        to_config(composed)
+    assert str(caught.value).startswith(override.partition("=")[0])
+
+
+def test_every_rule_is_about_a_key_that_there_is() -> None:
+    for key in RULES:
+        group, _, path = key.partition(".") if "." in key else ("", "", key)
+        schemas = [schema for (of, _), schema in SCHEMAS.items() if of == (group or None)]
+        assert any(has_path(schema, path) for schema in schemas), key
+
+
+def has_path(schema: type, path: str) -> bool:
+    """Tell whether a schema has the field, or its field's schema has the rest of the path."""
+    name, _, rest = path.partition(".")
+    kinds = typing.get_type_hints(schema)
+    return name in kinds and (not rest or has_path(kinds[name], rest))
+
+
+# --- resuming ---
+
+
+def resume(folder: Path, *overrides: str) -> Config:
+    given = [f"resume={folder}", *overrides]
+    return resumed_config(load_config(*given), given)
+
+
+def test_what_may_change_does_and_nothing_else(tmp_path: Path) -> None:
+    save(load_config("trainer.iterations=2", "sampler.n=3", "seed=5"), tmp_path)
+    allowed = ("trainer.iterations=4", "sampler.max_batch=2", "sampler.memory_gb=0.5")
+    back = resume(
+        tmp_path, *allowed, "sandbox.servers=1", "tracking=wandb", "tracking.mode=offline"
+    )
+    assert back.trainer.iterations == 4  # type: ignore[attr-defined]
+    assert (back.sampler.max_batch, back.sampler.memory_gb) == (2, 0.5)  # type: ignore[attr-defined]
+    assert isinstance(back.tracking, WandbConfig) and back.tracking.mode == "offline"
+    assert (back.sampler.n, back.seed, back.sandbox.servers) == (3, 5, 1)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "model=smollm2-135m", "sampler.n=2", "+trainer.args.max_steps=1", "stage=evaluate"],
+)
+def test_the_saved_config_wins(override: str, tmp_path: Path) -> None:
+    save(load_config(), tmp_path)
+    key = override.partition("=")[0]
+    with pytest.raises(AxiomError) as caught:
+        resume(tmp_path, override)
+    assert str(caught.value).startswith(f"{key} cannot change on resume; only these can: ")
+    assert "trainer.iterations" in str(caught.value)
+
+
+def test_an_impossible_value_is_refused_on_resume_too(tmp_path: Path) -> None:
+    save(load_config(), tmp_path)
+    with pytest.raises(AxiomError, match=r"trainer\.iterations=0"):
+        resume(tmp_path, "trainer.iterations=0")
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AxiomError, match=r"resume=.*no config\.yaml there; give a run folder"):
+        resume(tmp_path)
+
+
+def test_a_config_of_another_version_is_refused(tmp_path: Path) -> None:
+    save(load_config(), tmp_path)
+    path = tmp_path / "config.yaml"
+    path.write_text(path.read_text().replace("  temperature:", "  warmth:"), encoding="utf-8")
+    with pytest.raises(AxiomError, match="sampler fits no schema"):
+        resume(tmp_path)
+    path.write_text("- 1\n- 2\n", encoding="utf-8")
+    with pytest.raises(AxiomError, match="not a saved config"):
+        resume(tmp_path)

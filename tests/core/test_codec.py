@@ -1,0 +1,223 @@
+"""The encoding of values: exact there and back, strict and bounded on hostile input."""
+
+import json
+import math
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axiom_rl.core.codec import MAX_DEPTH, decode, dumps, encode, loads
+
+hashable = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
+    max_leaves=5,
+)
+plain = st.recursive(
+    hashable | st.complex_numbers(),
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.dictionaries(hashable, inner, max_size=4)
+        | st.sets(hashable, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(plain)
+def test_there_and_back(value: Any) -> None:
+    assert repr(_sorted(loads(dumps(value)))) == repr(_sorted(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**53,
+        2**53 + 1,
+        -(2**53) - 1,
+        -0.0,
+        5e-324,
+        True,
+        "\ud800",
+        "\u2028",
+        "\x00",
+        b"",
+    ],
+)
+def test_exact_for_awkward_scalars(value: Any) -> None:
+    back = loads(dumps(value))
+    assert type(back) is type(value)
+    assert hash(back) == hash(value)
+    assert (
+        math.copysign(1, back) == math.copysign(1, value)
+        if isinstance(value, float)
+        else back == value
+    )
+
+
+def test_integers_of_any_length() -> None:
+    assert loads(dumps([10**10_000, -(10**10_000)])) == [10**10_000, -(10**10_000)]
+
+
+def test_encoded_sets_do_not_depend_on_their_order() -> None:
+    one, other = {8, 0}, {0, 8}  # the same slot of a small table: insertion order shows
+    assert list(one) != list(other)
+    assert dumps(one) == dumps(other)
+
+
+@pytest.mark.parametrize("value", [object(), int, len, (i for i in ()), bytearray(b"x"), range(3)])
+def test_other_types_are_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="cannot encode"):
+        encode([value])
+
+
+def test_a_cycle_is_refused() -> None:
+    cycle: list[Any] = []
+    cycle.append((cycle,))
+    with pytest.raises(ValueError, match="nested deeper"):
+        encode(cycle)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, frozenset])
+def test_depth_up_to_the_limit_and_not_beyond(kind: Any) -> None:
+    value: Any = kind([1j, 1e999])
+    for _ in range(MAX_DEPTH - 1):
+        value = kind([value])
+    assert loads(dumps(value)) == value
+    with pytest.raises(ValueError, match="nested deeper"):
+        encode([value])
+    with pytest.raises(ValueError, match="nested too deep"):
+        decode([encode(value)])
+
+
+def test_an_empty_container_counts_as_depth() -> None:
+    value: Any = []
+    for _ in range(MAX_DEPTH - 1):
+        value = [value]
+    assert decode(encode(value)) == value
+    with pytest.raises(ValueError, match="nested too deep"):
+        decode([value])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "nan",
+        "NaN",
+        "[Infinity]",
+        "-Infinity",
+        "1e999",
+        str(2**53 + 1),
+        "1" * 5000,
+        "{}",
+        '{"t": [], "d": []}',
+        '{"x": 1}',
+        '{"t": "ab"}',
+        '{"t": {"a": 1}}',
+        '{"t": null}',
+        '{"i": 5}',
+        '{"i": "5"}',
+        '{"i": "0x5"}',
+        '{"i": "0X3fffffffffffffff"}',
+        '{"i": " 0x3fffffffffffffff"}',
+        '{"i": "3fffffffffffffff"}',
+        '{"i": true}',
+        '{"f": "1.5"}',
+        '{"f": "NAN"}',
+        '{"f": 1}',
+        '{"b": "0"}',
+        '{"b": "AB"}',
+        '{"b": "a b"}',
+        '{"b": [1]}',
+        '{"c": [1, 2]}',
+        '{"c": [1.0]}',
+        '{"c": [1.0, "x"]}',
+        '{"d": ["ab"]}',
+        '{"d": [[1]]}',
+        '{"d": [[1, 2, 3]]}',
+        '{"d": [[[1], 2]]}',
+        '{"d": [[1, 2], [1, 3]]}',
+        '{"d": {"a": 1}}',
+        '{"s": [1, 1]}',
+        '{"s": [1, true]}',
+        '{"s": [[1]]}',
+        '{"s": [{"s": []}]}',
+        '{"z": [{"d": []}]}',
+        '{"z": "abc"}',
+        '{"__class__": "os.system"}',
+    ],
+)
+def test_anything_else_is_malformed(text: str) -> None:
+    with pytest.raises(ValueError):
+        loads(text)
+
+
+def test_bytes_that_are_no_text_are_malformed() -> None:
+    with pytest.raises(ValueError):
+        loads(b"\xff\xfe\xfa")
+
+
+COLLIDING = [{"i": hex((2**61 - 1) * 2**40 * k)} for k in range(1, 40_000)]
+HOSTILE = {
+    "deep_lists": "[" * 1_000_000,
+    "deep_closed_lists": "[" * 50_000 + "]" * 50_000,
+    "deep_tuples": '{"t":[' * 50_000 + "]}" * 50_000,
+    "deep_sets": '{"z":[' * 140 + "]}" * 140,
+    "too_many": "[" + "1," * 3_000_000 + "1]",
+    "colliding_set": json.dumps({"s": COLLIDING}),
+    "colliding_dict": json.dumps({"d": [[key, 1] for key in COLLIDING]}),
+    "colliding_tuples": json.dumps({"z": [{"t": [key]} for key in COLLIDING]}),
+    "long_int": json.dumps({"i": "0x" + "f" * 4_000_000}),
+    "long_decimal": "9" * 4_000_000,
+    "long_tag": json.dumps({"t" * 4_000_000: 1}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_ends_soon(name: str) -> None:
+    started = time.process_time()
+    try:
+        loads(HOSTILE[name])
+    except ValueError as error:
+        assert len(str(error)) < 1000
+    assert time.process_time() - started < 3
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(list("iftdszbcx")), inner, max_size=2)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(json_like)
+def test_decode_accepts_only_what_encode_makes(tree: Any) -> None:
+    try:
+        value = decode(tree)
+    except ValueError:
+        return
+    assert repr(_sorted(decode(encode(value)))) == repr(_sorted(value))
+
+
+def _sorted(value: Any) -> Any:
+    """Replace sets by sorted lists, marked, so that equal values have one repr."""
+    match value:
+        case list() | tuple():
+            return type(value)([_sorted(item) for item in value])
+        case dict():
+            return [(_sorted(key), _sorted(item)) for key, item in value.items()]
+        case set() | frozenset():
+            return type(value).__name__, sorted(repr(_sorted(item)) for item in value)
+        case _:
+            return value
