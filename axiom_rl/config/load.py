@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from axiom_rl.config.checks import check_values
 from axiom_rl.config.explain import explain, unknown_key
-from axiom_rl.config.schema import CONF_DIR, SCHEMAS, Config
+from axiom_rl.config.schema import CONF_DIR, KINDS, SCHEMAS, Config
 from axiom_rl.core.errors import AxiomError
 
 
@@ -57,67 +59,113 @@ def to_config(composed: DictConfig) -> Config:
     return config
 
 
-RESUME_MAY_CHANGE = frozenset(
-    [
-        "resume",
-        "trainer.iterations",
-        "trainer.args.max_steps",
-        "sampler.memory_gb",
-        "sampler.max_batch",
-        "sampler.gpu_memory_utilization",
-        "sampler.start_timeout_s",
-        "sampler.answer_timeout_s",
-        "sampler.url",
-        "sampler.in_flight",
-        "sampler.timeout_s",
-        "sampler.retries",
-        "sandbox.servers",
-        "tracking",
-    ]
+RESUME_MAY_CHANGE = (
+    "trainer.iterations",
+    "trainer.max_attempts",
+    "trainer.max_retries",
+    "trainer.args.max_steps",
+    "sampler.memory_gb",
+    "sampler.max_batch",
+    "sampler.gpu_memory_utilization",
+    "sampler.start_timeout_s",
+    "sampler.answer_timeout_s",
+    "sampler.url",
+    "sampler.in_flight",
+    "sampler.timeout_s",
+    "sampler.retries",
+    "sandbox.servers",
+    "tracking",
 )
-"""Keys that may be given beside resume=; everything else comes from the saved config."""
+"""Keys that may be given beside resume=, where the saved config has them, and what is below them;
+everything else comes from the saved config. `tracking` is also a choice, as in tracking=wandb."""
+OPTIONAL = {"trainer.args.max_steps": "grpo"}
+"""Keys of TRL that a saved config may lack, and the trainer that takes them."""
 
 
-def resumed_config(given: Config, overrides: list[str]) -> Config:
-    """Return the config saved in the run folder `given.resume`, with the few keys that may change.
+def resumed_config(folder: Path, overrides: Sequence[str]) -> Config:
+    """Return the config saved in a run folder, with the few keys that may change.
+
+    Args:
+        folder: of the run.
+        overrides: `key=value` as typed beside resume=.
 
     Raises:
-        AxiomError: if the folder has no config.yaml, or an override is not among those keys.
+        AxiomError: if the folder has no config.yaml or one of another version, or if an override
+            is not among the keys that may change or has an impossible value.
     """
-    path = Path(str(given.resume)) / "config.yaml"
+    path = folder / "config.yaml"
     if not path.is_file():
-        raise AxiomError(f"resume={given.resume}: no config.yaml there; give a run folder")
-    saved = OmegaConf.load(path)
-    if not isinstance(saved, DictConfig):
-        raise AxiomError(f"{path} is not a saved config")
-    new = OmegaConf.structured(given)
-    for override in overrides:
-        key = override.partition("=")[0]
-        if key.startswith("tracking."):
-            key = "tracking"
-        if key not in RESUME_MAY_CHANGE:
-            allowed = ", ".join(sorted(RESUME_MAY_CHANGE - {"resume"}))
-            raise AxiomError(f"{key} cannot change on resume; only these can: {allowed}")
-        OmegaConf.update(saved, key, OmegaConf.select(new, key), merge=False)
-    merged = OmegaConf.merge(_schema_of(saved), saved)
+        raise AxiomError(f"resume={folder}: no config.yaml there; give a run folder")
+    try:
+        saved = OmegaConf.load(path)
+        if not isinstance(saved, DictConfig):
+            raise AxiomError(f"{path} is not a saved config")
+        for override in sorted(overrides, key=lambda given: not given.startswith("tracking=")):
+            _change(saved, override)
+        merged = OmegaConf.merge(_schema_of(saved, path), saved)
+    except YAMLError as error:
+        raise AxiomError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    except OmegaConfBaseException as error:
+        raise AxiomError(_older(path, str(error).splitlines()[0])) from error
     assert isinstance(merged, DictConfig)
-    return to_config(merged)
+    missing = sorted(map(str, OmegaConf.missing_keys(merged)))
+    if missing:
+        raise AxiomError(_older(path, f"it has no {', '.join(missing)}"))
+    return replace(to_config(merged), resume=str(folder))
 
 
-def _schema_of(saved: DictConfig) -> DictConfig:
-    """Find each group's schema by its field names."""
+def _change(saved: DictConfig, override: str) -> None:
+    """Apply one `key=value` to a saved config."""
+    given, equals, text = override.partition("=")
+    key = given.lstrip("+")
+    allowed = any(key == may or key.startswith(may + ".") for may in RESUME_MAY_CHANGE)
+    if not (equals and allowed):
+        there = ", ".join(may for may in RESUME_MAY_CHANGE if _has(saved, may))
+        raise AxiomError(f"{given} cannot change on resume; only these can: {there}")
+    if key == "tracking":
+        saved.tracking = _option("tracking", text)
+        return
+    if not _has(saved, key):
+        raise AxiomError(f"{key}: this run has no such key (see {saved.name}'s config.yaml)")
+    try:
+        value = OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException as error:
+        raise AxiomError(f"{override}: {str(error).splitlines()[0]}") from error
+    OmegaConf.update(saved, key, value, merge=False)
+
+
+def _has(saved: DictConfig, key: str) -> bool:
+    if key in OPTIONAL and OmegaConf.select(saved, "trainer.kind") == OPTIONAL[key]:
+        return True
+    parent, _, name = key.rpartition(".")
+    group = OmegaConf.select(saved, parent) if parent else saved
+    return isinstance(group, DictConfig) and name in group
+
+
+def _option(group: str, name: str) -> Any:
+    """Return the values of one option of a group, as Hydra composes them."""
+    composed = asdict(load_config(f"{group}={name}"))
+    return OmegaConf.create(composed[group])
+
+
+def _schema_of(saved: DictConfig, path: Path) -> DictConfig:
+    """Find each group's schema by its kind, which is one value of the group."""
     schema: DictConfig = OmegaConf.structured(Config)
-    for group in {group for group, _name in SCHEMAS if group}:
-        keys = set(saved[group])
-        fitting = [
-            node
-            for (of, _name), node in SCHEMAS.items()
-            if of == group and {field.name for field in fields(node)} == keys
-        ]
-        if not fitting:
-            raise AxiomError(f"the saved config's {group} fits no schema of this version")
-        schema[group] = OmegaConf.structured(fitting[0])
+    for group, (key, schemas) in KINDS.items():
+        part = OmegaConf.select(saved, group)
+        kind = str(part.get(key)) if isinstance(part, DictConfig) and key else ""
+        if not isinstance(part, DictConfig) or kind not in schemas:
+            raise AxiomError(_older(path, f"its {group} is none of this version"))
+        schema[group] = OmegaConf.structured(schemas[kind])
     return schema
+
+
+def _older(path: Path, why: str) -> str:
+    environment = path.parent / "environment.json"
+    return (
+        f"{path} was made by another version of axiom-rl ({why}): go on with the version that "
+        f"began it ({environment} names its commit), or start the run anew"
+    )
 
 
 def _extra_keys(part: Any, prefix: str = "") -> Iterator[str]:

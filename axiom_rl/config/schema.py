@@ -12,7 +12,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
-CONF_DIR = Path(__file__).resolve().parent.parent.parent / "conf"
+_PACKAGE = Path(__file__).resolve().parent.parent
+CONF_DIR = next(
+    (folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir()),
+    _PACKAGE / "conf",
+)
+"""In an installed package it lies inside; in a checkout beside it."""
 
 
 @dataclass
@@ -417,3 +422,43 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("tracking", "base_tracking"): TrackingConfig,
     ("tracking", "base_wandb"): WandbConfig,
 }
+
+KINDS: dict[str, tuple[str, dict[str, type]]] = {
+    "model": ("", {"": ModelConfig}),
+    "problems": (
+        "source",
+        {
+            "procedural": ProceduralConfig,
+            "jsonl": JsonlConfig,
+            "humaneval": BenchmarkConfig,
+            "mbpp": BenchmarkConfig,
+        },
+    ),
+    "sampler": (
+        "backend",
+        {
+            "transformers": TransformersSamplerConfig,
+            "vllm": VllmSamplerConfig,
+            "auto": VllmSamplerConfig,
+            "vllm_server": VllmServerConfig,
+        },
+    ),
+    "sandbox": ("", {"": SandboxConfig}),
+    "trainer": (
+        "kind",
+        {"sft": SftTrainerConfig, "expert_iter": ExpertIterConfig, "grpo": GrpoConfig},
+    ),
+    "stage": (
+        "kind",
+        {
+            "train": StageConfig,
+            "collect": CollectConfig,
+            "evaluate": EvaluateConfig,
+            "compare": CompareConfig,
+            "list": ListConfig,
+            "export": ExportConfig,
+        },
+    ),
+    "tracking": ("kind", {"none": TrackingConfig, "wandb": WandbConfig}),
+}
+"""Of each group the key that tells its schemas apart ('' where there is one), and the schemas."""

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from axiom_rl.config import to_config
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.program import command, program
 from axiom_rl.run.sweep_jobs import Job, read_job, write_command
 from axiom_rl.sweeps.processes import run_jobs
 
@@ -71,7 +72,7 @@ class ProcessLauncher(Launcher):
         try:
             run_jobs(open_jobs, self._command, gpus)
         except KeyboardInterrupt:
-            log.warning("stopped; go on with: python launch.py resume=%s", sweep)
+            log.warning("stopped; go on with: %s", command(f"resume={sweep}"))
             raise
         return [_returned(job) for job in jobs]
 
@@ -100,15 +101,15 @@ class ProcessLauncher(Launcher):
 
     def _command(self, job: Job) -> list[str]:
         """Return the command that starts a job, or goes on with it."""
-        program = [sys.executable, sys.argv[0]]
+        begun = program()
         if (job.folder / "config.yaml").exists():
-            return [*program, f"resume={job.folder}"]
+            return [*begun, f"resume={job.folder}"]
         given: Any = OmegaConf.to_container(self.config.hydra.overrides.hydra, resolve=False)
         kept = [
             o for o in given if not o.startswith((*OF_THE_SWEEP, "hydra.mode", "hydra.run.dir"))
         ]
         place = [f"hydra.run.dir={job.folder}", "hydra.mode=RUN"]
-        return [*program, *self._sources(), *kept, *job.overrides, *place]
+        return [*begun, *self._sources(), *kept, *job.overrides, *place]
 
     def _sources(self) -> list[str]:
         """Return --config-dir and --config-name where the sweep was given them."""

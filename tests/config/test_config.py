@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from axiom_rl.config import (
     CONF_DIR,
+    RESUME_MAY_CHANGE,
     RULES,
     SCHEMAS,
     Config,
@@ -52,7 +53,7 @@ def test_every_option_composes_and_converts_and_comes_back_when_saved(
         chosen = {"model": "name", "problems": "source", "sampler": "backend"}.get(group, "kind")
         assert type(part) in SCHEMAS.values() and getattr(part, chosen)
     save(config, tmp_path)
-    back = resumed_config(replace(config, resume=str(tmp_path)), [f"resume={tmp_path}"])
+    back = resumed_config(tmp_path, [])
     assert back == replace(config, resume=str(tmp_path))
 
 
@@ -184,53 +185,92 @@ def has_path(schema: type, path: str) -> bool:
 # --- resuming ---
 
 
-def resume(folder: Path, *overrides: str) -> Config:
-    given = [f"resume={folder}", *overrides]
-    return resumed_config(load_config(*given), given)
+OWN_VALUES = {
+    "trainer.iterations": ("trainer=expert_iter", "4", 4),
+    "trainer.max_attempts": ("trainer=expert_iter", "99", 99),
+    "trainer.max_retries": ("trainer=expert_iter", "7", 7),
+    "trainer.args.max_steps": ("trainer=grpo", "40", 40),
+    "sampler.memory_gb": ("sampler=transformers", "0.5", 0.5),
+    "sampler.max_batch": ("sampler=vllm", "2", 2),
+    "sampler.gpu_memory_utilization": ("sampler=vllm", "0.3", 0.3),
+    "sampler.start_timeout_s": ("sampler=vllm", "9", 9.0),
+    "sampler.answer_timeout_s": ("sampler=auto", "9", 9.0),
+    "sampler.url": ("sampler=vllm_server", "http://h:1/v1", "http://h:1/v1"),
+    "sampler.in_flight": ("sampler=vllm_server", "3", 3),
+    "sampler.timeout_s": ("sampler=vllm_server", "9", 9.0),
+    "sampler.retries": ("sampler=vllm_server", "0", 0),
+    "sandbox.servers": ("seed=0", "1", 1),
+    "tracking.mode": ("tracking=wandb", "offline", "offline"),
+}
 
 
-def test_what_may_change_does_and_nothing_else(tmp_path: Path) -> None:
-    save(load_config("trainer.iterations=2", "sampler.n=3", "seed=5"), tmp_path)
-    allowed = ("trainer.iterations=4", "sampler.max_batch=2", "sampler.memory_gb=0.5")
-    back = resume(
-        tmp_path, *allowed, "sandbox.servers=1", "tracking=wandb", "tracking.mode=offline"
-    )
-    assert back.trainer.iterations == 4  # type: ignore[attr-defined]
-    assert (back.sampler.max_batch, back.sampler.memory_gb) == (2, 0.5)  # type: ignore[attr-defined]
+def value_at(config: Config, key: str) -> Any:
+    value: Any = config
+    for name in key.split("."):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
+    return value
+
+
+def test_each_key_that_may_change_does(tmp_path: Path) -> None:
+    assert {key.partition(".mode")[0] for key in OWN_VALUES} == set(RESUME_MAY_CHANGE)
+    for key, (option, text, value) in OWN_VALUES.items():
+        save(load_config(option, "sampler.n=3", "seed=5"), tmp_path)
+        back = resumed_config(tmp_path, [f"{key}={text}"])
+        assert value_at(back, key) == value, key
+        assert (back.sampler.n, back.seed, back.resume) == (3, 5, str(tmp_path)), key
+
+
+def test_another_tracker_may_be_chosen_in_any_order(tmp_path: Path) -> None:
+    save(load_config(), tmp_path)
+    back = resumed_config(tmp_path, ["tracking.mode=offline", "tracking=wandb"])
     assert isinstance(back.tracking, WandbConfig) and back.tracking.mode == "offline"
-    assert (back.sampler.n, back.seed, back.sandbox.servers) == (3, 5, 1)
 
 
 @pytest.mark.parametrize(
     "override",
-    ["seed=1", "model=smollm2-135m", "sampler.n=2", "+trainer.args.max_steps=1", "stage=evaluate"],
+    [
+        "seed=1",
+        "model=smollm2-135m",
+        "sampler.n=2",
+        "+trainer.args.learning_rate=1",
+        "stage=evaluate",
+        "trainer=grpo",
+        "name=other",
+    ],
 )
 def test_the_saved_config_wins(override: str, tmp_path: Path) -> None:
     save(load_config(), tmp_path)
     key = override.partition("=")[0]
     with pytest.raises(AxiomError) as caught:
-        resume(tmp_path, override)
+        resumed_config(tmp_path, [override])
     assert str(caught.value).startswith(f"{key} cannot change on resume; only these can: ")
     assert "trainer.iterations" in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["trainer.args.max_steps=3", "sampler.url=http://h:1/v1"])
+def test_a_key_that_the_run_has_not_is_named(override: str, tmp_path: Path) -> None:
+    save(load_config("sampler=transformers"), tmp_path)
+    with pytest.raises(AxiomError, match=f"{override.partition('=')[0]}: this run has no such key"):
+        resumed_config(tmp_path, [override])
 
 
 def test_an_impossible_value_is_refused_on_resume_too(tmp_path: Path) -> None:
     save(load_config(), tmp_path)
     with pytest.raises(AxiomError, match=r"trainer\.iterations=0"):
-        resume(tmp_path, "trainer.iterations=0")
+        resumed_config(tmp_path, ["trainer.iterations=0"])
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(AxiomError, match=r"resume=.*no config\.yaml there; give a run folder"):
-        resume(tmp_path)
+        resumed_config(tmp_path, [])
 
 
 def test_a_config_of_another_version_is_refused(tmp_path: Path) -> None:
     save(load_config(), tmp_path)
     path = tmp_path / "config.yaml"
     path.write_text(path.read_text().replace("  temperature:", "  warmth:"), encoding="utf-8")
-    with pytest.raises(AxiomError, match="sampler fits no schema"):
-        resume(tmp_path)
+    with pytest.raises(AxiomError, match=r"made by another version of axiom-rl .*warmth"):
+        resumed_config(tmp_path, [])
     path.write_text("- 1\n- 2\n", encoding="utf-8")
     with pytest.raises(AxiomError, match="not a saved config"):
-        resume(tmp_path)
+        resumed_config(tmp_path, [])

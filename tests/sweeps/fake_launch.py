@@ -17,7 +17,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "evaluation")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import axiom_rl.stages  # noqa: E402
 from axiom_rl.config import Config  # noqa: E402
