@@ -17,6 +17,7 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
 
 Scope = Literal["fixed", "sampled"]
@@ -99,29 +100,14 @@ def two_sided(confidence: float) -> float:
 
 
 def t_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t, by integrating its density over the angle atan(t / sqrt(freedom)).
-
-    Infinite for fewer than one degree of freedom: one problem says nothing of a population.
-    """
-    if freedom < 1:
-        return math.inf
-    angle = np.linspace(0.0, math.pi / 2, 20001)
-    density = np.cos(angle) ** (freedom - 1)
-    area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    wanted = abs(2 * probability - 1) * area[-1]
-    size = math.sqrt(freedom) * math.tan(float(np.interp(wanted, area, angle)))
-    return math.copysign(size, probability - 0.5)
+    """Quantile of Student's t; infinite for freedom < 1: one problem says nothing of others."""
+    return float(scipy.stats.t.ppf(probability, freedom)) if freedom >= 1 else math.inf
 
 
 def fisher_exact(passed: tuple[int, int], samples: tuple[int, int]) -> float:
     """Two-sided p-value of Fisher's exact test for two counts of passes (0..1)."""
-    both, total = sum(passed), sum(samples)
-    ways = [
-        math.comb(samples[0], first) * math.comb(samples[1], both - first)
-        for first in range(both + 1)
-    ]
-    seen = ways[passed[0]]
-    return sum(way for way in ways if way <= seen) / math.comb(total, both)
+    failed = [total - good for good, total in zip(passed, samples, strict=True)]
+    return float(scipy.stats.fisher_exact([passed, failed]).pvalue)
 
 
 def holm(p_values: Iterable[float]) -> list[float]:
