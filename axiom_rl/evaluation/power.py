@@ -12,12 +12,12 @@ from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
+from axiom_rl.core.text import points
 from axiom_rl.evaluation.compare import POWER, detectable_difference
 from axiom_rl.evaluation.measure import headline_split
 from axiom_rl.evaluation.score import scope_of
 from axiom_rl.evaluation.statistics import Scope
 from axiom_rl.problems.splits import Splits
-from axiom_rl.report.blocks import points
 
 SCHEMA = 1
 FILE = "plan.json"

@@ -7,9 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from axiom_rl.core.text import percent, tenths
 from axiom_rl.evaluation.statistics import Interval
-
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,40 +142,11 @@ class Page:
     sections: Sequence[Section] = field(default_factory=tuple)
 
 
-def percent(share: float | None) -> str:
-    """Write a share as a percentage, `96.3 %`; `not known` for NaN and None."""
-    if share is None or math.isnan(share):
-        return "not known"
-    return f"{_tenths(share)} %"
-
-
-def points(difference: float) -> str:
-    """Write a difference of two shares with its sign, `+33.8 points`."""
-    if math.isnan(difference):
-        return "not known"
-    size = _tenths(abs(difference))
-    return f"{MINUS if difference < 0 and size != '0.0' else '+'}{size} points"
-
-
 def with_interval(interval: Interval) -> str:
     """Write a rate with its interval, `62.5 % (51.5 to 72.3 %)`."""
     if math.isnan(interval.value):
         return "not known"
-    return f"{percent(interval.value)} ({_tenths(interval.low)} to {_tenths(interval.high)} %)"
-
-
-def duration(seconds: float | None) -> str:
-    """Write seconds for people: `42.0 s`, `3 min 12 s`, `1 h 05 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return (
-        f"{minutes} min {rest:02d} s"
-        if minutes < 60
-        else f"{minutes // 60} h {minutes % 60:02d} min"
-    )
+    return f"{percent(interval.value)} ({tenths(interval.low)} to {tenths(interval.high)} %)"
 
 
 def harmless(text: str) -> str:
@@ -190,8 +160,3 @@ def harmless(text: str) -> str:
         else f"\\u{ord(char):04x}"
         for char in text
     )
-
-
-def _tenths(share: float) -> str:
-    """Write 100 * share with one digit; ties go up, as readers expect of 77/80 = 96.25 %."""
-    return f"{math.floor(1000 * share + 0.5 + 1e-9) / 10:.1f}"

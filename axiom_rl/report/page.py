@@ -8,10 +8,10 @@ from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
+from axiom_rl.core.text import MINUS, percent
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.score import Evaluation
 from axiom_rl.report.blocks import (
-    MINUS,
     Bar,
     BarGroup,
     Bars,
@@ -20,7 +20,6 @@ from axiom_rl.report.blocks import (
     Section,
     Table,
     Text,
-    percent,
     with_interval,
 )
 from axiom_rl.report.pictures import heat_png, pictured

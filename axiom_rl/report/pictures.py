@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from axiom_rl.report.blocks import BarGroup, Bars, HeatMap, percent
+from axiom_rl.core.text import percent
+from axiom_rl.report.blocks import BarGroup, Bars, HeatMap
 from axiom_rl.report.charts import PRINT, legend_above, save_png, style
 
 COLORS = {"before": "#98a2b3", "after": "#2563eb"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from axiom_rl.core.text import percent
 from axiom_rl.report.blocks import (
     Bar,
     Bars,
@@ -19,7 +20,6 @@ from axiom_rl.report.blocks import (
     Table,
     Text,
     harmless,
-    percent,
 )
 
 BAR_CELLS = 10

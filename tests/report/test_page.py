@@ -11,8 +11,9 @@ from fake_run import BASIC, HOSTILE, MODEL, draw, make_run, problem, write_phase
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
+from axiom_rl.core.text import MINUS, duration, percent, points
 from axiom_rl.evaluation.score import read_evaluation, write_evaluation
-from axiom_rl.report.blocks import MINUS, duration, harmless, percent, points
+from axiom_rl.report.blocks import harmless
 from axiom_rl.report.page import write_report
 from axiom_rl.run.tracking import Tracker
 

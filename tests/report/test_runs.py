@@ -5,8 +5,8 @@ from fake_run import SAMPLER, evaluation, make_run
 
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import percent
 from axiom_rl.evaluation.score import read_evaluation, write_evaluation
-from axiom_rl.report.blocks import percent
 from axiom_rl.report.runs import compare_runs
 
 LOW = {f"type_{i}": 0.2 for i in range(8)}

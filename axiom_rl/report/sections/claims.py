@@ -6,10 +6,11 @@ inputs of the same task would teach a mistake; the share of such programs is the
 
 from __future__ import annotations
 
+from axiom_rl.core.text import percent
 from axiom_rl.core.types import Status
 from axiom_rl.evaluation.recheck import Claims
 from axiom_rl.evaluation.statistics import CONFIDENCE, two_sided, wilson
-from axiom_rl.report.blocks import Block, Table, Text, percent, with_interval
+from axiom_rl.report.blocks import Block, Table, Text, with_interval
 from axiom_rl.report.run_folder import Row, RunFolder
 
 

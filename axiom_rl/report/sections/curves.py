@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from axiom_rl.core.text import percent
 from axiom_rl.evaluation.score import FRESH_TESTS
-from axiom_rl.report.blocks import Block, Table, percent
+from axiom_rl.report.blocks import Block, Table
 from axiom_rl.report.charts import Series, line_chart
 from axiom_rl.report.run_folder import Row, RunFolder
 from axiom_rl.report.sections.timing import known

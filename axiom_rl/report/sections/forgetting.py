@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import percent, points
 from axiom_rl.evaluation.compare import POWER, Comparison, compare
-from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text, percent, points
+from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text
 from axiom_rl.report.pictures import pictured
 from axiom_rl.report.run_folder import RunFolder
 from axiom_rl.report.sections import result as answers

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.report.blocks import Block, Chart, Table, Text, duration, percent
+from axiom_rl.core.text import duration, percent
+from axiom_rl.report.blocks import Block, Chart, Table, Text
 from axiom_rl.report.charts import Series, line_chart, stack_chart
 from axiom_rl.report.run_folder import Row, RunFolder
 from axiom_rl.report.sections.timing import known

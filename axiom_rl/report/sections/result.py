@@ -7,22 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from axiom_rl.core.text import MINUS, percent, points
 from axiom_rl.evaluation.compare import Comparison, GroupChange, ProblemChange
 from axiom_rl.evaluation.score import BENCHMARK_TESTS, FRESH_TESTS, Evaluation, ProblemScore
 from axiom_rl.evaluation.statistics import Interval
-from axiom_rl.report.blocks import (
-    MINUS,
-    Bar,
-    BarGroup,
-    Bars,
-    Block,
-    HeatMap,
-    Table,
-    Text,
-    percent,
-    points,
-    with_interval,
-)
+from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, HeatMap, Table, Text, with_interval
 from axiom_rl.report.pictures import pictured
 
 MOST_NAMES = 20

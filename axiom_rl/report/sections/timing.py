@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.report.blocks import Block, Chart, Section, Table, Text, duration, percent
+from axiom_rl.core.text import duration, percent
+from axiom_rl.report.blocks import Block, Chart, Section, Table, Text
 from axiom_rl.report.charts import Series, line_chart
 from axiom_rl.report.run_folder import Row, RunFolder
 

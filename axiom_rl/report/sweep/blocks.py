@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from axiom_rl.core.text import duration, percent
 from axiom_rl.evaluation.statistics import Interval
-from axiom_rl.report.blocks import (
-    Bar,
-    BarGroup,
-    Bars,
-    Block,
-    Table,
-    Text,
-    duration,
-    percent,
-    with_interval,
-)
+from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text, with_interval
 from axiom_rl.report.sections.result import difference_text
 from axiom_rl.report.sweep.folder import Sweep
 from axiom_rl.report.sweep.scores import Setting

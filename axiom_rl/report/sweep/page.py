@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from axiom_rl.core.files import write_json, write_text
-from axiom_rl.report.blocks import Page, Section, Text, points, with_interval
+from axiom_rl.core.text import points
+from axiom_rl.report.blocks import Page, Section, Text, with_interval
 from axiom_rl.report.render import to_html, to_markdown
 from axiom_rl.report.sweep.as_json import to_json
 from axiom_rl.report.sweep.blocks import (

@@ -15,12 +15,12 @@ from importlib import import_module
 
 from axiom_rl.config import GrpoConfig, ModelConfig, load_config
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.evaluation.measure import Policy, RunContext, held_out, measure
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.sources.load import load_splits
 from axiom_rl.problems.splits import Splits
-from axiom_rl.report.blocks import duration
 from axiom_rl.rollouts import rewards
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler

@@ -19,9 +19,9 @@ from transformers import (
 )
 
 from axiom_rl.config import GrpoConfig
+from axiom_rl.core.text import duration
 from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.problems.curriculum import Curriculum
-from axiom_rl.report.blocks import duration
 from axiom_rl.rollouts import rewards
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.grpo.checkpoints import write_state

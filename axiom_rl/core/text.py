@@ -1,0 +1,41 @@
+"""Numbers as people read them: shares, differences, durations."""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage, `96.3 %`; `not known` for NaN and None."""
+    if share is None or math.isnan(share):
+        return "not known"
+    return f"{tenths(share)} %"
+
+
+def points(difference: float) -> str:
+    """Write a difference of two shares with its sign, `+33.8 points`."""
+    if math.isnan(difference):
+        return "not known"
+    size = tenths(abs(difference))
+    return f"{MINUS if difference < 0 and size != '0.0' else '+'}{size} points"
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds for people: `42.0 s`, `3 min 12 s`, `1 h 05 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return (
+        f"{minutes} min {rest:02d} s"
+        if minutes < 60
+        else f"{minutes // 60} h {minutes % 60:02d} min"
+    )
+
+
+def tenths(share: float) -> str:
+    """Write 100 * share with one digit; ties go up, as readers expect of 77/80 = 96.25 %."""
+    return f"{math.floor(1000 * share + 0.5 + 1e-9) / 10:.1f}"
