@@ -1,4 +1,4 @@
-"""Which interval keeps its promise: the simulations behind docs/statistics.md (some minutes).
+"""Which interval keeps its promise: simulations behind docs/concepts/statistics.md.
 
     python benchmarks/interval_methods.py
 
@@ -120,7 +120,7 @@ def flagged(
 
 
 def main() -> None:
-    """Print the tables of docs/statistics.md."""
+    """Print the tables of docs/concepts/statistics.md."""
     rates = [stratified_wilson, pooled_wilson, stratified_bootstrap, jeffreys]
     _print_table(
         "Fixed set of 10 problems, 8 samples each: coverage and width in points",

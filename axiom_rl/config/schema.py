@@ -118,7 +118,7 @@ class ProceduralConfig(ProblemsConfig):
 
 @dataclass
 class JsonlConfig(ProblemsConfig):
-    """Problems of the user's own, see docs/problems.md for the format."""
+    """Problems of the user's own, see docs/reference/problems.md for the format."""
 
     path: str | None = MISSING
     """The file: one JSON object per line. Needed; null is an error that says so."""

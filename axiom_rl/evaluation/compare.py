@@ -8,7 +8,7 @@ The difference of two mean pass rates gets one of two 95 % intervals, by the sco
   all its samples of both models, since drawing the samples again inside would count their noise
   twice. The bootstrap's standard error is widened by Student's t for the number of problems.
 
-docs/statistics.md has the simulations behind this choice.
+docs/concepts/statistics.md has the simulations behind this choice.
 """
 
 from __future__ import annotations

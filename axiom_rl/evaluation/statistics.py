@@ -5,7 +5,7 @@ basic functions) is the whole population: only the samples are random, so its in
 stratified by problem over samples. A *sampled* set (several problems per type, drawn from
 generators) stands for more problems like these, so its interval counts the spread between problems
 too. Both are Wilson score intervals at an effective sample size, which stay inside 0..1 and keep a
-width where every sample passes; docs/statistics.md compares the alternatives.
+width where every sample passes; docs/concepts/statistics.md compares the alternatives.
 """
 
 from __future__ import annotations

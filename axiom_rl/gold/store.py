@@ -70,7 +70,7 @@ def read_solutions(path: Path) -> list[Solution]:
         missing = [column for column in COLUMNS if column not in row]
         if missing:
             raise AxiomError(
-                f"{path}, row {number}: no {', '.join(missing)}; see docs/solutions.md"
+                f"{path}, row {number}: no {', '.join(missing)}; see docs/guides/gold.md"
             )
         for column in ("problem_id", "solution_code"):
             if not isinstance(row[column], str):

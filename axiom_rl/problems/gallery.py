@@ -1,4 +1,4 @@
-"""The page docs/problems.md, written from the registry: python -m axiom_rl.problems.gallery."""
+"""The page docs/reference/problems.md, written by python -m axiom_rl.problems.gallery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from axiom_rl.problems.generate import make_problem
 from axiom_rl.problems.prompts import show_call
 from axiom_rl.problems.registry import get_type, problem_types
 
-PAGE = Path("docs/problems.md")
+PAGE = Path("docs/reference/problems.md")
 LEVELS_SHOWN = (1, 5, 10)
 LONGEST_EXAMPLE = 160
 
@@ -33,8 +33,8 @@ prints what a config draws, and `stage.show=edit_distance/d5/train/3` one proble
 - Tasks that vary (predicates, operators, wording, names) belong to one split in the same way.
   Types with one task per level have the same task in every split: evaluation on them shows *fresh
   tests* of a task seen in training, and no more than that.
-- Values are compared as docs/verifier.md says: `True == 1`, lists differ from tuples, floats are
-  equal within 1e-6. Types with several right answers have a checker.
+- Values are compared as [the verifier](../concepts/verifier.md) says: `True == 1`, lists differ
+  from tuples, floats are equal within 1e-6. Types with several right answers have a checker.
 
 ## Problems from files
 
@@ -51,7 +51,8 @@ among the tests. Optional are `id`, `title`, `split` (train by default, val or t
 list. What is wrong is reported with its line. Such problems have no generator and hence no fresh
 tests: keep some in the test split.
 
-`problems=humaneval` and `problems=mbpp` are the public benchmarks: see docs/contamination.md.
+`problems=humaneval` and `problems=mbpp` are the public benchmarks: see
+[benchmarks](../guides/benchmarks.md).
 """
 
 FAMILIES = {

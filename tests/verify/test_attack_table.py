@@ -64,7 +64,7 @@ def test_every_attack_is_in_a_group() -> None:
 
 
 def test_tables_are_true() -> None:
-    page, listing = DOCS / "verifier.md", DOCS / "attacks.md"
+    page, listing = DOCS / "concepts" / "verifier.md", DOCS / "reference" / "attacks.md"
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]

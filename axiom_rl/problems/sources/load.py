@@ -37,7 +37,7 @@ def load_splits(
             if config.path is None:
                 raise AxiomError(
                     "problems=jsonl needs problems.path=my_problems.jsonl (the format is in "
-                    "docs/problems.md)"
+                    "docs/reference/problems.md)"
                 )
             return _by_split(read_user_problems(config.path))
         case BenchmarkConfig():

@@ -63,7 +63,7 @@ def stop_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[int, 
 
 
 def _way(config: VllmSamplerConfig, device: torch.device) -> str:
-    """Return merge or lora; auto is what docs/performance.md has figures for."""
+    """Return merge or lora; auto is what docs/development/performance.md has figures for."""
     if config.adapters != "auto":
         return config.adapters
     return "merge" if device.type == "cpu" else "lora"
