@@ -26,6 +26,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from axiom_rl.config import CONF_DIR, Config, explain, register_schemas, resumed_config, to_config
+from axiom_rl.config.describe import GROUPS, help_of, help_text
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.program import command
 from axiom_rl.run.sweep_jobs import resumed_command
@@ -86,6 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
     for kept in (_resumed, _failed, _signals):
         kept.clear()
     register_schemas()
+    if "--help" in given or "-h" in given:
+        return _help([argument for argument in given if argument not in ("--help", "-h")])
     signal.signal(signal.SIGTERM, _terminated)  # clusters pre-empt by it; it is Ctrl-C to us
     try:
         sys.argv[1:] = _for_hydra(given)
@@ -100,6 +103,24 @@ def main(arguments: list[str] | None = None) -> int:
         return USER_ERROR
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
+        return USER_ERROR
+    return 0
+
+
+def _help(given: list[str]) -> int:
+    """Print what there is to choose, or, for `group=option`, its keys and what they mean."""
+    try:
+        for argument in given:
+            group, _, option = argument.partition("=")
+            if group not in GROUPS:
+                raise AxiomError(
+                    f"--help {argument}: give GROUP=OPTION, GROUP of {', '.join(GROUPS)}"
+                )
+            print(help_of(group, option))
+        if not given:
+            print(help_text())
+    except AxiomError as error:
+        print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
     return 0
 

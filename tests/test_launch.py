@@ -82,12 +82,16 @@ def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "config.yaml").read_text() == "seed: 0\n"
 
 
-def test_help_names_the_groups(tmp_path: Path) -> None:
-    done = launch("--help", folder=tmp_path)
+def test_help_names_the_groups_and_explains_keys(tmp_path: Path) -> None:
+    done = launch("--help", folder=tmp_path, run_dir=False)
     assert done.status == 0
     for group in ("model", "problems", "sampler", "sandbox", "trainer", "stage", "tracking"):
-        assert f"{group}: " in done.output
-    assert "qwen2.5-coder-0.5b" in done.output
+        assert f"\n  {group} " in done.output
+    assert "qwen2.5-coder-0.5b" in done.output and "base_" not in done.output
+    keys = launch("--help", "trainer=grpo", folder=tmp_path, run_dir=False)
+    assert "trainer.reward=binary" in keys.output and "axiom_rl.rewards.register" in keys.output
+    wrong = launch("--help", "trainer=gpro", folder=tmp_path, run_dir=False)
+    assert wrong.status == 2 and "did you mean grpo" in wrong.output
 
 
 def test_list_prints_the_problems_and_one_of_them(tmp_path: Path) -> None:

