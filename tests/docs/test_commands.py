@@ -1,0 +1,85 @@
+"""No command in README, manual, options or notebook can rot: each one composes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from axiom_rl.config import CONF_DIR, RESUME_MAY_CHANGE, load_config
+from axiom_rl.config.describe import GROUPS, keys_of
+from axiom_rl.core.errors import AxiomError
+
+ROOT = CONF_DIR.parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(CONF_DIR.rglob("*.yaml")),
+]
+FLAGS = ("-m", "--multirun")
+OF_HYDRA = ("hydra.", "hydra/")
+
+
+def commands(text: str) -> list[list[str]]:
+    """The arguments of every `python launch.py ...` and `axiom-rl ...` line, comments left out."""
+    joined = text.replace("\\\n", " ")
+    found = re.findall(
+        r"^(?:[# >]+|    )(?:[A-Z_]+=\S+ )?(?:uv run --no-sync )?(?:python launch\.py|axiom-rl)( .*)?$",
+        joined,
+        flags=re.MULTILINE,
+    )
+    plain = [re.sub(r"<([\w ]+)>", r"\1", line) for line in found]  # <run> stands for a folder
+    return [shlex.split(line, comments=True) for line in plain]
+
+
+def jobs(arguments: list[str]) -> Iterator[tuple[str, ...]]:
+    """The overrides of each job of a sweep: `seed=0,1` is two; lists in brackets are one value."""
+    own = [a for a in arguments if a not in FLAGS and not a.startswith(OF_HYDRA)]
+    choices = [
+        [argument]
+        if re.search(r"[\[({]", argument)
+        else [f"{key}={value}" for value in argument[len(key) + 1 :].split(",")]
+        for argument in own
+        for key in [argument.partition("=")[0]]
+    ]
+    return itertools.product(*choices)
+
+
+def fault(arguments: list[str]) -> str:
+    """Return why a command is none; '' for a good one."""
+    if "--help" in arguments or any(argument.startswith("--") for argument in arguments):
+        shown = [argument.partition("=") for argument in arguments if "=" in argument]
+        return "" if all(keys_of(group, option) for group, _, option in shown) else "no such option"
+    if any(argument.startswith("resume=") for argument in arguments):
+        keys = [a.partition("=")[0].lstrip("+") for a in arguments if not a.startswith("resume=")]
+        other = [k for k in keys if not any(f"{k}.".startswith(f"{m}.") for m in RESUME_MAY_CHANGE)]
+        return f"may not change: {other}" if other else ""
+    try:
+        for overrides in jobs(arguments):
+            load_config(*(value for value in overrides if "=tag(" not in value))
+    except AxiomError as error:
+        return str(error)
+    return ""
+
+
+def test_every_command_composes() -> None:
+    faults, seen = [], 0
+    checked: dict[str, str] = {}
+    for page in PAGES:
+        for arguments in commands(page.read_text(encoding="utf-8")):
+            key = shlex.join(arguments)
+            checked.setdefault(key, fault(arguments))
+            seen += 1
+            if checked[key]:
+                faults.append(f"{page.relative_to(ROOT)}: {key}: {checked[key]}")
+    assert seen > 60 and GROUPS
+    assert not faults, "\n".join(faults)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#\s]+)", text)
+    missing = [t for t in targets if not t.startswith("http") and not Path(ROOT, t).exists()]
+    assert not missing
