@@ -26,7 +26,7 @@ def commands(text: str) -> list[list[str]]:
     """The arguments of every `python launch.py ...` and `axiom-rl ...` line, comments left out."""
     joined = text.replace("\\\n", " ")
     found = re.findall(
-        r"^(?:[# >]+|    )(?:[A-Z_]+=\S+ )?(?:uv run --no-sync )?(?:python launch\.py|axiom-rl)( .*)?$",
+        r"^(?:[# >]+|    )(?:uv run --no-sync )?(?:python launch\.py|axiom-rl)( .*)?$",
         joined,
         flags=re.MULTILINE,
     )

@@ -1,0 +1,65 @@
+"""The examples of the manual are whole: each one is written to a file and run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from axiom_rl.config import CONF_DIR
+
+ROOT = CONF_DIR.parent
+
+
+def write_examples(page: str, folder: Path) -> list[str]:
+    """Write the titled code blocks of a page as files; return their names."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.findall(
+        r'^```\w+ title="([\w.]+)"\n(.*?)^```$', text, flags=re.DOTALL | re.MULTILINE
+    )
+    for name, content in found:
+        (folder / name).write_text(content, encoding="utf-8")
+    return [name for name, _content in found]
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_problems_of_your_own(tmp_path: Path) -> None:
+    assert write_examples("guides/own_problems.md", tmp_path) == ["mine.jsonl", "my_problems.py"]
+    launch = str(ROOT / "launch.py")
+    mine = ["stage=list", "problems=jsonl", "problems.path=mine.jsonl"]
+    assert "2 train problems" in run(tmp_path, launch, *mine)
+    assert "last([1, 2]) == 2" in run(tmp_path, launch, *mine, "stage.show=last")
+    own = ["problems=easy", "problems.family=mine", "problems.imports=[my_problems]"]
+    listed = run(tmp_path, launch, "stage=list", *own)
+    assert "alternating_sum" in listed
+    shown = run(tmp_path, launch, "stage=list", *own, "stage.show=alternating_sum/d1/train/s0/0")
+    assert "alternating_sum([5, 2, 1]) == 4" in shown
+
+
+def test_a_reward_of_your_own(tmp_path: Path) -> None:
+    assert write_examples("guides/own_reward.md", tmp_path) == ["my_reward.py"]
+    code = """
+import my_reward
+from axiom_rl.rewards import get
+from axiom_rl.types import Status, Verdict
+reward = get("cautious")
+for status in Status:
+    print(status, reward(Verdict(status=status, passed=status == "accepted", pass_fraction=0.5,
+                                 total_tests=2)))
+"""
+    lines = run(tmp_path, "-c", code).splitlines()
+    assert "accepted 1.0" in lines and "time_limit -0.5" in lines
+    assert "sandbox_fault None" in lines and "wrong_answer 0.05" in lines
