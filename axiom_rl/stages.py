@@ -275,7 +275,7 @@ def _sampler_loader(
         case VllmServerConfig() as server:
             from axiom_rl.sampling.server import open_server
 
-            return open_server(resolved, server)
+            return open_server(resolved, server, resources)
         case TransformersSamplerConfig(backend="transformers") as sampler:
             from axiom_rl.sampling.hf.sampler import load_sampler
 

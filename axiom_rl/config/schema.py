@@ -203,7 +203,7 @@ class VllmServerConfig(SamplerConfig):
     served_model: str | None = MISSING
     """Name under which the server has the base model; null means the first one it lists."""
     in_flight: int = MISSING
-    """Requests open at the same time at most; halved where the server says that it is full."""
+    """Requests open at the same time at most."""
     timeout_s: float = MISSING
     """Seconds that one request may take."""
     retries: int = MISSING

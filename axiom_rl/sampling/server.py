@@ -1,29 +1,22 @@
 """Sampling from a running server with OpenAI's completions interface, such as `vllm serve`.
 
 Each sample is a request of its own with its own seed, so that a lost one is asked for again without
-touching the others. What fails for a moment (connection, timeout, 429, 5xx) is tried again with
-growing waits; a server that says it is full gets fewer requests at once from then on. The server
-applies the seeds its own way, so texts differ from those of the other samplers.
+touching the others. The openai client tries again what fails for a moment (connection, timeout,
+429, 5xx), with growing waits and the server's Retry-After; at most `sampler.in_flight` requests are
+open. The server applies the seeds its own way, so texts differ from those of the other samplers.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
+import itertools
 import logging
 import os
-import random
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from axiom_rl.config import SamplerConfig, VllmServerConfig
 from axiom_rl.core.errors import AxiomError
@@ -35,17 +28,26 @@ from axiom_rl.sampling.base import SampleRequest
 from axiom_rl.sampling.hf.next_token import stream_for
 from axiom_rl.sampling.hf.sampler import prompt_tokens
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+try:
+    import openai
+except ImportError as error:
+    raise AxiomError(
+        "sampler=vllm_server needs the package openai: pip install 'axiom-rl[server]'"
+    ) from error
+
 log = logging.getLogger(__name__)
 
 KEY_VARIABLE = "VLLM_API_KEY"
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-FULL = (429, 503)
-"""Answers of a server that has too much to do."""
 SEED_BITS = 31
+ADAPTERS_KEPT = 2
+"""Adapters that the server holds for us at once; the oldest is unloaded for a new one."""
 
 
 class Server:
-    """One server: requests with retries, and never more of them at once than it can take."""
+    """One server and the adapters that it has loaded for this run."""
 
     def __init__(self, config: VllmServerConfig) -> None:
         """Take its address; nothing is sent yet.
@@ -58,95 +60,95 @@ class Server:
                 f"sampler.url={config.url}: sampler=vllm_server needs the server's address, e.g. "
                 "sampler.url=http://localhost:8000/v1"
             )
-        self._url = config.url.rstrip("/")
         self._config = config
-        self._gate = Gate(config.in_flight)
+        self._loaded: dict[str, str] = {}
+        """Names of the adapters at the server, by folder; the oldest first."""
+        self._numbers = itertools.count(1)
+        self._client = openai.OpenAI(
+            base_url=config.url,
+            api_key=os.environ.get(KEY_VARIABLE) or "none",  # the client insists on some key
+            timeout=config.timeout_s,
+            max_retries=config.retries,
+        )
 
-    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Post a body, or get where there is none; return the JSON of the answer.
+    def ask(self, call: Callable[[openai.OpenAI], Any]) -> Any:
+        """Make one call of the client and return its answer.
 
         Raises:
             AxiomError: for an answer that another try would not change, or after the last try.
         """
-        for tried in range(self._config.retries + 1):
-            try:
-                with self._gate:
-                    return self._once(path, body)
-            except _PassingError as error:
-                if error.status in FULL:
-                    self._gate.narrow()
-                if tried == self._config.retries:
-                    raise AxiomError(
-                        f"{self._url}/{path}: {error} (tried {tried + 1} times). Is the server up? "
-                        "See sampler.url, sampler.timeout_s, sampler.retries, sampler.in_flight"
-                    ) from error
-                time.sleep(_wait_s(tried, error.after_s))
-        raise AssertionError("unreachable: the last try returns or raises")
+        try:
+            return call(self._client)
+        except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError) as e:
+            why = e.__cause__ or e  # of a lost connection the client itself says very little
+            raise AxiomError(
+                f"{self._config.url}: {type(e).__name__}: {why} (tried {self._config.retries + 1} "
+                "times). Is the server up? See sampler.url, sampler.timeout_s, sampler.retries, "
+                "sampler.in_flight"
+            ) from e
+        except openai.APIStatusError as e:
+            told = f"the server answers {e.status_code} {e.response.text[:500]}"
+            raise AxiomError(f"{self._config.url}: {told}") from e
+        except (
+            openai.OpenAIError,
+            ValueError,
+        ) as e:  # ValueError: not JSON, such as a proxy's page
+            raise AxiomError(
+                f"{self._config.url}: the answer is none of a completions server ({e}); give the "
+                "address up to the version, e.g. sampler.url=http://localhost:8000/v1"
+            ) from e
 
     def model(self) -> str:
         """Return the name under which the server has the base model."""
         if self._config.served_model is not None:
             return self._config.served_model
-        return str(self.ask("models")["data"][0]["id"])
-
-    def _once(self, path: str, body: Mapping[str, Any] | None) -> Any:
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get(KEY_VARIABLE):
-            headers["Authorization"] = f"Bearer {os.environ[KEY_VARIABLE]}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._url}/{path}", data=data, headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=self._config.timeout_s) as answer:
-                text = answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                told = error.read(500).decode(errors="replace")
-            if error.code in FULL or error.code >= 500:
-                raise _PassingError(f"{error.code} {told}", error.code, error.headers) from error
+        listed = self.ask(lambda client: client.models.list())
+        if not getattr(listed, "data", None):
             raise AxiomError(
-                f"{self._url}/{path}: the server answers {error.code} {told}"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, torn
-            raise _PassingError(f"{type(error).__name__}: {error}") from error
+                f"{self._config.url}: the server lists no model; give its name by "
+                "sampler.served_model="
+            )
+        return str(listed.data[0].id)
+
+    def adapter(self, folder: Path) -> str:
+        """Return the name of an adapter at the server, loading it if it is not there.
+
+        Raises:
+            AxiomError: if the server does not take it.
+        """
+        key = str(folder)
+        if key in self._loaded:
+            return self._loaded[key]
+        while len(self._loaded) >= ADAPTERS_KEPT:
+            self._unload(next(iter(self._loaded)))
+        name = f"axiom-rl-{os.getpid()}-{next(self._numbers)}"
         try:
-            return json.loads(text) if text.startswith(("{", "[")) else text
-        except ValueError as error:
-            raise _PassingError("the answer is not whole") from error
+            self._post("/load_lora_adapter", {"lora_name": name, "lora_path": key})
+        except AxiomError as error:
+            if "already" not in str(error):  # the answer to an earlier try was lost
+                raise AxiomError(
+                    f"the server does not take the adapter {folder}: {error}. Start it with "
+                    "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True and --enable-lora, where it sees this "
+                    "folder, or merge the adapter (stage=export) and serve the result"
+                ) from error
+        self._loaded[key] = name
+        return name
 
+    def close(self) -> None:
+        """Unload what this run loaded."""
+        for folder in list(self._loaded):
+            self._unload(folder)
+        self._client.close()
 
-class _PassingError(Exception):
-    """A failure that may be gone at the next try."""
+    def _unload(self, folder: str) -> None:
+        name = self._loaded.pop(folder)
+        try:
+            self._post("/unload_lora_adapter", {"lora_name": name})
+        except AxiomError as error:  # it costs the server some memory and us nothing
+            log.warning("the adapter %s stays at the server: %s", name, error)
 
-    def __init__(self, text: str, status: int = 0, headers: Any = None) -> None:
-        super().__init__(text)
-        self.status = status
-        told = headers.get("Retry-After", "") if headers is not None else ""
-        self.after_s = float(told) if told.isdigit() else 0.0
-
-
-class Gate:
-    """Lets so many through at once; `narrow` halves the number."""
-
-    def __init__(self, width: int) -> None:
-        """Let `width` through at once."""
-        self.width = width
-        self._inside = 0
-        self._changed = threading.Condition()
-
-    def narrow(self) -> None:
-        """Halve the number, to 1 at least."""
-        with self._changed:
-            self.width = max(1, self.width // 2)
-
-    def __enter__(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._inside < self.width)
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._inside -= 1
-            self._changed.notify_all()
+    def _post(self, path: str, body: dict[str, str]) -> None:
+        self.ask(lambda client: client.post(path, cast_to=str, body=body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +164,22 @@ class ServerSampler:
     def __init__(
         self,
         server: Server,
-        model: str,
+        adapter: Path | None,
         tokenizer: PreTrainedTokenizerBase,
         config: VllmServerConfig,
     ) -> None:
-        """Sample from the model that the server has under the name `model`."""
+        """Sample from the server's base model, or from it with an adapter.
+
+        Raises:
+            AxiomError: if the server cannot be reached or does not take the adapter.
+        """
         self._server = server
-        self._model = model
+        self._adapter = adapter
         self._tokenizer = tokenizer
         self._config = config
+        self._base = server.model() if adapter is None else ""
+        if adapter is not None:
+            server.adapter(adapter)
 
     def sample(
         self, requests: Sequence[SampleRequest], *, temperature: float | None = None
@@ -184,6 +193,7 @@ class ServerSampler:
             AxiomError: if the server refuses a request or cannot be reached after all retries.
         """
         heat = self._config.temperature if temperature is None else temperature
+        model = self._base if self._adapter is None else self._server.adapter(self._adapter)
         asked = [
             _Asked(request, sample, tuple(prompt_tokens(self._tokenizer, request.messages)))
             for request in requests
@@ -191,7 +201,9 @@ class ServerSampler:
         ]
         pool = ThreadPoolExecutor(self._config.in_flight)
         try:
-            open_: set[Future[Completion]] = {pool.submit(self._one, each, heat) for each in asked}
+            open_: set[Future[Completion]] = {
+                pool.submit(self._one, model, each, heat) for each in asked
+            }
             with progress("sampling", len(asked), "sample") as shown:
                 while open_:
                     done, open_ = wait(open_, return_when=FIRST_COMPLETED)
@@ -200,75 +212,59 @@ class ServerSampler:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _one(self, asked: _Asked, temperature: float) -> Completion:
+    def _one(self, model: str, asked: _Asked, temperature: float) -> Completion:
         stream = stream_for(asked.request.stream, asked.request.problem_id, asked.sample)
         known = temperature == 1 and self._config.top_p == 1
         answer = self._server.ask(
-            "completions",
-            {
-                "model": self._model,
-                "prompt": list(asked.prompt),
-                "max_tokens": self._config.max_new_tokens,
-                "temperature": temperature,
-                "top_p": self._config.top_p,
-                "seed": stream.getrandbits(SEED_BITS),
-                "return_token_ids": True,
-                **({"logprobs": 0} if known else {}),
-            },
+            lambda client: client.completions.create(
+                model=model,
+                prompt=list(asked.prompt),
+                max_tokens=self._config.max_new_tokens,
+                temperature=temperature,
+                top_p=self._config.top_p,
+                seed=stream.getrandbits(SEED_BITS),
+                extra_body={"return_token_ids": True, **({"logprobs": 0} if known else {})},
+            )
         )
-        (choice,) = answer["choices"]
-        ids = tuple(choice.get("token_ids") or ())
-        logprobs = (choice.get("logprobs") or {}).get("token_logprobs") if known else None
+        if not getattr(answer, "choices", None) or answer.usage is None:
+            raise AxiomError(f"{self._config.url}: an answer without choices or usage: {answer!r}")
+        (choice,) = answer.choices
+        ids = tuple((choice.model_extra or {}).get("token_ids") or ())
+        logprobs = choice.logprobs.token_logprobs if known and choice.logprobs else None
         return Completion(
             problem_id=asked.request.problem_id,
             sample=asked.sample,
-            text=str(choice["text"]),
+            text=choice.text,
             prompt_tokens=len(asked.prompt),
-            completion_tokens=int(answer["usage"]["completion_tokens"]),
-            truncated=choice["finish_reason"] == "length",
+            completion_tokens=answer.usage.completion_tokens,
+            truncated=choice.finish_reason == "length",
             prompt_ids=asked.prompt if ids else (),
             token_ids=ids,
             logprobs=tuple(logprobs) if logprobs and len(logprobs) == len(ids) else (),
         )
 
 
-def open_server(resolved: ResolvedModel, config: VllmServerConfig) -> Callable[..., ServerSampler]:
+def open_server(
+    resolved: ResolvedModel, config: VllmServerConfig, resources: ExitStack
+) -> Callable[..., ServerSampler]:
     """Return what makes a sampler of an adapter (its folder, or None for the base model).
 
     An adapter is handed over by its path, which the server must see, and which it must be allowed
-    to load: VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve ... --enable-lora.
+    to load: VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve ... --enable-lora. What was loaded is
+    unloaded when `resources` close.
 
     Raises:
         AxiomError: if there is no address; later, if the server does not take the adapter.
     """
     server, tokenizer = Server(config), load_tokenizer(resolved)
-    count = 0
+    resources.callback(server.close)
 
     def load(adapter: str | None, settings: SamplerConfig | None = None) -> ServerSampler:
-        nonlocal count
         chosen = config
         if settings is not None:
             rest = (settings.temperature, settings.top_p, settings.max_new_tokens)
             chosen = replace(config, temperature=rest[0], top_p=rest[1], max_new_tokens=rest[2])
-        if adapter is None:
-            return ServerSampler(server, server.model(), tokenizer, chosen)
-        count += 1
-        name = f"axiom-rl-{os.getpid()}-{count}"
-        body = {"lora_name": name, "lora_path": str(Path(adapter).resolve())}
-        try:
-            server.ask("load_lora_adapter", body)
-        except AxiomError as error:
-            raise AxiomError(
-                f"the server does not take the adapter {adapter}: {error}. Start it with "
-                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True and --enable-lora, where it sees this "
-                "folder, or merge the adapter (stage=export) and serve the result"
-            ) from error
-        return ServerSampler(server, name, tokenizer, chosen)
+        folder = None if adapter is None else Path(adapter).resolve()
+        return ServerSampler(server, folder, tokenizer, chosen)
 
     return load
-
-
-def _wait_s(tried: int, after_s: float) -> float:
-    """Return a growing wait with some chance in it, so that many do not come back at once."""
-    wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**tried)
-    return max(after_s, wait_s * random.uniform(0.5, 1.0))
