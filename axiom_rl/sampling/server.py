@@ -89,10 +89,7 @@ class Server:
         except openai.APIStatusError as e:
             told = f"the server answers {e.status_code} {e.response.text[:500]}"
             raise AxiomError(f"{self._config.url}: {told}") from e
-        except (
-            openai.OpenAIError,
-            ValueError,
-        ) as e:  # ValueError: not JSON, such as a proxy's page
+        except (openai.OpenAIError, ValueError, AttributeError) as e:  # a page, not JSON
             raise AxiomError(
                 f"{self._config.url}: the answer is none of a completions server ({e}); give the "
                 "address up to the version, e.g. sampler.url=http://localhost:8000/v1"
