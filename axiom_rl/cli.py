@@ -36,6 +36,9 @@ log = logging.getLogger("axiom_rl")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 """Exit statuses beside 0; the last two are 128 and the signal's number, as of a shell."""
 
+LOG = "launch.log"
+"""What the log says, in the run folder; Hydra names it after hydra.job.name."""
+
 _resumed: list[Config] = []
 """The config of a resumed run, which Hydra has no part in."""
 _failed: list[BaseException] = []
@@ -72,6 +75,8 @@ def run(composed: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher that runs jobs in its processes
             raise
         _failed.append(error)
+    finally:
+        _remove_unused(folder)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,6 +110,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {explain(error)}", file=sys.stderr)
         return USER_ERROR
     return 0
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder that Hydra made for something that was no run, such as a refusal."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOG}:
+        (folder / LOG).unlink(missing_ok=True)
+        folder.rmdir()
+        ours = Path("outputs").resolve()
+        for parent in folder.resolve().parents:
+            if parent not in (ours, *ours.glob("*")) or any(parent.iterdir()):
+                break
+            parent.rmdir()
 
 
 def _help(given: list[str]) -> int:

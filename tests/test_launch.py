@@ -63,7 +63,7 @@ def test_errors_before_torch(arguments: list[str], said: list[str], tmp_path: Pa
         assert text in done.output
     assert "Traceback" not in done.output
     assert done.cpu_s < CPU_S
-    assert not (tmp_path / "run" / "config.yaml").exists()
+    assert [*tmp_path.iterdir()] == [], "a refusal leaves nothing behind"
 
 
 def test_resume_of_a_folder_that_is_none(tmp_path: Path) -> None:
@@ -96,6 +96,7 @@ def test_help_names_the_groups_and_explains_keys(tmp_path: Path) -> None:
 
 def test_list_prints_the_problems_and_one_of_them(tmp_path: Path) -> None:
     listed = launch("stage=list", folder=tmp_path)
+    assert [*tmp_path.iterdir()] == [], "a list leaves nothing behind"
     assert listed.status == 0
     assert "two_sum" in listed.output and "remove_duplicates" in listed.output
     assert listed.cpu_s < CPU_S
