@@ -198,12 +198,14 @@ def _check_training(config: Config) -> None:
 def _resolve(config: Config) -> ResolvedModel:
     """Find the model; refuse what does not fit into memory before it is loaded."""
     from axiom_rl.context.resources import check_memory_plans
+    from axiom_rl.models.load import load_tokenizer
     from axiom_rl.models.lora.options import check_adapter_folder
     from axiom_rl.models.weights.resolve import resolve
 
     if config.model.adapter is not None:
         check_adapter_folder(config.model.adapter)
     resolved = resolve(config.model)
+    load_tokenizer(resolved)  # a tokenizer or template that cannot be used is refused here
     check_memory_plans(config, resolved)
     return resolved
 
