@@ -198,14 +198,15 @@ def _check_training(config: Config) -> None:
 def _resolve(config: Config) -> ResolvedModel:
     """Find the model; refuse what does not fit into memory before it is loaded."""
     from axiom_rl.context.resources import check_memory_plans
-    from axiom_rl.models.load import load_tokenizer
+    from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
     from axiom_rl.models.lora.options import check_adapter_folder
     from axiom_rl.models.weights.resolve import resolve
 
     if config.model.adapter is not None:
         check_adapter_folder(config.model.adapter)
     resolved = resolve(config.model)
-    load_tokenizer(resolved)  # a tokenizer or template that cannot be used is refused here
+    tokenizer = load_tokenizer(resolved)  # one that cannot be used is refused before anything
+    warn_of_endless_answers(resolved, tokenizer)
     check_memory_plans(config, resolved)
     return resolved
 
@@ -216,9 +217,11 @@ def _open_context(
 ) -> Iterator[RunContext]:
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
     from axiom_rl.context.resources import with_chosen_sampler
+    from axiom_rl.models.weights.resolve import as_resolved
 
     asked = config
     config, why = with_chosen_sampler(config)
+    config = replace(config, model=as_resolved(config.model, resolved))
     if why:
         log.info("%s", why)
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}

@@ -18,6 +18,7 @@ from transformers import (
 
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json
 from axiom_rl.models.template import set_template
 from axiom_rl.models.weights.check import one_line, require_all
 from axiom_rl.models.weights.source import ResolvedModel, read_config
@@ -108,6 +109,26 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
         tokenizer.pad_token = next(known, tokenizer.eos_token)
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def warn_of_endless_answers(resolved: ResolvedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Say so if the template closes an answer with no token that ends a text.
+
+    A model that is trained on such answers does not learn to stop.
+    """
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "answer"}]
+    text = str(tokenizer.apply_chat_template(chat, tokenize=False)).rpartition("answer")[2]
+    published: Any = None
+    if (resolved.folder / "generation_config.json").is_file():
+        published = read_json(resolved.folder / "generation_config.json").get("eos_token_id")
+    ends = {tokenizer.eos_token_id, *(published if isinstance(published, list) else [published])}
+    if ends.isdisjoint(tokenizer(text, add_special_tokens=False)["input_ids"]):
+        logger.warning(
+            "the chat template of %s ends an answer with none of the tokens that end a text (%s): "
+            "a model trained with it does not learn to stop",
+            resolved.name,
+            tokenizer.eos_token,
+        )
 
 
 def choose_device(name: str) -> torch.device:

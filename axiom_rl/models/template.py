@@ -2,8 +2,8 @@
 
 The values are written into the template itself, at its head. So everything that renders a prompt
 (our samplers, TRL's trainers, whoever loads an exported model) renders the same one, and nobody has
-to pass them on. The clock is written out of it in the same way: a template that asks for the date is
-an error that names the key.
+to pass them on. The clock is written out of it in the same way: a template that asks for the date
+is an error that names the key.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def template_text(given: str | None) -> str | None:
     file = Path(given).expanduser()
     if not file.is_file():
         raise AxiomError(
-            f"model.chat_template={given!r:.80} is neither a file nor a Jinja template; most models "
-            "have one in tokenizer_config.json or chat_template.jinja"
+            f"model.chat_template={given!r:.80} is neither a file nor a Jinja template; most "
+            "models have one in tokenizer_config.json or chat_template.jinja"
         )
     try:
         return file.read_text(encoding="utf-8")
@@ -150,9 +150,10 @@ def _try_out(tokenizer: PreTrainedTokenizerBase, name: str, taken: set[str]) -> 
             whole = str(tokenizer.apply_chat_template(answered, tokenize=False))
         except Exception as error:  # whatever a template can raise, TypeError and its own included
             hint = ""
-            if "strftime_now" in taken:
-                dated = "date_string" in taken
-                hint = f"; type +{KEY}.date_string='26 Jul 2024'" if dated else ""
+            if "strftime_now" in taken and "date_string" in taken:
+                hint = f"; type +{KEY}.date_string='26 Jul 2024'"
+            elif "strftime_now" in taken:
+                hint = "; give one with a fixed date: model.chat_template=FILE.jinja"
             raise AxiomError(
                 f"the chat template of {name} cannot be rendered: {error}{hint}"
             ) from error

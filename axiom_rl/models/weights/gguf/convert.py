@@ -33,7 +33,7 @@ CONVERTER = 2
 """Part of the cache folder's name: a change in what is written makes a new folder."""
 
 PINNED_CONVERTER = 1
-"""The same for the pinned files, which version 1 wrote as version 2 does: kept, not fetched again."""
+"""The same for pinned files, which version 1 wrote as version 2 does: they are kept."""
 
 PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 """How llama.cpp names the parts of a split file."""
@@ -126,7 +126,7 @@ def convert_gguf(path: Path, folder: Path) -> str:
 
 
 def check_gguf(reader: GGUFReader, path: Path) -> dict[str, Any]:
-    """Return the configuration of a file that is a whole model, each field and tensor accounted for.
+    """Return the configuration of a file whose every field and tensor is accounted for.
 
     Raises:
         AxiomError: naming what is missing, left over or not supported.

@@ -136,7 +136,7 @@ def _dequantized(tensor: ReaderTensor, rows: np.ndarray[Any, Any] | None = None)
 
 
 def _unpermute(values: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:
-    """Undo llama.cpp's interleaving of rotary halves in the rows of a query or key matrix or bias."""
+    """Undo llama.cpp's interleaving of rotary halves in the rows of queries and keys."""
     pairs = values.reshape(heads, len(values) // heads // 2, 2, *values.shape[1:])
     return np.ascontiguousarray(pairs.swapaxes(1, 2).reshape(values.shape))
 
