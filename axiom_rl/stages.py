@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,6 +226,8 @@ def _open_context(
     if why:
         log.info("%s", why)
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
+    if resolved.chat_template is not None:  # its text is in config.yaml
+        identity["chat_template"] = sha256(resolved.chat_template.encode()).hexdigest()
     tracker = open_tracker(config.tracking, folder, asdict(config))
     run = open_run(folder, tracker)
     try:

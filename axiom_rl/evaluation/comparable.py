@@ -81,8 +81,8 @@ def _measured(before: Evaluation, after: Evaluation) -> list[tuple[str, object, 
         ("split", before.split, after.split),
         ("weights (model.sha256)", before.model.get("sha256"), after.model.get("sha256")),
     ]
-    for key in ("chat_template", "chat_template_kwargs"):
-        rows.append((f"model.{key}", before.model.get(key) or {}, after.model.get(key) or {}))
+    for key, own in ("chat_template", "the model's own"), ("chat_template_kwargs", {}):
+        rows.append((f"model.{key}", before.model.get(key) or own, after.model.get(key) or own))
     for key in sorted(before.sampler.keys() | after.sampler.keys()):
         rows.append((f"sampler.{key}", before.sampler.get(key), after.sampler.get(key)))
     return rows

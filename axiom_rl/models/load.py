@@ -18,10 +18,9 @@ from transformers import (
 
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import read_json
 from axiom_rl.models.template import set_template
 from axiom_rl.models.weights.check import one_line, require_all
-from axiom_rl.models.weights.source import ResolvedModel, read_config
+from axiom_rl.models.weights.source import ResolvedModel, published_ends, read_config
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,11 @@ def load_model(
     options["output_loading_info"] = True
     with one_line(resolved.folder):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            resolved.folder, local_files_only=True, ignore_mismatched_sizes=True, **options
+            resolved.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            **options,
         )
     model, info = loaded
     require_all(info, str(resolved.folder))
@@ -91,7 +94,7 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
     folder = resolved.folder
     with one_line(folder):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True
+            folder, local_files_only=True, trust_remote_code=False
         )
         largest = max(tokenizer.get_vocab().values(), default=-1)
     if tokenizer.eos_token_id is None:
@@ -118,10 +121,7 @@ def warn_of_endless_answers(resolved: ResolvedModel, tokenizer: PreTrainedTokeni
     """
     chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "answer"}]
     text = str(tokenizer.apply_chat_template(chat, tokenize=False)).rpartition("answer")[2]
-    published: Any = None
-    if (resolved.folder / "generation_config.json").is_file():
-        published = read_json(resolved.folder / "generation_config.json").get("eos_token_id")
-    ends = {tokenizer.eos_token_id, *(published if isinstance(published, list) else [published])}
+    ends = {tokenizer.eos_token_id, *published_ends(resolved.folder)}
     if ends.isdisjoint(tokenizer(text, add_special_tokens=False)["input_ids"]):
         logger.warning(
             "the chat template of %s ends an answer with none of the tokens that end a text (%s): "

@@ -22,7 +22,7 @@ from axiom_rl.models.weights import hub
 from axiom_rl.models.weights import mirrors as wheels
 from axiom_rl.models.weights import resolve as resolving
 from axiom_rl.models.weights.gguf.convert import convert_gguf
-from axiom_rl.models.weights.resolve import resolve
+from axiom_rl.models.weights.resolve import as_resolved, resolve
 from axiom_rl.models.weights.source import file_sha256, files_sha256
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -367,6 +367,9 @@ def test_a_path_of_ones_own_is_named_by_its_folder_or_file(
         assert resolved.name == name
         assert resolved.hub_id == ("Acme/Coder-1B" if path == hub_like else "")
         assert resolved.revision == (COMMIT if path == hub_like else "")
+    recorded = as_resolved(config, resolved)  # as config.yaml holds it
+    assert (recorded.name, recorded.hub_id, recorded.gguf) == ("Coder-1B", "Acme/Coder-1B", None)
+    assert resolve(recorded) == resolved  # on resume
     config.name = "mine"
     assert resolve(config).name == "mine"
 
@@ -374,6 +377,7 @@ def test_a_path_of_ones_own_is_named_by_its_folder_or_file(
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
+        ("hub_id", "./here", "has the form OWNER/MODEL"),
         ("hub_id", "{folder}", r"is a place on this disk: type model\.path="),
         ("hub_id", "not a name", "has the form OWNER/MODEL"),
         ("hub_id", "a/b/c", "has the form OWNER/MODEL"),
@@ -394,7 +398,7 @@ def test_a_path_for_an_id_and_the_other_way_round_are_told(
 ASK = """
 from axiom_rl.config import load_config
 from axiom_rl.models.weights.gguf.convert import convert_gguf
-from axiom_rl.models.weights.resolve import resolve
+from axiom_rl.models.weights.resolve import as_resolved, resolve
 resolve(load_config().model)
 """
 

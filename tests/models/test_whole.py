@@ -136,6 +136,12 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"none of this model's \(model\.layers\.1",
     ),
     "vocabulary": (reconfig(vocab_size=99), r"model\.embed_tokens\.weight is \(384, 64\)"),
+    "ends": (text("generation_config.json", '{"eos_token_id": "</s>"}'), "must be numbers of tok"),
+    "broken ends": (text("generation_config.json", "{"), r"generation_config\.json is not valid"),
+    "code of its own": (
+        reconfig(model_type="mine", auto_map={"AutoConfig": "code.Config"}),
+        "cannot be read as a model: .*custom code",
+    ),
     "GPTQ": (reconfig(quantization_config={"quant_method": "gptq"}), r"quantised by gptq; give"),
     "AWQ": (reconfig(quantization_config={"quant_method": "awq"}), "quantised by awq"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer"),

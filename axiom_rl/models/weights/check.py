@@ -53,7 +53,11 @@ def check_folder(folder: Path) -> None:
     with one_line(folder):
         options: dict[str, Any] = {"device_map": "meta", "output_loading_info": True}
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, ignore_mismatched_sizes=True, **options
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            **options,
         )
     model, info = loaded
     require_all(info, str(folder))
@@ -68,7 +72,7 @@ def empty_model(folder: Path) -> PreTrainedModel:
     """
     read_config(folder)
     with one_line(folder):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return model_of(config)
 
 

@@ -40,12 +40,11 @@ def check_hub_id(hub_id: str) -> None:
     Raises:
         AxiomError: saying what to type instead.
     """
-    if Path(hub_id).expanduser().exists() and (hub_id.startswith((".", "/", "~")) or "/" in hub_id):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", hub_id, flags=re.ASCII):
+        return
+    if hub_id and Path(hub_id).expanduser().exists():
         raise AxiomError(f"model.hub_id={hub_id} is a place on this disk: type model.path={hub_id}")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id):
-        raise AxiomError(
-            f"model.hub_id={hub_id} is no name on the hub; it has the form OWNER/MODEL"
-        )
+    raise AxiomError(f"model.hub_id={hub_id} is no name on the hub; it has the form OWNER/MODEL")
 
 
 def cached_snapshot(hub_id: str, revision: str) -> Path:

@@ -94,8 +94,10 @@ def without_leftovers(config: ModelConfig) -> ModelConfig:
 
 
 def as_resolved(config: ModelConfig, resolved: ResolvedModel) -> ModelConfig:
-    """Return the configuration as a run records it, with nothing of a model not used."""
-    own = replace(without_leftovers(config), name=resolved.name)
+    """Return the configuration as a run records it, with nothing in it of another model."""
+    own = replace(
+        without_leftovers(config), name=resolved.name, chat_template=resolved.chat_template
+    )
     if config.path is not None:
         return replace(own, hub_id=resolved.hub_id, revision=resolved.revision, gguf=None)
     return replace(own, gguf=None) if _mirrored(own) else own
@@ -299,9 +301,12 @@ def _converted(config: ModelConfig, folder: Path, source: Source) -> ResolvedMod
 
 def _cannot_be_had(config: ModelConfig, tried: list[str]) -> str:
     lines = "\n".join(f"  {line}" for line in tried)
+    here = Path(config.hub_id).is_dir()
+    hint = f"model.path={config.hub_id} (a folder of that name is here), " if here else ""
     return (
         f"the model {config.hub_id} cannot be had here. Tried:\n{lines}\n"
-        "What to type instead: model.path=FOLDER (Hugging Face format) or model.path=FILE.gguf for "
-        "weights you have, or another model (model=smollm2-135m is the smallest, 93 MB). On a "
-        f"machine without network, copy {cache_dir()} from one where it worked."
+        f"What to type instead: {hint}model.path=FOLDER (Hugging Face format) or "
+        "model.path=FILE.gguf for weights you have, or another model (model=smollm2-135m is the "
+        f"smallest, 93 MB). On a machine without network, copy {cache_dir()} from one where it "
+        "worked."
     )

@@ -67,6 +67,7 @@ def weight_files(folder: Path) -> list[Path]:
             whole model.
     """
     read_config(folder)
+    published_ends(folder)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
         raise AxiomError(f"{folder} has no tokenizer (tokenizer.json)")
     for name in ("tokenizer.json", "tokenizer_config.json", INDEX):
@@ -117,6 +118,24 @@ def read_config(folder: Path) -> dict[str, Any]:
             "the folder of the unquantised model (model.quantization=4bit quantises on loading)"
         )
     return config
+
+
+def published_ends(folder: Path) -> list[int]:
+    """Return the ids of the tokens that end a text by the folder's generation_config.json.
+
+    Raises:
+        AxiomError: if it is damaged.
+    """
+    file = folder / "generation_config.json"
+    if not file.is_file():
+        return []
+    refuse_pointer(file)
+    settings = read_json(file)
+    ends = settings.get("eos_token_id") if isinstance(settings, dict) else ""
+    ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(isinstance(end, int) and not isinstance(end, bool) for end in ends):
+        raise AxiomError(f"{file} names {ends} as eos_token_id: must be numbers of tokens")
+    return ends
 
 
 def refuse_pointer(file: Path) -> None:

@@ -25,7 +25,7 @@ def provenance_section(run: RunFolder) -> Section:
         ("SHA-256 of the weights", model.get("sha256")),
         (
             "chat template",
-            "of the run (model.chat_template)" if model.get("chat_template") else None,
+            _given(model.get("chat_template")),
         ),
         ("values of the chat template", _pairs(model.get("chat_template_kwargs") or {})),
         ("adapter", evaluation.model.get("adapter") if evaluation else None),
@@ -75,6 +75,10 @@ def _commit(environment: dict[str, Any]) -> str | None:
     if not commit:
         return None
     return f"{commit} (with uncommitted changes)" if environment.get("git_dirty") else str(commit)
+
+
+def _given(template: str | None) -> str | None:
+    return f"model.chat_template, SHA-256 {template[:12]}…" if template else None
 
 
 def _gigabytes(value: object) -> str | None:
