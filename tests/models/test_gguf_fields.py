@@ -215,17 +215,28 @@ def test_a_file_is_known_by_its_first_bytes_not_by_its_ending(
     assert resolved.hub_id == "" and resolved.revision == ""
 
 
+def test_a_file_that_is_not_what_its_ending_says_is_one_line(tmp_path: Path) -> None:
+    for content, complaint in (
+        ("version https://git-lfs.github.com/spec/v1", r"x\.GGUF is a pointer of Git LFS"),
+        ("PK", r"x\.GGUF is not a whole GGUF file"),
+        ("", r"x\.GGUF is not a whole GGUF file"),
+    ):
+        (tmp_path / "x.GGUF").write_text(content)
+        with pytest.raises(AxiomError, match=complaint):
+            resolve(load_config(f"model.path={tmp_path / 'x.GGUF'}").model)
+
+
 def test_a_file_cut_or_changed_anywhere_is_one_line(tiny_gguf: Path, tmp_path: Path) -> None:
     data = tiny_gguf.read_bytes()
     generator = np.random.default_rng(0)
-    cut = [data[: int(size)] for size in generator.integers(0, len(data) - 1, 15)]
+    cut = [data[: int(size)] for size in generator.integers(0, len(data) - 1, 10)]
     path, out = tmp_path / "damaged.gguf", tmp_path / "out"
     out.mkdir()
     for damaged in cut:
         path.write_bytes(damaged)
         with pytest.raises(AxiomError, match=r"^[^\n]*$"):
             convert_gguf(path, out)
-    for place in generator.integers(0, 20_000, 40):  # fields and names; values cannot be told
+    for place in generator.integers(0, 20_000, 16):  # fields and names; values cannot be told
         path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
         try:
             convert_gguf(path, out)

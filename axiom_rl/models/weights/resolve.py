@@ -35,6 +35,7 @@ from axiom_rl.models.weights.source import (
     Source,
     file_sha256,
     files_sha256,
+    first_bytes,
     stored_dtype,
     weights_sha256,
 )
@@ -168,8 +169,7 @@ def _from_gguf(config: ModelConfig, path: Path) -> ResolvedModel:
 
 def _is_gguf(path: Path) -> bool:
     """Whether a file is GGUF by its first bytes, or by its name and so must be."""
-    with path.open("rb") as file:
-        return file.read(4) == b"GGUF" or path.suffix == ".gguf"
+    return first_bytes(path).startswith(b"GGUF") or path.suffix.lower() == ".gguf"
 
 
 def _what_it_is(path: Path) -> str:
@@ -181,9 +181,8 @@ def _what_it_is(path: Path) -> str:
         return f"does not exist{hint}"
     if not path.is_file():
         return "is neither a folder nor a file"
-    with path.open("rb") as file:
-        if file.read(len(POINTER)) == POINTER:
-            return "is a pointer of Git LFS, not the file (type git lfs pull there)"
+    if first_bytes(path).startswith(POINTER):
+        return "is a pointer of Git LFS, not the file (type git lfs pull there)"
     if path.suffix in (".safetensors", ".json"):
         return f"is one file of a model (type model.path={path.parent})"
     return "is neither a folder nor a .gguf file"

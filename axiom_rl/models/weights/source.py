@@ -140,11 +140,21 @@ def published_ends(folder: Path) -> list[int]:
 
 def refuse_pointer(file: Path) -> None:
     """Raise AxiomError if the file is a pointer of Git LFS instead of what it stands for."""
-    with file.open("rb") as opened:
-        if opened.read(len(POINTER)) == POINTER:
-            raise AxiomError(
-                f"{file} is a pointer of Git LFS, not the file; type git lfs pull there"
-            )
+    if first_bytes(file).startswith(POINTER):
+        raise AxiomError(f"{file} is a pointer of Git LFS, not the file; type git lfs pull there")
+
+
+def first_bytes(file: Path) -> bytes:
+    """Return how a file begins, which tells what it is.
+
+    Raises:
+        AxiomError: if it cannot be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(POINTER))
+    except OSError as error:
+        raise AxiomError(f"cannot read {file}: {error.strerror}") from error
 
 
 def file_sha256(path: Path) -> str:
