@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,12 +199,15 @@ def _check_training(config: Config) -> None:
 def _resolve(config: Config) -> ResolvedModel:
     """Find the model; refuse what does not fit into memory before it is loaded."""
     from axiom_rl.context.resources import check_memory_plans
+    from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
     from axiom_rl.models.lora.options import check_adapter_folder
     from axiom_rl.models.weights.resolve import resolve
 
     if config.model.adapter is not None:
         check_adapter_folder(config.model.adapter)
     resolved = resolve(config.model)
+    tokenizer = load_tokenizer(resolved)  # one that cannot be used is refused before anything
+    warn_of_endless_answers(resolved, tokenizer)
     check_memory_plans(config, resolved)
     return resolved
 
@@ -214,12 +218,16 @@ def _open_context(
 ) -> Iterator[RunContext]:
     """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
     from axiom_rl.context.resources import with_chosen_sampler
+    from axiom_rl.models.weights.resolve import as_resolved
 
     asked = config
     config, why = with_chosen_sampler(config)
+    config = replace(config, model=as_resolved(config.model, resolved))
     if why:
         log.info("%s", why)
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
+    if resolved.chat_template is not None:  # its text is in config.yaml
+        identity["chat_template"] = sha256(resolved.chat_template.encode()).hexdigest()
     tracker = open_tracker(config.tracking, folder, asdict(config))
     run = open_run(folder, tracker)
     try:

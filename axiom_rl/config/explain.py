@@ -11,6 +11,9 @@ from axiom_rl.config.schema import CONF_DIR, SCHEMAS
 PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
 """Options that packages of others bring, and the extra that installs them."""
 
+FREE = ("args", "lora", "chat_template_kwargs")
+"""Keys whose own keys are not ours: options of TRL and PEFT, values of a chat template."""
+
 
 def explain(error: Exception) -> str:
     """Return the message of a composition error, with the near misses of an unknown key."""
@@ -35,10 +38,15 @@ def explain(error: Exception) -> str:
 
 def unknown_key(key: str) -> str:
     """Return the message for a key that no schema has, with the near misses."""
-    name = key.rpartition(".")[2]
+    parent, _, name = key.rpartition(".")
     near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys there are"
-    return f"unknown key {key}: {hint} (an option of TRL or PEFT not listed in conf/ needs a +)"
+    adding = "an option of TRL or PEFT not listed in conf/ needs a +"
+    if name in FREE:
+        hint, adding = "not all of its keys are there", f"type +{key}.NAME=VALUE to add one"
+    elif parent.rpartition(".")[2] in FREE:
+        adding = f"type +{key}=VALUE to add it"
+    return f"unknown key {key}: {hint} ({adding})"
 
 
 def _all_keys() -> set[str]:

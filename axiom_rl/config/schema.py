@@ -67,7 +67,8 @@ class ModelConfig:
     revision: str = MISSING
     """Commit of the hub repository."""
     path: str | None = MISSING
-    """A folder in Hugging Face format or a .gguf file; goes before every other source."""
+    """A folder in Hugging Face format or a .gguf file; goes before every other source. The model is
+    then named by the folder or file, unless model.name is given too."""
     gguf: GgufConfig | None = MISSING
     """The file for machines without the hub; null where there is none."""
     dtype: str = MISSING
@@ -78,6 +79,11 @@ class ModelConfig:
     """auto (cuda, then mps, then cpu), or one of these."""
     adapter: str | None = MISSING
     """Folder of a trained LoRA adapter to start from or to evaluate."""
+    chat_template: str | None = MISSING
+    """A Jinja template, or the file of one; null means the tokenizer's own. For base models."""
+    chat_template_kwargs: dict[str, Any] = MISSING
+    """Values for the template, e.g. enable_thinking or date_string. Nothing else is in a prompt: a
+    template that asks for today's date without them is refused."""
     lora: dict[str, Any] = MISSING
     """Goes verbatim to peft.LoraConfig."""
 

@@ -14,6 +14,8 @@ ACROSS = {
     "backend": "sampler.backend",
 }
 """What may differ where it is said (stage.across), by the name of its row in a refusal."""
+TEMPLATE = {"model.chat_template", "model.chat_template_kwargs"}
+"""Rows that are part of the prompt, too."""
 
 
 def require_comparable(before: Evaluation, after: Evaluation, across: Collection[str] = ()) -> None:
@@ -27,7 +29,7 @@ def require_comparable(before: Evaluation, after: Evaluation, across: Collection
     Raises:
         AxiomError: naming every difference.
     """
-    meant = {ACROSS[name] for name in across}
+    meant = {ACROSS[name] for name in across} | (TEMPLATE if "prompt" in across else set())
     reasons = [text for name, text in _differences(before, after) if name not in meant]
     missing = sorted(before.per_problem.keys() ^ after.per_problem.keys())
     if missing:
@@ -50,7 +52,7 @@ def require_comparable(before: Evaluation, after: Evaluation, across: Collection
 
 def differences_on_purpose(before: Evaluation, after: Evaluation) -> list[str]:
     """Say in which of ACROSS two evaluations differ."""
-    allowed = set(ACROSS.values())
+    allowed = set(ACROSS.values()) | TEMPLATE
     return [text for name, text in _differences(before, after) if name in allowed]
 
 
@@ -79,6 +81,8 @@ def _measured(before: Evaluation, after: Evaluation) -> list[tuple[str, object, 
         ("split", before.split, after.split),
         ("weights (model.sha256)", before.model.get("sha256"), after.model.get("sha256")),
     ]
+    for key, own in ("chat_template", "the model's own"), ("chat_template_kwargs", {}):
+        rows.append((f"model.{key}", before.model.get(key) or own, after.model.get(key) or own))
     for key in sorted(before.sampler.keys() | after.sampler.keys()):
         rows.append((f"sampler.{key}", before.sampler.get(key), after.sampler.get(key)))
     return rows

@@ -15,11 +15,12 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils.logging import disable_progress_bar
 
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.models.template import set_template
+from axiom_rl.models.weights.check import one_line, require_all
+from axiom_rl.models.weights.source import ResolvedModel, published_ends, read_config
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +56,17 @@ def load_model(
         case other:
             raise AxiomError(f"model.quantization={other}: must be none or 4bit")
     tokenizer = load_tokenizer(resolved)
-    disable_progress_bar()  # a bar of one second in the middle of the log
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        resolved.folder, local_files_only=True, **options
-    )
+    options["output_loading_info"] = True
+    with one_line(resolved.folder):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            resolved.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    model, info = loaded
+    require_all(info, str(resolved.folder))
     if config.quantization == "none":
         model = model.to(device)
     model.generation_config = _generation_config(model, tokenizer)
@@ -77,23 +85,50 @@ def load_model(
 def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer, padding on the left (so that every row's last token is its newest).
 
+    Its template is that of the run, see `axiom_rl.models.template`.
+
     Raises:
-        AxiomError: if the tokenizer has no chat template.
+        AxiomError: if the tokenizer is damaged, is not this model's, or has no chat template that
+            is a function of messages and model.chat_template_kwargs alone.
     """
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        resolved.folder, local_files_only=True
-    )
-    if tokenizer.chat_template is None:
-        raise AxiomError(
-            f"the tokenizer of {resolved.name} has no chat template: this is a base model, and an "
-            "instruction-tuned one is needed (most are named ...-Instruct)"
+    folder = resolved.folder
+    with one_line(folder):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
         )
+        largest = max(tokenizer.get_vocab().values(), default=-1)
+    if tokenizer.eos_token_id is None:
+        raise AxiomError(f"the tokenizer in {folder} names no token that ends a text (eos_token)")
+    rows = read_config(folder).get("vocab_size", largest + 1)
+    if largest >= rows:
+        raise AxiomError(
+            f"the tokenizer in {folder} goes up to token {largest} and the model's embedding has "
+            f"{rows} rows: it is the tokenizer of another model"
+        )
+    set_template(tokenizer, resolved.name, resolved.chat_template, resolved.chat_template_kwargs)
     if tokenizer.pad_token is None:
         vocabulary = tokenizer.get_vocab()
         known = (token for token in PAD_CANDIDATES if token in vocabulary)
         tokenizer.pad_token = next(known, tokenizer.eos_token)
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def warn_of_endless_answers(resolved: ResolvedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Say so if the template closes an answer with no token that ends a text.
+
+    A model that is trained on such answers does not learn to stop.
+    """
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "answer"}]
+    text = str(tokenizer.apply_chat_template(chat, tokenize=False)).rpartition("answer")[2]
+    ends = {tokenizer.eos_token_id, *published_ends(resolved.folder)}
+    if ends.isdisjoint(tokenizer(text, add_special_tokens=False)["input_ids"]):
+        logger.warning(
+            "the chat template of %s ends an answer with none of the tokens that end a text (%s): "
+            "a model trained with it does not learn to stop",
+            resolved.name,
+            tokenizer.eos_token,
+        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_run import SAMPLER, evaluation
+from fake_run import MODEL, SAMPLER, evaluation
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.compare import (
@@ -187,6 +187,22 @@ def test_what_an_older_version_did_not_record_is_refused_as_such():
     after = evaluation(RATES, sampler=SAMPLER | {"prompt": "few_shot"})
     with pytest.raises(AxiomError, match=r"sampler\.prompt: not recorded against 'few_shot'"):
         compare(evaluation(RATES), after)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chat_template": "a" * 64}, r"model\.chat_template: \"the model's own\" against aaaa"),
+        ({"chat_template_kwargs": {"date_string": "x"}}, r"chat_template_kwargs: \{\} against"),
+    ],
+)
+def test_prompts_of_another_template_are_compared_on_purpose_alone(changes, message):
+    before = evaluation(RATES, model=dict(MODEL))
+    after = evaluation(RATES, model=MODEL | changes)
+    with pytest.raises(AxiomError, match=message):
+        compare(before, after)
+    compare(before, after, across=("prompt",))
+    compare(before, evaluation(RATES, model=MODEL | {"chat_template_kwargs": {}}))
 
 
 def test_hashes_are_told_in_short():

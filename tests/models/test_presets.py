@@ -18,6 +18,7 @@ def test_the_models_of_the_readme_are_there() -> None:
         "qwen2.5-coder-0.5b",
         "qwen2.5-coder-1.5b",
         "qwen2.5-coder-7b",
+        "qwen3-0.6b",
         "smollm2-135m",
     ]
     assert load_config().model.name == "Qwen2.5-Coder-0.5B-Instruct"

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from axiom_rl.config import GgufConfig, ModelConfig, WheelFile
+from axiom_rl.config import GgufConfig, ModelConfig, WheelFile, load_config
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.weights import hub
 from axiom_rl.models.weights import mirrors as wheels
 from axiom_rl.models.weights import resolve as resolving
-from axiom_rl.models.weights.resolve import resolve
-from axiom_rl.models.weights.source import file_sha256, weights_sha256
+from axiom_rl.models.weights.gguf.convert import convert_gguf
+from axiom_rl.models.weights.resolve import as_resolved, resolve
+from axiom_rl.models.weights.source import file_sha256, files_sha256
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -94,13 +93,26 @@ def test_wheels_come_last_and_then_the_cache(pinned: ModelConfig, fetch: Mock) -
     assert fetch.call_count == 1
 
 
-def test_the_hubs_local_cache_goes_before_the_wheels(
-    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock
+def test_the_hubs_local_cache_goes_before_the_converted_one_and_the_wheels(
+    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
+    resolve(pinned)  # from now on converted, too
+    assert caplog.text.count("these weights are Q8_0 dequantised, not the published ones") == 1
+    caplog.clear()
     snapshot = put_in_hub_cache(pinned, tiny_model_folder)
     resolved = resolve(pinned)
     assert (resolved.source, resolved.folder, resolved.revision) == ("cache", snapshot, COMMIT)
-    fetch.assert_not_called()
+    assert resolved.hub_id == pinned.hub_id
+    assert fetch.call_count == 1 and "dequantised" not in caplog.text
+
+
+def test_the_hub_goes_before_the_converted_cache(
+    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve(pinned)
+    monkeypatch.setattr(resolving, "fetch_snapshot", lambda *_: tiny_model_folder)
+    assert resolve(pinned).source == "hub"
 
 
 def test_half_a_download_in_the_hubs_cache_is_passed_over(
@@ -108,14 +120,6 @@ def test_half_a_download_in_the_hubs_cache_is_passed_over(
 ) -> None:
     (put_in_hub_cache(pinned, tiny_model_folder) / "model.safetensors").unlink()
     assert resolve(pinned).source == "wheels"
-
-
-def test_the_hub_goes_before_the_wheels(
-    pinned: ModelConfig, tiny_model_folder: Path, fetch: Mock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolving, "fetch_snapshot", lambda *_: tiny_model_folder)
-    assert resolve(pinned).source == "hub"
-    fetch.assert_not_called()
 
 
 def test_a_conversion_that_fails_leaves_no_folder(
@@ -136,7 +140,7 @@ def test_what_was_tried_and_what_to_type_is_told(
         resolve(model_config)
     message = str(caught.value)
     for part in (
-        "Qwen2.5-Coder-0.5B-Instruct cannot be had",
+        "nobody/nothing cannot be had",
         "converted cache: no GGUF file is pinned",
         "hub cache: not in the hub's local cache",
         "hub: HF_HUB_OFFLINE is set",
@@ -154,6 +158,9 @@ def test_what_was_tried_and_what_to_type_is_told(
         (lambda path: None, "does not exist"),
         (lambda path: path.touch(), "neither a folder nor a .gguf file"),
         (lambda path: path.mkdir(), "has no config.json"),
+        (lambda path: path.write_bytes(b"PK"), "neither a folder nor a .gguf file"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "Git LFS"),
+        (lambda path: os.mkfifo(path), "neither a folder nor a file"),
     ],
 )
 def test_a_wrong_path_is_an_error_at_once(
@@ -181,56 +188,13 @@ def test_a_folder_with_a_missing_shard_or_tokenizer_is_an_error(
         resolve(model_config)
 
 
-def test_the_hash_of_several_files_depends_on_each(tiny_model_folder: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(tiny_model_folder, folder)
-    (folder / "second.safetensors").write_bytes(b"one")
-    index = {"weight_map": {"a": "model.safetensors", "b": "second.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    before = weights_sha256(folder)
-    (folder / "second.safetensors").write_bytes(b"two")
-    assert before != weights_sha256(folder) != weights_sha256(tiny_model_folder)
-
-
-def test_the_hub_is_asked_for_the_pinned_commit_and_the_needed_files_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    file = Mock(rfilename="model.safetensors", size=3_000_000_000)
-    unwanted = Mock(rfilename="original/consolidated.pth", size=10**15)
-    info = Mock(sha=COMMIT, siblings=[file, unwanted])
-    download = Mock(return_value=str(tmp_path))
-    room = Mock()
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "HfApi", lambda: Mock(model_info=Mock(return_value=info)))
-    monkeypatch.setattr(hub, "snapshot_download", download)
-    monkeypatch.setattr(hub, "check_free_disk", room)
-    assert hub.fetch_snapshot("some/model", COMMIT) == tmp_path
-    download.assert_called_once_with("some/model", revision=COMMIT, allow_patterns=hub.FILES)
-    assert room.call_args.args[1] == 3_000_000_000
-
-
-@pytest.fixture
-def silent_server() -> Iterator[str]:
-    """A server that takes connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def test_a_hub_that_hangs_costs_its_time_limit(
-    silent_server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", silent_server)
-    monkeypatch.setattr(hub, "REACH_S", 0.3)
-    monkeypatch.setattr(hub, "HfApi", lambda: __import__("huggingface_hub").HfApi(silent_server))
-    start = time.monotonic()
-    with pytest.raises(AxiomError, match="no answer within"):
-        hub.fetch_snapshot("nobody/nothing", "main")
-    assert time.monotonic() - start < 1.5
+def test_the_hash_of_several_files_depends_on_each(tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "two"]
+    for file in files:
+        file.write_text(file.name)
+    before = files_sha256(files)
+    files[1].write_text("changed")
+    assert before != files_sha256(files) != file_sha256(files[0])
 
 
 def test_an_index_that_hangs_costs_its_time_limit(
@@ -246,9 +210,113 @@ def test_an_index_that_hangs_costs_its_time_limit(
     assert time.monotonic() - start < 4.5
 
 
+OTHER = "Qwen/Qwen2.5-0.5B-Instruct"
+
+
+def test_a_changed_id_or_revision_never_meets_another_ones_mirror(
+    tiny_gguf: Path, tiny_model_folder: Path, fetch: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = load_config().model
+    assert default.gguf is not None
+    built = resolving.converted_folder(default.gguf.file, default.gguf.sha256)
+    built.mkdir(parents=True)
+    convert_gguf(tiny_gguf, built)
+    record = {"name": "x", "format": "Q4_K_M dequantised", "sha256": "0", "revision": ""}
+    (built / resolving.RECORD).write_text(json.dumps(record))
+    mine = resolve(default)
+    assert (mine.source, mine.name, mine.folder) == ("cache", default.name, built)
+    assert mine.hub_id == default.hub_id
+
+    for override in (f"model.hub_id={OTHER}", "model.revision=main"):
+        with pytest.raises(
+            AxiomError, match=r"converted cache: .*gguf is of Qwen/Qwen2\.5-Coder-0"
+        ):
+            resolve(load_config(override).model)
+    fetch.assert_not_called()
+
+    asked = load_config(f"model.hub_id={OTHER}", f"model.revision={COMMIT}").model
+    put_in_hub_cache(asked, tiny_model_folder)
+    found = resolve(asked)
+    assert (found.name, found.hub_id, found.revision) == ("Qwen2.5-0.5B-Instruct", OTHER, COMMIT)
+    refs = main_of(asked)
+    refs.write_text(COMMIT)
+    assert resolve(load_config(f"model.hub_id={OTHER}").model) == found  # main, not the preset's
+    named = load_config(f"model.hub_id={OTHER}", f"model.revision={COMMIT}", "model.name=mine")
+    assert resolve(named.model).name == "mine"
+    refs.unlink()
+    with pytest.raises(AxiomError, match=rf"only at {COMMIT}: type model\.revision={COMMIT}"):
+        resolve(load_config(f"model.hub_id={OTHER}").model)
+
+
+def main_of(config: ModelConfig) -> Path:
+    """Where the hub's cache notes the commit of main."""
+    from huggingface_hub import constants
+
+    repository = Path(constants.HF_HUB_CACHE) / f"models--{config.hub_id.replace('/', '--')}"
+    (repository / "refs").mkdir(exist_ok=True)
+    return repository / "refs" / "main"
+
+
+@pytest.mark.parametrize("preset", ["qwen2.5-coder-0.5b", "llama-3.2-1b"])
+def test_a_path_of_ones_own_is_named_by_its_folder_or_file(
+    preset: str,
+    tiny_model_folder: Path,
+    tiny_gguf: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "mein Modell ü"
+    shutil.copytree(tiny_model_folder, folder)
+    link = tmp_path / "linked"
+    link.symlink_to(folder)
+    hub_like = tmp_path / "models--Acme--Coder-1B" / "snapshots" / COMMIT
+    shutil.copytree(tiny_model_folder, hub_like)
+    monkeypatch.chdir(folder)
+    for path, name in (
+        (folder, folder.name),
+        (link, "linked"),
+        (Path(), folder.name),
+        (tiny_gguf, tiny_gguf.stem),
+        (hub_like, "Coder-1B"),
+    ):
+        config = load_config(f"model={preset}").model
+        config.path = str(path)
+        resolved = resolve(config)
+        assert resolved.name == name
+        assert resolved.hub_id == ("Acme/Coder-1B" if path == hub_like else "")
+        assert resolved.revision == (COMMIT if path == hub_like else "")
+    recorded = as_resolved(config, resolved)  # as config.yaml holds it
+    assert (recorded.name, recorded.hub_id, recorded.gguf) == ("Coder-1B", "Acme/Coder-1B", None)
+    assert resolve(recorded) == resolved  # on resume
+    config.name = "mine"
+    assert resolve(config).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("hub_id", "./here", "has the form OWNER/MODEL"),
+        ("hub_id", "{folder}", r"is a place on this disk: type model\.path="),
+        ("hub_id", "not a name", "has the form OWNER/MODEL"),
+        ("hub_id", "a/b/c", "has the form OWNER/MODEL"),
+        ("hub_id", "", "has the form OWNER/MODEL"),
+        ("path", "Qwen/Qwen2.5-0.5B-Instruct", r"type model\.hub_id=Qwen/Qwen2\.5-0\.5B-Instruct"),
+        ("path", "{folder}/model.safetensors", r"is one file of a model \(type model\.path=\S+\)"),
+    ],
+)
+def test_a_path_for_an_id_and_the_other_way_round_are_told(
+    model_config: ModelConfig, tiny_model_folder: Path, key: str, value: str, complaint: str
+) -> None:
+    setattr(model_config, key, value.format(folder=tiny_model_folder))
+    with pytest.raises(AxiomError, match=complaint) as caught:
+        resolve(model_config)
+    assert "\n" not in str(caught.value)
+
+
 ASK = """
 from axiom_rl.config import load_config
-from axiom_rl.models.weights.resolve import resolve
+from axiom_rl.models.weights.gguf.convert import convert_gguf
+from axiom_rl.models.weights.resolve import as_resolved, resolve
 resolve(load_config().model)
 """
 

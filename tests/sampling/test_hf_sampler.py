@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,11 @@ from axiom_rl.config import TransformersSamplerConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion
 from axiom_rl.sampling import SampleRequest
-from axiom_rl.sampling.hf.sampler import TransformersSampler, prompt_tokens
+from axiom_rl.sampling.hf.sampler import (
+    TransformersSampler,
+    _require_full_attention,
+    prompt_tokens,
+)
 
 PROMPTS = {
     "sum": "Write a Python function that returns the sum of a list of integers.",
@@ -213,6 +218,18 @@ def test_between_two_completions_the_caller_can_train(parts: tuple[Any, Any]) ->
     for _ in TransformersSampler(*parts, settings()).sample(requests(samples=1)):
         assert not torch.is_inference_mode_enabled()
         assert torch.is_grad_enabled()
+
+
+def test_a_window_shorter_than_the_context_is_refused() -> None:
+    """As Mistral's and Phi-3's configurations name one, without a kind for each layer."""
+    config = SimpleNamespace(max_position_embeddings=1024, sliding_window=None)
+    model: Any = SimpleNamespace(config=config)
+    for window in (None, 1024):
+        config.sliding_window = window
+        _require_full_attention(model)
+    config.sliding_window = 512
+    with pytest.raises(AxiomError, match="sliding_attention"):
+        _require_full_attention(model)
 
 
 def test_sliding_attention_is_refused(parts: tuple[Any, Any]) -> None:

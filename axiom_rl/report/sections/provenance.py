@@ -18,10 +18,16 @@ def provenance_section(run: RunFolder) -> Section:
         ("command", environment.get("command")),
         ("started", environment.get("started")),
         ("model", model.get("name")),
+        ("hub id", model.get("hub_id")),
         ("source", model.get("source")),
         ("format", model.get("format")),
         ("revision", model.get("revision")),
         ("SHA-256 of the weights", model.get("sha256")),
+        (
+            "chat template",
+            _given(model.get("chat_template")),
+        ),
+        ("values of the chat template", _pairs(model.get("chat_template_kwargs") or {})),
         ("adapter", evaluation.model.get("adapter") if evaluation else None),
         ("sampler", _pairs(dict(evaluation.sampler)) if evaluation else None),
         ("seed", environment.get("seed")),
@@ -69,6 +75,10 @@ def _commit(environment: dict[str, Any]) -> str | None:
     if not commit:
         return None
     return f"{commit} (with uncommitted changes)" if environment.get("git_dirty") else str(commit)
+
+
+def _given(template: str | None) -> str | None:
+    return f"model.chat_template, SHA-256 {template[:12]}…" if template else None
 
 
 def _gigabytes(value: object) -> str | None:

@@ -226,12 +226,19 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
 
 
 def _require_full_attention(model: PreTrainedModel) -> None:
-    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+    plain = "full_attention" if _sees_all(model.config) else "sliding_attention"
+    kinds = set(getattr(model.config, "layer_types", None) or [plain])
     if kinds != {"full_attention"}:
         raise AxiomError(
             "sampler=transformers needs full attention in every layer, and this model has "
             f"{', '.join(sorted(kinds - {'full_attention'}))}: choose another model"
         )
+
+
+def _sees_all(config: Any) -> bool:
+    """Whether no window shorter than the context is named, as Mistral's and Phi-3's is."""
+    window = getattr(config, "sliding_window", None)
+    return window is None or window >= config.max_position_embeddings
 
 
 def _stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

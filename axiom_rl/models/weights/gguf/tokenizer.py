@@ -21,7 +21,7 @@ from tokenizers import (
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.weights.gguf.weights import metadata
+from axiom_rl.models.weights.gguf.fields import find_tensor, metadata
 
 QWEN2_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -36,8 +36,17 @@ def build_tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
     """Return the tokenizer, with its special tokens and chat template.
 
     Raises:
-        AxiomError: for a kind of tokenizer other than Qwen2's and SmolLM's.
+        AxiomError: for a kind of tokenizer other than Qwen2's and SmolLM's, or a damaged one.
     """
+    try:
+        return _tokenizer(reader)
+    except AxiomError:
+        raise
+    except Exception as error:  # the tokenizers library raises bare ones
+        raise AxiomError(f"the GGUF file's tokenizer is damaged: {error}") from error
+
+
+def _tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
     backend = _byte_pair_encoding(reader)
     match metadata(reader, "tokenizer.ggml.pre"):
         case "qwen2":
@@ -65,21 +74,26 @@ def build_tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
     return _with_markers(backend, reader)
 
 
-def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
+def generation_config(tokenizer: PreTrainedTokenizerFast, reader: GGUFReader) -> GenerationConfig:
     """Return when generation ends and what pads: the end of a message, or of the text."""
-    ends = [tokenizer.eos_token_id]
-    end_of_text = tokenizer.get_vocab().get(END_OF_TEXT)
-    if end_of_text is not None and end_of_text not in ends:
-        ends.append(end_of_text)
-    return GenerationConfig(eos_token_id=ends, pad_token_id=tokenizer.pad_token_id)
+    named = [metadata(reader, f"tokenizer.ggml.{key}_token_id") for key in ("eot", "eom")]
+    ends = [tokenizer.eos_token_id, tokenizer.get_vocab().get(END_OF_TEXT), *named]
+    known = [end for end in dict.fromkeys(ends) if end is not None]
+    return GenerationConfig(eos_token_id=known, pad_token_id=tokenizer.pad_token_id)
 
 
 def _byte_pair_encoding(reader: GGUFReader) -> Tokenizer:
     tokens = metadata(reader, "tokenizer.ggml.tokens")
     kinds = metadata(reader, "tokenizer.ggml.token_type")
     merges = metadata(reader, "tokenizer.ggml.merges")
-    if metadata(reader, "tokenizer.ggml.model") != "gpt2" or not tokens or not merges:
+    if metadata(reader, "tokenizer.ggml.model") != "gpt2" or not tokens or not merges or not kinds:
         raise AxiomError("the GGUF file has no byte-level BPE tokenizer; only these are supported")
+    embedding = find_tensor(reader, "token_embd.weight")
+    if len(kinds) != len(tokens) or (embedding is not None and len(tokens) > embedding.shape[-1]):
+        raise AxiomError(
+            f"the GGUF file has {len(tokens)} tokens with {len(kinds)} types, and its embedding "
+            "has room for fewer: it is damaged"
+        )
     # Markers and padding entries at the end are not words: merging must never produce them.
     words = {t: i for i, t in enumerate(tokens) if kinds[i] == TokenType.NORMAL}
     markers = [i for i in range(len(tokens)) if kinds[i] in MARKER_KINDS]
@@ -105,6 +119,8 @@ def _with_markers(backend: Tokenizer, reader: GGUFReader) -> PreTrainedTokenizer
         for key, role in roles.items()
         if (number := metadata(reader, f"tokenizer.ggml.{key}_token_id")) is not None
     }
+    if "eos_token" not in named:
+        raise AxiomError("the GGUF file's tokenizer names no token that ends a text")
     architecture = metadata(reader, "general.architecture")
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
