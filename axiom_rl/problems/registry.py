@@ -15,7 +15,7 @@ LONGEST_LIST = 12
 
 _TYPES: dict[str, ProblemType] = {}
 _CHECKERS: dict[str, Checker] = {}
-"""Of problems that no type generates, by `Problem.type`."""
+"""By the name that problems give as `Problem.checker`; a type's checker has the type's name."""
 
 
 def register(problem_type: ProblemType) -> ProblemType:
@@ -38,6 +38,8 @@ def register(problem_type: ProblemType) -> ProblemType:
         )
     if not problem_type.inputs:
         raise AxiomError(f"problem type {name!r} has no inputs: its tests could not be drawn")
+    if problem_type.checker is not None:
+        register_checker(name, problem_type.checker)
     _TYPES[name] = problem_type
     return problem_type
 
@@ -66,21 +68,31 @@ def problem_types() -> dict[str, list[str]]:
     return families
 
 
-def checker_for(type_name: str) -> Checker | None:
-    """Return the type's checker; None (judge by plain equality) for other and unknown types."""
-    problem_type = _TYPES.get(type_name)
-    return _CHECKERS.get(type_name) if problem_type is None else problem_type.checker
+def checker_for(name: str | None) -> Checker | None:
+    """Return the checker that problems name as theirs; None is plain equality.
+
+    Raises:
+        AxiomError: if none is registered under this name: what it would accept is not known.
+    """
+    if name is None:
+        return None
+    if name not in _CHECKERS:
+        raise AxiomError(
+            f"{unknown_name('checker', name, _CHECKERS)}; list the module that registers it in "
+            "problems.imports"
+        )
+    return _CHECKERS[name]
 
 
-def register_checker(type_name: str, checker: Checker) -> None:
-    """Set the checker of problems that come from a file and name this type.
+def register_checker(name: str, checker: Checker) -> None:
+    """Enter a checker that problems can name, such as those of a file.
 
     Raises:
         AxiomError: if the name is taken.
     """
-    if type_name in _TYPES or type_name in _CHECKERS:
-        raise AxiomError(f"problem type {type_name!r} is already registered; choose another name")
-    _CHECKERS[type_name] = checker
+    if name in _CHECKERS:
+        raise AxiomError(f"checker {name!r} is already registered; choose another name")
+    _CHECKERS[name] = checker
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> AxiomError:

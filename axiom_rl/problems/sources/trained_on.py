@@ -24,13 +24,13 @@ def training_problems(place: str) -> tuple[Problem, ...]:
         AxiomError: if no problems are to be found there: what they overlap with is unknown then.
     """
     if place.endswith(".jsonl"):
-        return read_problems(Path(place))
+        return read_problems(Path(place), judged=False)
     run = _run_of(Path(place))
     saved = OmegaConf.load(run / "config.yaml")
     import_types(OmegaConf.select(saved, "problems.imports", default=[]))
     start = OmegaConf.select(saved, "model.adapter")
     earlier = () if start is None else training_problems(start)
-    return (*earlier, *read_problems(run / "problems" / "train.jsonl"))
+    return (*earlier, *read_problems(run / "problems" / "train.jsonl", judged=False))
 
 
 def _run_of(place: Path) -> Path:
