@@ -210,6 +210,7 @@ def _score(
         seed=context.seed,
         tests=tests,
         left_out=context.splits.left_out,
+        weak=context.splits.weak,
     )
 
 

@@ -137,6 +137,7 @@ class Recorder(Referee):
         super().__init__()
         self.reference = reference
         self.calls: list[tuple[Any, ...]] = []
+        self.values: Values = {}
         self.expected: dict[int, Any] = {}
         """By group, the value that its one call must return; other groups have conditions."""
         self.in_place = False
@@ -154,6 +155,8 @@ class Recorder(Referee):
             self.in_place |= not same(plain(positional(self.reference, args, kwargs)), given)
         except Refused:
             self.in_place = True
+        with contextlib.suppress(Refused):
+            self.values[len(self.calls)] = plain(self.last)
         self.open.append(len(self.calls))
         self.calls.append(given)
         return self.last
@@ -255,6 +258,23 @@ def positional(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any)
     if bound.kwargs or list(bound.arguments.values())[len(args) :] != list(kwargs.values()):
         raise Refused("calls with keyword arguments")
     return bound.args
+
+
+def changed(value: Any) -> Any:
+    """Return a value of the same kind that differs wherever it can."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 7
+        case str():
+            return f"{value}~"
+        case list() | tuple():
+            return type(value)(map(changed, value))
+        case dict():
+            return {key: changed(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def write_back(own: Any, new: Any) -> None:

@@ -25,8 +25,10 @@ import resource
 import signal
 import struct
 import sys
+import types
 import warnings
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
 from axiom_rl.problems.sources.referee import (
@@ -35,6 +37,7 @@ from axiom_rl.problems.sources.referee import (
     Refused,
     Replayer,
     Values,
+    changed,
     described,
     plain,
 )
@@ -79,16 +82,12 @@ def run_tests(script: dict[str, Any], make: Callable[[Callable[..., Any]], Refer
         BaseException: whatever the code raises.
     """
     names: dict[str, Any] = {"__name__": "tests"}
-    exec(compile(script["program"], "<reference>", "exec"), names)
+    exec(_program(script["program"]), names)
     reference = names.get(script["function"])
     if not callable(reference):
         raise Refused(f"its program defines no function {script['function']}")
     referee = make(reference)
     candidate = referee.call
-    tree = ast.parse(script["tests"])
-    if calls_check(tree):
-        tree.body += ast.parse("check(__candidate__)").body
-    tree = ast.fix_missing_locations(_Rewriter().visit(tree))
     own = {
         **names,
         script["function"]: candidate,
@@ -100,8 +99,22 @@ def run_tests(script: dict[str, Any], make: Callable[[Callable[..., Any]], Refer
     random.seed(0)  # some tests of HumanEval draw their inputs
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
-    exec(compile(tree, "<tests>", "exec"), own)
+    exec(_tests(script["tests"]), own)
     return referee
+
+
+@lru_cache(maxsize=64)
+def _program(source: str) -> types.CodeType:
+    return compile(source, "<reference>", "exec")
+
+
+@lru_cache(maxsize=64)
+def _tests(source: str) -> types.CodeType:
+    tree = ast.parse(source)
+    if calls_check(tree):
+        tree.body += ast.parse("check(__candidate__)").body
+    tree = ast.fix_missing_locations(_Rewriter().visit(tree))
+    return compile(tree, "<tests>", "exec")
 
 
 def calls_check(tree: ast.Module) -> bool:
@@ -160,11 +173,18 @@ def record(script: dict[str, Any]) -> dict[str, Any]:
 
 def check_calls(script: dict[str, Any], done: Recorder) -> None:
     """Refuse tests that call the candidate with what it returned: those calls are not known."""
-    blind = Replayer(done.calls, done.groups, {}, in_place=False)
-    with contextlib.suppress(Exception, SystemExit):  # on a missing value, outside an assert
-        run_tests(script, lambda _reference: blind)
-    if blind.strayed or _nested(script):
+    strayed = _nested(script)
+    for values in ({}, {call: changed(value) for call, value in done.values.items()}):
+        other = Replayer(done.calls, done.groups, values, in_place=False)
+        with contextlib.suppress(Exception, SystemExit):  # on such a value, outside an assert
+            run_tests(script, partial(_given, other))
+        strayed |= other.strayed
+    if strayed:
         raise Refused(f"calls {script['function']} with what it returned before")
+
+
+def _given(referee: Referee, _reference: Callable[..., Any]) -> Referee:
+    return referee
 
 
 def _nested(script: dict[str, Any]) -> bool:
@@ -186,7 +206,7 @@ def replay(script: dict[str, Any], values: Values) -> list[bool]:
     """Return for each recorded call whether the tests accept what the candidate returned for it."""
     referee = Replayer(script["calls"], script["groups"], values, script["in_place"])
     try:
-        run_tests(script, lambda _reference: referee)
+        run_tests(script, partial(_given, referee))
     except BaseException:  # noqa: BLE001 (a value that the test code cannot work with is wrong)
         referee.wrong |= referee.recent
     else:
@@ -202,7 +222,7 @@ def answers(script: dict[str, Any], inputs: list[Any]) -> list[Any]:
     """
     names: dict[str, Any] = {"__name__": "tests"}
     try:
-        exec(compile(script["program"], "<reference>", "exec"), names)
+        exec(_program(script["program"]), names)
         return [plain(names[script["function"]](*copy.deepcopy(args))) for args in inputs]
     except Exception as error:  # noqa: BLE001 (a reference may raise anything)
         raise Refused(f"its own reference raises {described(error)}") from None
