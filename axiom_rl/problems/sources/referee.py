@@ -102,12 +102,12 @@ class Referee:
 
     Caught = Exception
 
+    reference: Callable[..., Any]
+
     def __init__(self) -> None:
         self.open: list[int] = []
         """Calls made since the last assert."""
         self.groups: list[list[int]] = []
-        self.last: Any = None
-        """What the last call returned."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Answer a call of the candidate."""
@@ -121,8 +121,8 @@ class Referee:
         """Close the group by a condition."""
         self.close(bool(truth), line)
 
-    def equal(self, left: Any, right: Any, line: int) -> None:
-        """Close the group by a comparison."""
+    def equal(self, left: Any, right: Any, line: int, *_by: Any) -> None:
+        """Close the group by a comparison of what, where a side is a call, `_by` returned."""
         self.close(bool(left == right), line)
 
     def failed(self, line: int) -> None:
@@ -133,9 +133,8 @@ class Referee:
 class Recorder(Referee):
     """Answers by the reference and notes the calls."""
 
-    def __init__(self, reference: Callable[..., Any]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.reference = reference
         self.calls: list[tuple[Any, ...]] = []
         self.values: Values = {}
         self.expected: dict[int, Any] = {}
@@ -148,7 +147,7 @@ class Recorder(Referee):
         if len(self.calls) >= MOST_CALLS:
             raise Refused(f"makes more than {MOST_CALLS} calls")
         try:
-            self.last = self.reference(*args, **kwargs)
+            value = self.reference(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 (a reference may raise anything)
             raise Refused(f"its own reference raises {described(error)}") from None
         try:
@@ -156,18 +155,18 @@ class Recorder(Referee):
         except Refused:
             self.in_place = True
         with contextlib.suppress(Refused):
-            self.values[len(self.calls)] = plain(self.last)
+            self.values[len(self.calls)] = plain(value)
         self.open.append(len(self.calls))
         self.calls.append(given)
-        return self.last
+        return value
 
-    def equal(self, left: Any, right: Any, line: int) -> None:
-        """Close the group; where it is one call, what it is compared with is its value."""
-        alone = len(self.open) == 1 and (left is self.last or right is self.last)
+    def equal(self, left: Any, right: Any, line: int, *by: Any) -> None:
+        """Close the group; where a side is its one call, the other side is the value of that."""
+        alone = len(self.open) == 1 and self.call in by
         before = len(self.groups)
         super().equal(left, right, line)
         if alone and len(self.groups) > before:
-            value = right if left is self.last else left
+            value = right if by[0] == self.call else left
             with contextlib.suppress(Refused):  # `== object()` is a condition, and may hold
                 self.expected[before] = plain(value)
 
@@ -198,7 +197,8 @@ class Replayer(Referee):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Answer the next call with these arguments by what the candidate returned for it."""
-        number = self._find([*args, *kwargs.values()])
+        args = positional(self.reference, args, kwargs)
+        number = self._find(args)
         if number is None:
             self.strayed = True
             self.wrong |= self.recent
@@ -215,18 +215,18 @@ class Replayer(Referee):
         value = self.values[number]
         if self.in_place:
             value, after = value
-            for own, new in zip([*args, *kwargs.values()], after, strict=False):
+            for own, new in zip(args, after, strict=False):
                 write_back(own, new)
         return revived(value)
 
-    def _find(self, args: list[Any]) -> int | None:
+    def _find(self, args: tuple[Any, ...]) -> int | None:
         """Return the next recorded call with these arguments: a short circuit leaves some out."""
         try:
             given = plain(args)
         except (Refused, Unknown):
             return None
         for number in range(self.cursor, len(self.calls)):
-            if same(list(self.calls[number]), given):
+            if same(self.calls[number], given):
                 return number
         return None
 
@@ -255,8 +255,10 @@ def positional(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any)
         bound = inspect.signature(function).bind(*args, **kwargs)
     except (TypeError, ValueError) as error:
         raise Refused(f"calls with arguments that do not fit: {error}") from None
-    if bound.kwargs or list(bound.arguments.values())[len(args) :] != list(kwargs.values()):
-        raise Refused("calls with keyword arguments")
+    if bound.kwargs:  # one in the middle has its default
+        bound.apply_defaults()
+    if bound.kwargs:
+        raise Refused("calls with arguments that can be given by name alone")
     return bound.args
 
 

@@ -27,8 +27,8 @@ import struct
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from axiom_rl.problems.sources.referee import (
@@ -56,11 +56,11 @@ class _Rewriter(ast.NodeTransformer):
             case ast.Constant(value=value) if value:
                 return ast.Pass()
             case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
-                decision = _referee("equal", left, right, line)
+                decision = _referee("equal", left, right, line, _by(left), _by(right))
             case ast.Compare(
                 left=left, ops=[ast.Is()], comparators=[ast.Constant(value=None) as right]
             ):
-                decision = _referee("equal", left, right, line)
+                decision = _referee("equal", left, right, line, _by(left), _by(right))
             case test:
                 decision = _referee("decide", test, line)
         caught = ast.Attribute(ast.Name("__referee__", ast.Load()), "Caught", ast.Load())
@@ -69,13 +69,22 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Try([ast.Expr(decision)], [handler], [], [])
 
 
+def _by(side: ast.expr) -> ast.expr:
+    """Return the name of what a side calls, if it is such a call."""
+    match side:
+        case ast.Call(func=ast.Name(id=name)):
+            return ast.Name(name, ast.Load())
+        case _:
+            return ast.Constant(None)
+
+
 def _referee(method: str, *arguments: ast.expr) -> ast.Call:
     function = ast.Attribute(ast.Name("__referee__", ast.Load()), method, ast.Load())
     return ast.Call(function, list(arguments), [])
 
 
-def run_tests(script: dict[str, Any], make: Callable[[Callable[..., Any]], Referee]) -> Referee:
-    """Run test code with what `make` makes of the reference in the candidate's place.
+def run_tests(script: dict[str, Any], referee: Referee) -> None:
+    """Run test code with a referee in the candidate's place.
 
     Raises:
         Refused: if the program lacks the entry point, or the tests cannot be compiled.
@@ -86,21 +95,18 @@ def run_tests(script: dict[str, Any], make: Callable[[Callable[..., Any]], Refer
     reference = names.get(script["function"])
     if not callable(reference):
         raise Refused(f"its program defines no function {script['function']}")
-    referee = make(reference)
-    candidate = referee.call
+    referee.reference = reference
     own = {
         **names,
-        script["function"]: candidate,
-        "candidate": candidate,
-        "reference": reference,
-        "__candidate__": candidate,
+        script["function"]: referee.call,
+        "candidate": referee.call,
+        "__candidate__": referee.call,
         "__referee__": referee,
     }
     random.seed(0)  # some tests of HumanEval draw their inputs
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
     exec(_tests(script["tests"]), own)
-    return referee
 
 
 @lru_cache(maxsize=64)
@@ -136,21 +142,15 @@ def record(script: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Refused: naming what these tests need and cannot have.
     """
-    referee: list[Recorder] = []
-
-    def recorder(reference: Callable[..., Any]) -> Recorder:
-        referee.append(Recorder(reference))
-        return referee[0]
-
+    done = Recorder()
     try:
-        run_tests(script, recorder)
+        run_tests(script, done)
     except SystemExit:
         raise Refused("its test code exits") from None
     except ModuleNotFoundError as error:
         raise Refused(f"needs the module {error.name}, which is not installed") from None
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (trusted, and may be broken)
         raise Refused(f"its test code raises {described(error)}") from None
-    done = referee[0]
     if not done.calls:
         raise Refused(f"its tests never call {script['function']}")
     if done.open:
@@ -177,14 +177,10 @@ def check_calls(script: dict[str, Any], done: Recorder) -> None:
     for values in ({}, {call: changed(value) for call, value in done.values.items()}):
         other = Replayer(done.calls, done.groups, values, in_place=False)
         with contextlib.suppress(Exception, SystemExit):  # on such a value, outside an assert
-            run_tests(script, partial(_given, other))
+            run_tests(script, other)
         strayed |= other.strayed
     if strayed:
         raise Refused(f"calls {script['function']} with what it returned before")
-
-
-def _given(referee: Referee, _reference: Callable[..., Any]) -> Referee:
-    return referee
 
 
 def _nested(script: dict[str, Any]) -> bool:
@@ -206,7 +202,7 @@ def replay(script: dict[str, Any], values: Values) -> list[bool]:
     """Return for each recorded call whether the tests accept what the candidate returned for it."""
     referee = Replayer(script["calls"], script["groups"], values, script["in_place"])
     try:
-        run_tests(script, partial(_given, referee))
+        run_tests(script, referee)
     except BaseException:  # noqa: BLE001 (a value that the test code cannot work with is wrong)
         referee.wrong |= referee.recent
     else:
