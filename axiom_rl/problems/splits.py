@@ -95,7 +95,7 @@ def content_hash(problem: Problem) -> str:
     if problem.checker is not None or problem.fresh_tests:
         content += [problem.checker, _encode_tests(problem.fresh_tests)]
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import TestCase
 from axiom_rl.problems import has_fresh_tests
 from axiom_rl.problems.prompts import render
+from axiom_rl.problems.sources.assertions import EXACT
 from axiom_rl.problems.sources.benchmarks import load_benchmark
 from axiom_rl.problems.sources.jsonl import read_user_problems
 from axiom_rl.problems.sources.load import load_splits
+from axiom_rl.problems.sources.signature import read_signature
 from axiom_rl.problems.splits import read_problems, write_problems
 from axiom_rl.verify import Verifier
 
@@ -101,29 +104,117 @@ def test_own_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"statment": "x"}, "line 2: unknown field 'statment'; did you mean statement"),
-        ({"statement": 3}, "line 2: statement has a value of type int"),
-        ({"statement": ""}, "line 2: statement must not be missing"),
-        ({"tests": []}, "line 2: tests must not be missing"),
-        ({"tests": [{"args": 1, "expected": 1}]}, "line 2: tests: each is"),
-        ({"tests": [{"args": [1]}]}, "line 2: tests: each is"),
-        ({"examples": [{"args": [0], "expected": 0}]}, "line 2: an example is also a test"),
-        ({"entry_point": "two words"}, "line 2: entry_point"),
-        ({"entry_point": "class"}, "line 2: entry_point"),
-        ({"difficulty": 11}, "line 2: difficulty 11: must be 1 to 10"),
-        ({"time_limit_s": 0}, "line 2: time_limit_s 0: must be above 0"),
-        ({"time_limit_s": float("inf")}, "line 2: time_limit_s inf"),
-        ({"split": "training"}, "line 2: unknown split 'training'"),
-        ({"difficulty": True}, "line 2: difficulty has a value of type bool"),
-        ({"id": "jsonl/1"}, "line 2: the id 'jsonl/1' occurs twice"),
+        ({"statment": "x"}, "unknown field 'statment'; did you mean statement"),
+        ({"statement": 3}, "statement has a value of type int"),
+        ({"statement": ""}, "statement must not be missing"),
+        ({"tests": []}, "tests must not be missing"),
+        ({"tests": [{"args": 1, "expected": 1}]}, "tests: each is"),
+        ({"tests": [{"args": [1]}]}, "tests: each is"),
+        ({"examples": [{"args": [0], "expected": 0}]}, "an example is also a test"),
+        ({"entry_point": "two words"}, "entry_point"),
+        ({"entry_point": "class"}, "entry_point"),
+        ({"difficulty": 11}, "difficulty 11: must be 1 to 10"),
+        ({"time_limit_s": 0}, "time_limit_s 0: must be above 0"),
+        ({"time_limit_s": float("inf")}, "time_limit_s inf"),
+        ({"split": "training"}, "unknown split 'training'"),
+        ({"difficulty": True}, "difficulty has a value of type bool"),
+        ({"id": "jsonl/1"}, "the id 'jsonl/1' occurs twice"),
+        ({"entry_point": "f" * 10**6 + " x"}, "entry_point 'ffff"),
+        ({"statement": "half a pair: \ud83d"}, "half a surrogate pair"),
+        ({"tests": [{"args": [1], "expected": n} for n in (2, 3)]}, "different values, 2 and 3"),
+        ({"tests": [{"args": [2], "expected": 5}], "examples": []}, ""),
+        ({"signature": "def triple(n)"}, "signature 'def triple.n.' is no parameter list of do"),
+        ({"signature": "(n, m)"}, "a test has 1 arguments, which .n, m. does not take"),
+        ({"signature": "(*, n)"}, "a test has 1 arguments"),
+        ({"signature": "(n"}, "write e.g. .nums, target."),
+        ({"signature": "int -> int: n"}, "is no parameter list"),
+        ({"tests": [{"args": [json.loads("[" * 151 + "]" * 151)], "expected": 0}]}, "nested deep"),
     ],
 )
-def test_mistakes_in_the_file_are_named_by_line(
+def test_rows_with_mistakes_are_left_out_by_line(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     path = write_rows(tmp_path / "mine.jsonl", [DOUBLE, {**DOUBLE, **change}])
-    with pytest.raises(AxiomError, match=message):
-        read_user_problems(path)
+    found = read_user_problems(path)
+    if not message:
+        assert len(found.problems) == 2
+        return
+    assert [problem.id for problem in found.problems] == ["jsonl/1"]
+    assert found.left_out.keys() == {"line 2"}
+    assert re.search(message, found.left_out["line 2"])
+    assert len(found.left_out["line 2"]) < 400
+    if change != {"id": "jsonl/1"}:
+        alone = write_rows(tmp_path / "alone.jsonl", [{**DOUBLE, **change}])
+        with pytest.raises(
+            AxiomError, match=f"none of its 1 rows can be used: line 1: .*{message}"
+        ):
+            read_user_problems(alone)
+
+
+def test_odd_lines_end_nothing(tmp_path: Path) -> None:
+    lines = [
+        "\ufeff" + json.dumps({**DOUBLE, "id": 7}),
+        "null",
+        "[1]",
+        "{",
+        json.dumps(DOUBLE)[:-1] + ', "tests": []}',
+        json.dumps(DOUBLE).replace("-6", "9" * 5000),
+        "[" * 100_000,
+        "",
+        json.dumps({**DOUBLE, "title": None, "difficulty": None, "signature": None}),
+        json.dumps({**DOUBLE, "tests": [{"args": ["\ud800"], "expected": "\ud800"}]}),
+    ]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    config = load_config("problems=jsonl", f"problems.path={path}").problems
+    splits = load_splits(config)
+    assert [problem.id for problem in splits.train] == ["7", "jsonl/9", "jsonl/10"]
+    assert list(splits.left_out) == [f"line {number}" for number in (2, 3, 4, 5, 6, 7)]
+    assert "more than 4,300 digits" in splits.left_out["line 6"]
+    assert "one key twice" in splits.left_out["line 5"]
+    write_problems(tmp_path / "written.jsonl", splits.train)
+    assert read_problems(tmp_path / "written.jsonl") == splits.train
+
+
+@pytest.mark.parametrize(
+    ("text", "signature"),
+    [
+        ("(nums: List[int]) -> int", "(nums: List[int]) -> int"),
+        ("(nums:List[int])->int:", "(nums: List[int]) -> int"),
+        ("def f(x)", "(x)"),
+        ("def f(x):", "(x)"),
+        ("def f(x): ...", "(x)"),
+        ("def  f ( x, y = 1 ) -> 'int' :", "(x, y=1) -> 'int'"),
+        ("f(x)", "(x)"),
+        ("x", "(x)"),
+        ("x: int, y -> int", "(x: int, y) -> int"),
+        ("(x):", "(x)"),
+        ("()", "()"),
+        ("(\n    x,\n    y,\n)", "(x, y)"),
+        ("(*nums)", "(*nums)"),
+        ("def g(x)", None),
+        ("(x", None),
+        ("(x): import os", None),
+        ("f", "(f)"),
+        ("x) + (y", None),
+    ],
+)
+def test_signatures_in_every_spelling(text: str, signature: str | None) -> None:
+    assert read_signature(text, "f") == signature
+
+
+def test_a_signature_is_made_from_tests_of_two_arities(tmp_path: Path) -> None:
+    tests = [{"args": [1], "expected": 1}, {"args": [1, 2, 3], "expected": 6}]
+    rows = [
+        {"statement": "Add.", "entry_point": "add", "tests": tests, "signature": signature}
+        for signature in ("", "(a, *more)", "(a, b=0)")
+    ]
+    found = read_user_problems(write_rows(tmp_path / "mine.jsonl", rows))
+    assert [problem.signature for problem in found.problems] == [
+        "(argument_1, argument_2=None, argument_3=None)",
+        "(a, *more)",
+    ]
+    assert "a test has 3 arguments, which (a, b=0) does not take" in found.left_out["line 3"]
 
 
 def test_files_that_are_no_problems(tmp_path: Path) -> None:
@@ -133,9 +224,11 @@ def test_files_that_are_no_problems(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_bytes(b"\n\n\xff\n")
     (tmp_path / "f.jsonl").write_text("[" * 100_000)
     (tmp_path / "g.gz").write_bytes(b"no gzip")
+    (tmp_path / "h.jsonl").write_bytes("{}".encode("utf-16"))
     for name, message in (
         ("e.jsonl", "line 3: not UTF-8"),
         ("f.jsonl", "line 1: not valid JSON"),
+        ("h.jsonl", "not UTF-8"),
         ("g.gz", "not a whole gzip file"),
         ("a.jsonl", "line 1: not valid JSON"),
         ("b.jsonl", "line 1: expected a JSON object"),
@@ -170,27 +263,168 @@ def test_human_eval_form(tmp_path: Path, name: str) -> None:
 
 def test_mbpp_form(tmp_path: Path) -> None:
     benchmark = load_benchmark("mbpp", write_rows(tmp_path / "mbpp.jsonl", MBPP_ROWS))
-    (problem,) = benchmark.problems
+    problem, *_weak = benchmark.problems
     assert (problem.id, problem.split, problem.signature) == ("MBPP/602", "train", "(a, b)")
+    assert problem.checker == EXACT
     assert len(problem.hidden_tests) == 3
     assert problem.public_tests == problem.hidden_tests[:1]
-    assert benchmark.left_out == {
-        "11": "needs a value of type Node",
-        "520": "every test expects the same value, so a constant would pass",
-        "521": "every test expects its first argument back, so doing nothing passes",
-    }
+    assert benchmark.left_out == {"MBPP/11": "needs a value of type Node"}
 
 
 def test_benchmark_files_of_another_form_are_refused(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "mbpp.jsonl", MBPP_ROWS)
     with pytest.raises(
-        AxiomError, match=r"line 1: no prompt, canonical_solution.*is this humaneval"
+        AxiomError, match=r"HumanEval/602: no prompt, canonical_solution.*is this humaneval"
     ):
         load_benchmark("humaneval", path)
     with pytest.raises(AxiomError, match="No such file"):
         load_benchmark("mbpp", str(tmp_path / "none.jsonl"))
     with pytest.raises(AxiomError, match="no such benchmark"):
         load_benchmark("apps", path)
+
+
+FORMS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "an integer id": ("humaneval", {"task_id": 7}, "HumanEval/7"),
+    "a number as text": ("humaneval", {"task_id": "7"}, "HumanEval/7"),
+    "another name": ("humaneval", {"task_id": "Mine/7"}, "Mine/7"),
+    "EvalPlus's id": ("mbpp", {"task_id": "Mbpp/601"}, "MBPP/601"),
+    "text as id": ("mbpp", {"task_id": "601"}, "MBPP/601"),
+    "sanitised": (
+        "mbpp",
+        {
+            "text": None, "prompt": "Find the root.", "source_file": "a.ipynb",
+            "test_imports": ["import math"], "test_setup_code": None,
+            "code": "def root(n):\n    return n ** 0.5",
+            "test_list": ["assert math.isclose(root(2), math.sqrt(2))", "assert root(4) == 2"],
+            "challenge_test_list": None,
+        },
+        "MBPP/602",
+    ),
+    "a setup": (
+        "mbpp",
+        {
+            "test_setup_code": "half = lambda n: n / 2\r\n",
+            "test_list": ["assert half(larger(4, 2)) == 2", "assert larger(1, 3) == half(6)"],
+        },
+        "MBPP/602",
+    ),
+    "a lambda": (
+        "mbpp",
+        {"code": "larger = lambda a, b: max(a, b)"},
+        "MBPP/602",
+    ),
+    "HumanEval+ with test code": (
+        "humaneval",
+        {
+            "task_id": "HumanEval/0",
+            "test": "def assertion(out, exp, atol):\n    if atol == 0:\n        assert out == exp\n"
+            "    else:\n        assert abs(out - exp) <= atol\n\n\ndef check(candidate):\n"
+            "    inputs = [[[1, 2]], [[]]]\n    results = [3, 0]\n"
+            "    for i, (inp, exp) in enumerate(zip(inputs, results)):\n"
+            "        assertion(candidate(*inp), exp, 0)\n",
+        },
+        "HumanEval/0",
+    ),
+    "HumanEval+ with inputs": (
+        "humaneval",
+        {"test": None, "base_input": [[[1, 2]]], "plus_input": [[[]], [[9]]], "atol": 0},
+        "HumanEval/0",
+    ),
+    "HumanEval+ with floats": (
+        "humaneval",
+        {"test": None, "base_input": [[[1.5, 2]]], "plus_input": [[[0.1, 0.2]]], "atol": 0},
+        "HumanEval/0",
+    ),
+    "MBPP+ with test code": (
+        "mbpp",
+        {
+            "task_id": "602", "test_imports": [], "source_file": "x", "text": None,
+            "prompt": "Find the larger number.",
+            "test": "def assertion(out, exp, atol):\n    assert out == exp\n"
+            "for inp, exp in zip([[1, 2], [7, 5]], [2, 7]):\n"
+            "    assertion(larger(*inp), exp, 0)\n",
+        },
+        "MBPP/602",
+    ),
+    "MBPP+ with inputs": (
+        "mbpp",
+        {
+            "task_id": "Mbpp/602", "text": None, "code": None, "test_list": None,
+            "prompt": '"""\nFind the larger number.\nassert larger(1, 2) == 2\n"""\n',
+            "canonical_solution": "def larger(a, b):\n    return max(a, b)\n",
+            "entry_point": "larger", "base_input": [[1, 2]], "plus_input": [[5, 3]],
+        },
+        "MBPP/602",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_in_the_forms_that_files_have(form: str, tmp_path: Path) -> None:
+    name, change, problem_id = FORMS[form]
+    row = (HUMAN_EVAL_ROWS if name == "humaneval" else MBPP_ROWS)[0] | change
+    benchmark = load_benchmark(name, write_rows(tmp_path / "rows.jsonl", [row]))
+    (problem,) = benchmark.problems
+    assert problem.id == problem_id
+    assert len(problem.hidden_tests) >= 2
+    assert "assert" not in problem.statement
+    right, wrong = benchmark.solutions[problem_id], f"def {problem.entry_point}(*_): return 0.5"
+    with Verifier(load_config("sandbox.servers=1").sandbox) as verifier:
+        verdicts = verifier.verify([(problem, right), (problem, wrong)])
+    assert [verdict.passed for verdict in verdicts] == [True, False]
+
+
+BAD: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no id": ("mbpp", {"task_id": None}, "no task_id"),
+    "a bool": ("mbpp", {"task_id": True}, "no id"),
+    "a name": ("mbpp", {"task_id": "Mbpp/x"}, "MBPP's are numbers"),
+    "an example": ("mbpp", {"task_id": 3}, "MBPP's examples"),
+    "a syntax error": ("mbpp", {"test_list": ["assert larger(1,2 == 2"]}, "SyntaxError"),
+    "an exit": ("mbpp", {"test_list": ["import sys; sys.exit(0)", "larger(1, 2)"]}, "code exits"),
+    "a missing module": ("mbpp", {"test_setup_code": "import no_such"}, "module no_such"),
+    "no list": ("mbpp", {"test_list": "assert larger(1, 2) == 2"}, "must be a list of text"),
+    "another name's tests": (
+        "mbpp",
+        {"test_list": ["assert large(1) == 1"], "challenge_test_list": []},
+        "no assert calls",
+    ),
+    "a mistyped call": ("mbpp", {"test_list": ["assert large(1) == 1"]}, "NameError: name 'large'"),
+    "a wrong reference": ("mbpp", {"code": "def larger(a, b): return a"}, "reference fails"),
+    "code as number": ("mbpp", {"code": 3}, "code has a value of type int"),
+    "broken code": ("mbpp", {"code": "def larger(a, b"}, "SyntaxError in its code"),
+    "a null byte": ("mbpp", {"code": "def larger(a, b):\n return 1\0"}, "its code"),
+    "half a pair": ("mbpp", {"text": "\ud83d"}, "surrogate pair"),
+    "a mistyped entry point": ("humaneval", {"entry_point": "add_al"}, "no function add_al"),
+    "an entry point of words": ("humaneval", {"entry_point": "a b"}, "no function name"),
+    "no tests": ("humaneval", {"test": ""}, "no test; is this humaneval"),
+    "no inputs": ("humaneval", {"test": None, "base_input": []}, "no test"),
+    "bad inputs": ("humaneval", {"test": None, "base_input": [3]}, "list of lists of arguments"),
+    "a check of another": ("humaneval", {"test": "def check(c):\n    pass"}, "never call add_all"),
+}
+
+
+def test_one_bad_row_ends_nothing(tmp_path: Path) -> None:
+    for name, good in (("humaneval", HUMAN_EVAL_ROWS[0]), ("mbpp", MBPP_ROWS[0])):
+        bad = {key: (change, why) for key, (of, change, why) in BAD.items() if of == name}
+        changed = [
+            good | {"task_id": 700 + place} | change
+            for place, (change, _why) in enumerate(bad.values())
+        ]
+        path = write_rows(tmp_path / f"{name}.jsonl", [*changed, good, good])
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write("null\n{\n")
+        found = load_benchmark(name, path)
+        assert len(found.problems) == 1
+        *reasons, twice, null, broken = found.left_out.values()
+        for reason, (key, (_change, why)) in zip(reasons, bad.items(), strict=True):
+            assert why in reason, key
+            assert len(reason) < 400
+        assert (twice, null) == (
+            "a row before it has the same task_id", "expected a JSON object"
+        )  # fmt: skip
+        assert "not valid JSON" in broken
+        with pytest.raises(AxiomError, match=rf"none of its {len(changed)} rows can be used: "):
+            load_benchmark(name, write_rows(tmp_path / "bad.jsonl", changed))
 
 
 def test_reference_solutions_pass_and_others_fail_in_the_sandbox(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -159,6 +160,12 @@ class Recorder(Referee):
         self.open.append(len(self.calls))
         self.calls.append(given)
         return value
+
+    def failed(self, line: int) -> None:
+        """Say what the assert raised; called where it is handled."""
+        error = sys.exc_info()[1]
+        assert error is not None
+        raise Refused(f"the assert in line {line} of its tests raises {described(error)}")
 
     def equal(self, left: Any, right: Any, line: int, *by: Any) -> None:
         """Close the group; where a side is its one call, the other side is the value of that."""
