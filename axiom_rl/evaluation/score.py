@@ -135,8 +135,8 @@ def score(
     """Score a model from its completions and the verdicts on them. Pure: no files, no clock.
 
     Args:
-        problems: the problems evaluated; give them with the tests they were judged by, whose hash
-            tells `compare` that two evaluations used the same ones.
+        problems: the problems evaluated, with the tests they were judged by, whose hash tells
+            `compare` that two evaluations used the same ones.
         completions: any number per problem, in any order.
         fresh_verdicts: one per completion, in the same order.
         hidden_verdicts: the same completions judged by the hidden tests, for the overfit gap.
@@ -170,7 +170,7 @@ def score(
     statuses = Counter(str(verdict.status) for verdict in fresh_verdicts)
     return Evaluation(
         tests=tests,
-        tests_sha256=hash_of_tests(problems),
+        tests_sha256=hash_of_tests(problems, fresh=tests == FRESH_TESTS),
         split=split,
         scope=scope,
         model=dict(model),
@@ -206,10 +206,13 @@ def scope_of(problems: Sequence[Problem]) -> Scope:
     return "fixed" if max(types.values()) == 1 else "sampled"
 
 
-def hash_of_tests(problems: Sequence[Problem]) -> str:
-    """SHA-256 over the ids and hidden tests of the problems, whatever their order."""
+def hash_of_tests(problems: Sequence[Problem], *, fresh: bool = False) -> str:
+    """SHA-256 over the ids and hidden or fresh tests of the problems, whatever their order."""
     tests = {
-        problem.id: [[encode(case.args), encode(case.expected)] for case in problem.hidden_tests]
+        problem.id: [
+            [encode(case.args), encode(case.expected)]
+            for case in (fresh and problem.fresh_tests) or problem.hidden_tests
+        ]
         for problem in problems
     }
     return hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()

@@ -84,10 +84,9 @@ def make_problem(
 
 
 def with_fresh_tests(problem: Problem, seed: int) -> Problem:
-    """Return the same task with other tests, which no training run is ever rewarded for.
+    """Return the problem with fresh tests, which no training run is ever rewarded for.
 
-    The id, statement and public tests stay; `hidden_tests` become at least `FRESH_TESTS` new
-    ones, edge cases included. Different seeds give different tests.
+    They are at least `FRESH_TESTS`, edge cases included; different seeds give different tests.
 
     Raises:
         AxiomError: if the problem's type has no generator, or has changed since it was made.
@@ -101,7 +100,7 @@ def with_fresh_tests(problem: Problem, seed: int) -> Problem:
     public = [test.args for test in problem.public_tests]
     count = max(FRESH_TESTS, problem_type.tests)
     fresh = _draw_inputs(problem_type, task, rng, public, f"{problem.split} fresh", count)
-    return replace(problem, hidden_tests=_answer(problem_type, task, fresh))
+    return replace(problem, fresh_tests=_answer(problem_type, task, fresh))
 
 
 def coordinates(problem: Problem) -> str:

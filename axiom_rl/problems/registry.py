@@ -15,7 +15,7 @@ LONGEST_LIST = 12
 
 _TYPES: dict[str, ProblemType] = {}
 _CHECKERS: dict[str, Checker] = {}
-"""By the name that problems give as `Problem.checker`; a type's checker has the type's name."""
+"""Beside those of types, which have their type's name."""
 
 
 def register(problem_type: ProblemType) -> ProblemType:
@@ -38,8 +38,6 @@ def register(problem_type: ProblemType) -> ProblemType:
         )
     if not problem_type.inputs:
         raise AxiomError(f"problem type {name!r} has no inputs: its tests could not be drawn")
-    if problem_type.checker is not None:
-        register_checker(name, problem_type.checker)
     _TYPES[name] = problem_type
     return problem_type
 
@@ -76,12 +74,13 @@ def checker_for(name: str | None) -> Checker | None:
     """
     if name is None:
         return None
-    if name not in _CHECKERS:
+    known = {key: kind.checker for key, kind in _TYPES.items() if kind.checker} | _CHECKERS
+    if name not in known:
         raise AxiomError(
-            f"{unknown_name('checker', name, _CHECKERS)}; list the module that registers it in "
+            f"{unknown_name('checker', name, known)}; list the module that registers it in "
             "problems.imports"
         )
-    return _CHECKERS[name]
+    return known[name]
 
 
 def register_checker(name: str, checker: Checker) -> None:
@@ -90,7 +89,7 @@ def register_checker(name: str, checker: Checker) -> None:
     Raises:
         AxiomError: if the name is taken.
     """
-    if name in _CHECKERS:
+    if name in _TYPES or name in _CHECKERS:
         raise AxiomError(f"checker {name!r} is already registered; choose another name")
     _CHECKERS[name] = checker
 

@@ -119,7 +119,8 @@ def read_problems(path: Path, *, judged: bool = True) -> tuple[Problem, ...]:
         where = f"{path}, problem {number}"
         problems.append(_from_row(row, where))
         if judged:
-            _require_registered(problems[-1], where)
+            require_type(problems[-1], where)
+            _require_judge(problems[-1], where)
     return tuple(problems)
 
 
@@ -262,17 +263,25 @@ def _checker_of(problem: Problem) -> str | None:
     return problem.type if registered else None
 
 
-def _require_registered(problem: Problem, where: str) -> None:
-    """Refuse a problem that would be judged by another rule than its own.
+def require_type(problem: Problem, where: str) -> None:
+    """Refuse a problem of a generator that is not there: its oracle and checker are not known.
 
     Raises:
-        AxiomError: naming the type or checker, and the key that lists its module.
+        AxiomError: naming the type, and the key that lists its module.
     """
     if problem.id == coordinates(problem) and not is_registered(problem.type):
         raise AxiomError(
             f"{where} ({problem.id}): problem type {problem.type!r} is not registered; list the "
             "module that registers it in problems.imports"
         )
+
+
+def _require_judge(problem: Problem, where: str) -> None:
+    """Refuse a problem that would be judged by another rule than its own.
+
+    Raises:
+        AxiomError: naming the checker, and the key that lists its module.
+    """
     try:
         checker_for(problem.checker)
     except AxiomError as error:

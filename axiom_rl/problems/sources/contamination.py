@@ -27,6 +27,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.generate import task_of
 from axiom_rl.problems.registry import get_type, is_registered
@@ -207,7 +208,11 @@ def _size(value: Any) -> int:
 
 def _form(file: str) -> str:
     """Tell whose form a file has, by its first row: MBPP's, or HumanEval's."""
-    for line in read_lines(file):
+    try:
+        lines = read_lines(file)
+    except AxiomError as error:
+        raise AxiomError(str(error).replace("problems.path=", "problems.check_files: ")) from error
+    for line in lines:
         row = parse_row(line) if line.strip() else None
         if isinstance(row, dict):
             is_mbpp = "test_list" in row or "text" in row
