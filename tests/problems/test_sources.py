@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -359,8 +360,14 @@ FORMS: dict[str, tuple[str, dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[Verifier]:
+    with Verifier(load_config().sandbox) as verifier:
+        yield verifier
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_rows_in_the_forms_that_files_have(form: str, tmp_path: Path) -> None:
+def test_rows_in_the_forms_that_files_have(form: str, tmp_path: Path, verifier: Verifier) -> None:
     name, change, problem_id = FORMS[form]
     row = (HUMAN_EVAL_ROWS if name == "humaneval" else MBPP_ROWS)[0] | change
     benchmark = load_benchmark(name, write_rows(tmp_path / "rows.jsonl", [row]))
@@ -369,8 +376,7 @@ def test_rows_in_the_forms_that_files_have(form: str, tmp_path: Path) -> None:
     assert len(problem.hidden_tests) >= 2
     assert "assert" not in problem.statement
     right, wrong = benchmark.solutions[problem_id], f"def {problem.entry_point}(*_): return 0.5"
-    with Verifier(load_config("sandbox.servers=1").sandbox) as verifier:
-        verdicts = verifier.verify([(problem, right), (problem, wrong)])
+    verdicts = verifier.verify([(problem, right), (problem, wrong)])
     assert [verdict.passed for verdict in verdicts] == [True, False]
 
 
