@@ -21,6 +21,7 @@ from axiom_rl.config import (
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
+    JsonlConfig,
     ListConfig,
     ProceduralConfig,
     SftTrainerConfig,
@@ -289,7 +290,7 @@ def _sampler_loader(
 
 def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
     """Return the run's problems: those in its folder if it is resumed, else drawn and written."""
-    if isinstance(config.problems, ProceduralConfig):
+    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
         import_types(config.problems.imports)
     saved = read_splits(folder / "problems")
     if saved is not None:

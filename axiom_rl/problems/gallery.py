@@ -51,15 +51,17 @@ over three lines:
 `statement`, `entry_point` and `tests` are needed. `examples` stand in the prompt and must not be
 among the tests. Optional are `signature` (`(nums: List[int]) -> int`, `def f(x):` or `x`; without
 one, a list is made that fits the tests), `id`, `title`, `split` (train by default, val or test),
-`difficulty` (1 to 10), `time_limit_s` and `solution`. Values are plain JSON, so a tuple that a
-program returns equals a list. Such problems have no generator and hence no fresh tests: keep some
-in the test split.
+`difficulty` (1 to 10), `time_limit_s`, `solution` and `checker`. Values are plain JSON, so a tuple
+that a program returns equals a list. Such problems have no generator and hence no fresh tests: keep
+some in the test split.
 
 - A row with a mistake (no JSON object, an unknown field, arguments that do not fit the signature,
   two answers for one input, ...) is left out: the log and `problems/left_out.json` name its line
   and the reason. A file without a usable row is an error.
 - A `solution` is a program that must pass. It is judged when the problems are loaded, and never
   shown or trained on; where it fails, the row is left out with the test that it fails.
+- A `checker` is the name of a function that a module of `problems.imports` entered with
+  `axiom_rl.problems.register_checker`: `checker(args, value, expected)` tells what is right.
 - Programs that do nothing (a constant, an argument or an item of it as it is, `not x`, an empty
   body) are tried on every problem. Where one passes, the tests are weak: `problems/weak.json`, the
   log and the score name the problem and the program.

@@ -138,6 +138,9 @@ class TestCode:
                 outcome, found = marshal.loads(_read(process, size, deadline))
             except (OSError, EOFError, TimeoutError) as error:
                 raise Unconvertible(self._why(process, error)) from None
+            except BaseException:  # Ctrl-C: the answer must not become that of the next request
+                self._stop()
+                raise
         if outcome == "refused":
             raise Unconvertible(found)
         return found

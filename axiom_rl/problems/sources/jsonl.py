@@ -7,8 +7,9 @@
 `statement`, `entry_point` and `tests` (at least one) are needed; `examples` are shown in the prompt
 and must not be among the tests. Optional: `signature`, `id` (default jsonl/<line>), `title`,
 `split` (train by default, val or test), `difficulty`, `time_limit_s`, and `solution`, a program
-that must pass (it is judged when the problems are loaded, and never shown or trained on). Values
-are plain JSON, so a tuple that a program returns equals a list.
+that must pass (it is judged when the problems are loaded, and never shown or trained on), and
+`checker`, the name of a registered one where several answers are right. Values are plain JSON, so a
+tuple that a program returns equals a list.
 
 A row with a mistake is left out by name, with the reason; a file of such rows is an error.
 """
@@ -30,7 +31,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import LEVEL_COUNT
 from axiom_rl.problems.generate import SPLITS, input_key
-from axiom_rl.problems.registry import unknown_name
+from axiom_rl.problems.registry import checker_for, unknown_name
 from axiom_rl.problems.sources.signature import arity, default_signature, read_signature
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -45,6 +46,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "difficulty": int,
     "time_limit_s": (int, float),
     "solution": str,
+    "checker": str,
 }
 NEEDED = ("statement", "entry_point", "tests")
 LONGEST_REASON = 300
@@ -78,7 +80,8 @@ def read_user_problems(path: str) -> Loaded:
     """Read the file, checking every line.
 
     Raises:
-        AxiomError: if the file cannot be read or has no usable row, naming what is wrong with it.
+        AxiomError: if the file cannot be read or has no usable row, naming what is wrong with it,
+            or if a row names a checker that is not registered.
     """
     problems: dict[str, Problem] = {}
     solutions, left_out = {}, {}
@@ -94,6 +97,10 @@ def read_user_problems(path: str) -> Loaded:
             left_out[f"line {number}"] = shortened(str(error))
             continue
         problems[problem.id] = problem
+        try:
+            checker_for(problem.checker)
+        except AxiomError as error:
+            raise AxiomError(f"{path}, line {number}: {error}") from None
         if "solution" in row:
             solutions[problem.id] = row["solution"]
     if not problems:
@@ -224,7 +231,7 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
     shown = {input_key(test.args) for test in examples}
     if any(input_key(test.args) in shown for test in tests):
         raise _Mistake("an example is also a test; the prompt would give it away")
-    if said_twice := contradiction([*examples, *tests]):
+    if "checker" not in row and (said_twice := contradiction([*examples, *tests])):
         raise _Mistake(said_twice)
     return Problem(
         id=str(row.get("id", f"jsonl/{number}")),
@@ -239,6 +246,7 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
         hidden_tests=tests,
         time_limit_s=row.get("time_limit_s"),
         from_json=True,
+        checker=row.get("checker"),
     )
 
 

@@ -11,7 +11,7 @@ from axiom_rl.problems.generate import SPLITS
 from axiom_rl.problems.sources.benchmarks import load_benchmark
 from axiom_rl.problems.sources.contamination import find_overlaps, overlapping_tasks
 from axiom_rl.problems.sources.jsonl import read_user_problems
-from axiom_rl.problems.splits import Splits, build_splits
+from axiom_rl.problems.splits import Splits, build_splits, import_types
 
 
 def load_splits(
@@ -39,6 +39,7 @@ def load_splits(
                     "problems=jsonl needs problems.path=my_problems.jsonl (the format is in "
                     "docs/problems.md)"
                 )
+            import_types(config.imports)
             own = read_user_problems(config.path)
             return _by_split(own.problems, own.left_out, own.solutions)
         case BenchmarkConfig():
