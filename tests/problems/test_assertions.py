@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -216,6 +217,15 @@ def test_test_code_decides(name: str, code: TestCode, verifier: Verifier) -> Non
     assert verdicts[3].detail == "the code defines no function f"
 
 
+def test_a_program_may_use_any_name_and_end_anyhow(code: TestCode, verifier: Verifier) -> None:
+    problem = problem_of(code.record(function("return x"), "assert f(2) in (2, 3)", "f"))
+    names = "callable = globals = builtins = itertools = re = list = type = isinstance = args = 1\n"
+    endings = ["", "# the end", "x = 1 \\", "if True:\n    pass", "\x0c", "f.done = True"]
+    programs = [names + function("return x") + ending for ending in endings]
+    verdicts = verifier.verify([(problem, program) for program in programs])
+    assert [verdict.status for verdict in verdicts] == [Status.ACCEPTED] * len(endings)
+
+
 def test_an_assert_fails_its_own_calls_alone(code: TestCode, verifier: Verifier) -> None:
     tests = "assert abs(f(1) - 1) < .1\nassert f(2) + f(3) > 4\nassert all(map(f, [4, 5]))"
     problem = problem_of(code.record(function("return x"), tests, "f"))
@@ -273,6 +283,32 @@ def test_a_value_that_keeps_test_code_busy_is_wrong_and_holds_up_nobody(
     assert verifier.verify([(other, function("return x"))])[0].passed
     assert time.monotonic() - started < 5
     assert not waits.done()
+
+
+def test_a_process_killed_from_outside_costs_a_try_and_no_verdict() -> None:
+    with TestCode() as code:
+        tests = code.record(function("return 0"), "assert abs(f(1)) < 1", "f")
+        process: Any = code._process
+        process.kill()
+        assert code.replay(tests, {0: 0}) == [True]
+        waits = "import time\nv = f(1)\nif v == 99: time.sleep(60)\nassert abs(v) < 1"
+        tests = code.record(function("return 0"), waits, "f")
+        killed: Any = code._process
+        Timer(0.5, killed.kill).start()
+        Timer(1.5, lambda: code._process and code._process.kill()).start()
+        assert code.replay(tests, {0: 99}) == [False], "twice"
+
+
+def test_closing_waits_for_no_test_code(code: TestCode) -> None:
+    waits = "import time\nv = f(1)\nif v == 99: time.sleep(60)\nassert abs(v) < 1"
+    problem = problem_of(code.record(function("return 0"), waits, "f"))
+    with Verifier(load_config("sandbox.servers=1").sandbox) as verifier:
+        futures = [verifier.submit((problem, function("return 99"))) for _ in range(3)]
+        time.sleep(1.0)
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    for future in futures:
+        assert future.exception(timeout=1) is not None, "no verdict is made up"
 
 
 def test_checkers_of_benchmarks_are_registered() -> None:

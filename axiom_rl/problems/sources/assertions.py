@@ -44,6 +44,14 @@ class Unconvertible(Exception):
     """The row cannot be used; the message says what its tests need."""
 
 
+class _Ended(Unconvertible):
+    """There is no answer: the process ended, or was too late."""
+
+    def __init__(self, message: str, *, used_its_time: bool) -> None:
+        super().__init__(message)
+        self.used_its_time = used_its_time
+
+
 class TestCode:
     """Runs test code of benchmarks in a process of its own, started when it is first needed."""
 
@@ -53,6 +61,7 @@ class TestCode:
         """Remember the CPU time that one run may take."""
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> TestCode:
@@ -68,6 +77,7 @@ class TestCode:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
+        self._closed = True
         process = self._process
         if process is not None:
             process.kill()
@@ -109,11 +119,17 @@ class TestCode:
             values: what the candidate returned, by the test's index; tests without one are wrong.
         """
         script = script_of(tests) | {"calls": [test.args for test in tests]}
-        try:
-            right: list[bool] = self._ask("replay", script, dict(values))
-        except Unconvertible:  # values that keep the test code busy for too long
-            return [False] * len(tests)
-        return right
+        for _try in range(2):
+            try:
+                right: list[bool] = self._ask("replay", script, dict(values))
+            except _Ended as end:
+                if self._closed:
+                    raise
+                if end.used_its_time:
+                    break
+                continue  # killed from outside, perhaps: that is not the candidate's doing
+            return right
+        return [False] * len(tests)
 
     def answers(self, program: str, function: str, inputs: list[Any]) -> list[Any]:
         """Return what a reference gives for each list of arguments.
@@ -127,6 +143,8 @@ class TestCode:
 
     def _ask(self, kind: str, script: dict[str, Any], more: Any) -> Any:
         with self._lock:
+            if self._closed:
+                raise _Ended("its test code was stopped: the run ends", used_its_time=False)
             process = self._start()
             request = marshal.dumps((kind, script, more, self._seconds))
             deadline = time.monotonic() + WALL_FACTOR * self._seconds
@@ -137,7 +155,7 @@ class TestCode:
                 size = HEAD.unpack(_read(process, HEAD.size, deadline))[0]
                 outcome, found = marshal.loads(_read(process, size, deadline))
             except (OSError, EOFError, TimeoutError) as error:
-                raise Unconvertible(self._why(process, error)) from None
+                raise self._ended(process, error) from None
             except BaseException:  # Ctrl-C: the answer must not become that of the next request
                 self._stop()
                 raise
@@ -145,15 +163,18 @@ class TestCode:
             raise Unconvertible(found)
         return found
 
-    def _why(self, process: subprocess.Popen[bytes], error: Exception) -> str:
+    def _ended(self, process: subprocess.Popen[bytes], error: Exception) -> _Ended:
         """Say why there is no answer, and end the process."""
         late = isinstance(error, TimeoutError)
         if not late:
             process.wait()
         self._stop()
-        if late or process.returncode == -signal.SIGPROF:
-            return f"its test code takes more than {self._seconds:g} s"
-        return f"its test code ends its process with status {process.returncode}"
+        used_its_time = process.returncode == -signal.SIGPROF
+        if late or used_its_time:
+            text = f"its test code takes more than {self._seconds:g} s"
+        else:
+            text = f"its test code ends its process with status {process.returncode}"
+        return _Ended(text, used_its_time=used_its_time)
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -226,7 +247,8 @@ def adapted(problem: Problem, tests: Sequence[TestCase], code: str) -> tuple[str
 
 
 _ADDED = f"""
-if callable(globals().get("{{function}}")):
+import builtins as {ENTRY}_builtins
+if {ENTRY}_builtins.callable({ENTRY}_builtins.globals().get("{{function}}")):
     def {ENTRY}(*args):
         import builtins, itertools, re
         value = {{function}}(*args)
@@ -236,6 +258,7 @@ if callable(globals().get("{{function}}")):
             value = ({ITERATOR!r}, builtins.list(itertools.islice(value, 10 ** 6)))
         return (value, args) if {{after}} else value
 """
+"""Uses no name that the program may have given another meaning."""
 
 
 def _read(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
