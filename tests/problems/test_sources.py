@@ -71,6 +71,8 @@ def test_own_problems(tmp_path: Path) -> None:
         ({"tests": [{"args": [1], "expected": n} for n in (2, 3)]}, "different values, 2 and 3"),
         ({"tests": [{"args": [2], "expected": 5}], "examples": []}, ""),
         ({"signature": "def triple(n)"}, "signature 'def triple.n.' is no parameter list of do"),
+        ({"id": "x" * 10**6}, "the id has more than 200 characters"),
+        ({"entry_point": "double", "id": "\u2028"}, ""),
         ({"signature": "(n, m)"}, "a test has 1 arguments, which .n, m. does not take"),
         ({"signature": "(*, n)"}, "a test has 1 arguments"),
         ({"signature": "(n"}, "write e.g. .nums, target."),
@@ -112,13 +114,14 @@ def test_odd_lines_end_nothing(tmp_path: Path) -> None:
         json.dumps({**DOUBLE, "tests": [{"args": ["\ud800"], "expected": "\ud800"}]}),
     ]
     path = tmp_path / "mine.jsonl"
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_bytes("\n".join(lines).encode() + b'\n{"statement": "\xff"}')
     config = load_config("problems=jsonl", f"problems.path={path}").problems
     splits = load_splits(config)
     assert [problem.id for problem in splits.train] == ["7", "jsonl/9", "jsonl/10"]
-    assert list(splits.left_out) == [f"line {number}" for number in (2, 3, 4, 5, 6, 7)]
+    assert list(splits.left_out) == [f"line {number}" for number in (2, 3, 4, 5, 6, 7, 11)]
     assert "more than 4,300 digits" in splits.left_out["line 6"]
     assert "one key twice" in splits.left_out["line 5"]
+    assert splits.left_out["line 11"] == "not UTF-8 text"
     write_problems(tmp_path / "written.jsonl", splits.train)
     assert read_problems(tmp_path / "written.jsonl") == splits.train
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ from axiom_rl.problems.sources.assertions import (
     is_condition,
 )
 from axiom_rl.problems.sources.jsonl import (
+    LONGEST_ID,
     Loaded,
     NoRow,
     contradiction,
@@ -170,11 +172,14 @@ def _task_id(name: str, row: Row) -> str:
         return f"{prefix}/{int(number)}" if len(number) < 19 else f"{prefix}/{number}"
     if name == "mbpp":
         raise Unconvertible(f"task_id {given!r:.80}: MBPP's are numbers, which tell the split")
+    if len(str(given)) > LONGEST_ID or lone_surrogate([given]):
+        raise Unconvertible(f"task_id {given!r:.80}: no id")
     return str(given)
 
 
 def _from_human_eval(row: Row, code: TestCode) -> Converted:
-    prompt, entry_point = _text(row, "prompt"), _text(row, "entry_point")
+    prompt = _text(row, "prompt")
+    entry_point = unicodedata.normalize("NFKC", _text(row, "entry_point"))  # as Python does
     if not entry_point.isidentifier():
         raise Unconvertible(f"entry_point {entry_point!r:.80} is no function name")
     solution = prompt + _text(row, "canonical_solution")

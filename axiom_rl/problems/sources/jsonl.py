@@ -19,6 +19,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 NEEDED = ("statement", "entry_point", "tests")
 LONGEST_REASON = 300
 """Characters of what is said about one row."""
+LONGEST_ID = 200
 NAMED_ROWS = 3
 """Rows named in the error of a file that has no other."""
 
@@ -123,24 +125,26 @@ def none_usable(source: str, left_out: Mapping[str, str]) -> AxiomError:
 def read_lines(path: str) -> list[str]:
     """Read a JSON Lines file, gzipped where its name ends in .gz, without a byte order mark.
 
+    Bytes that are no UTF-8 come as surrogates, which `parse_row` refuses in their line.
+
     Raises:
-        AxiomError: if it is missing, or is not UTF-8 text (or gzip).
+        AxiomError: if it is missing, or is not gzip.
     """
     try:
         data = Path(path).read_bytes()
-        text = (gzip.decompress(data) if path.endswith(".gz") else data).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise AxiomError(f"{path}, line {line}: not UTF-8 text") from error
+        whole = gzip.decompress(data) if path.endswith(".gz") else data
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise AxiomError(f"problems.path={path}: not a whole gzip file: {error}") from error
     except OSError as error:
         raise AxiomError(f"problems.path={path}: {error.strerror}") from error
+    text = whole.decode("utf-8-sig", errors="surrogateescape")
     return text.split("\n")  # and not at the line separators that a JSON string may hold
 
 
 def parse_row(line: str) -> dict[str, Any] | NoRow:
     """Return the JSON object of a line, or why it holds none."""
+    if lone_surrogate([line]):
+        return NoRow("not UTF-8 text")
     try:
         row = json.loads(line, object_pairs_hook=_object)
     except (ValueError, RecursionError, _Mistake) as error:
@@ -218,8 +222,11 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _problem(row: dict[str, Any], number: int) -> Problem:
+    row["entry_point"] = unicodedata.normalize("NFKC", row["entry_point"])  # as Python does
     if not row["entry_point"].isidentifier() or iskeyword(row["entry_point"]):
         raise _Mistake(f"entry_point {row['entry_point']!r:.80} is no function name")
+    if len(str(row.get("id", ""))) > LONGEST_ID:
+        raise _Mistake(f"the id has more than {LONGEST_ID} characters")
     if row.get("split", "train") not in SPLITS:
         raise unknown_name("split", shortened(row["split"]), SPLITS)
     if not 1 <= row.get("difficulty", 1) <= LEVEL_COUNT:
