@@ -21,6 +21,7 @@ from typing import Any
 import axiom_rl
 from axiom_rl.config import SandboxConfig
 from axiom_rl.core import codec as values
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import cache_dir, read_json, write_json
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.problems.registry import checker_for
@@ -52,13 +53,12 @@ def check_references(splits: Splits, config: SandboxConfig) -> Splits:
     """
     problems = [*splits.train, *splits.val, *splits.test]
     file = cache_dir() / "references" / f"{_key(problems, splits.solutions, config)}.json"
-    if file.exists():
-        found = read_json(file)
-    else:
+    found = _kept(file)
+    if found is None:
         failed, faults = _failed(problems, splits.solutions, config)
         found = {"failed": failed, "weak": _weak(problems)}
         if not faults:
-            write_json(file, found)
+            _keep(file, found)
     left_out = dict(splits.left_out) | found["failed"]
     left_out |= {
         problem.id: f"weak tests, not trained on: {found['weak'][problem.id]} passes them"
@@ -72,6 +72,23 @@ def check_references(splits: Splits, config: SandboxConfig) -> Splits:
     train, val, test = kept
     weak = {key: name for key, name in found["weak"].items() if key not in left_out}
     return replace(splits, train=train, val=val, test=test, left_out=left_out, weak=weak)
+
+
+def _kept(file: Path) -> dict[str, dict[str, str]] | None:
+    """Return an earlier outcome; None where there is none, or one that was damaged."""
+    try:
+        found = read_json(file)
+    except AxiomError:
+        return None
+    whole = isinstance(found, dict) and found.keys() == {"failed", "weak"}
+    return found if whole else None
+
+
+def _keep(file: Path, found: dict[str, dict[str, str]]) -> None:
+    try:
+        write_json(file, found)
+    except AxiomError as error:
+        log.info("the outcome is not kept, and will be judged again: %s", error)
 
 
 def _failed(

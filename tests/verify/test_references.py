@@ -86,6 +86,10 @@ def test_the_outcome_is_kept_until_something_changes(
     assert judged == [3, 0]
     (kept,) = (cache / "references").iterdir()
     assert json.loads(kept.read_text()) == {"failed": {}, "weak": {}}
+    kept.write_text("{")
+    check_references(splits, SANDBOX)
+    assert judged == [3, 0, 3, 0], "a damaged file is made again"
+    judged[2:] = []
     check_references(replace(splits, solutions={"0": RIGHT}), SANDBOX)
     check_references(splits, replace(SANDBOX, time_limit_s=2.0))
     monkeypatch.setattr(references, "_sources", lambda: "another version")
@@ -106,6 +110,15 @@ def test_a_fault_of_the_sandbox_blames_no_reference_and_is_not_kept(
     monkeypatch.setattr(Verifier, "verify", failing)
     assert check_references(splits, SANDBOX).left_out == {}
     assert not cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AXIOM_RL_CACHE", str(tmp_path / "file" / "cache"))
+    splits = check_references(load(tmp_path, "jsonl", [{**ROW, "solution": RIGHT}]), SANDBOX)
+    assert len(splits.train) == 1
 
 
 WEAK = {
