@@ -22,6 +22,7 @@ from axiom_rl.config import (
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
+    JsonlConfig,
     ListConfig,
     ProceduralConfig,
     SftTrainerConfig,
@@ -46,12 +47,15 @@ from axiom_rl.run.folder import open_run, write_environment
 from axiom_rl.run.tracking import open_tracker
 from axiom_rl.sampling import Sampler
 from axiom_rl.verify import Verifier
+from axiom_rl.verify.references import check_references
 
 if TYPE_CHECKING:
     from axiom_rl.models.weights.source import ResolvedModel
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 5
+"""Rows named in a line of the log."""
 NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
 
 
@@ -294,7 +298,7 @@ def _sampler_loader(
 
 def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
     """Return the run's problems: those in its folder if it is resumed, else drawn and written."""
-    if isinstance(config.problems, ProceduralConfig):
+    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
         import_types(config.problems.imports)
     saved = read_splits(folder / "problems")
     if saved is not None:
@@ -304,12 +308,25 @@ def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
     if only is not None:
         empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
         splits = replace(splits, **empty)
-    require_problems(config.problems, splits, "train" if trains else only)
+    wanted = "train" if trains else only
+    require_problems(config.problems, splits, wanted)
+    if not isinstance(config.problems, ProceduralConfig):
+        splits = check_references(splits, config.sandbox)
+        require_problems(config.problems, splits, wanted)
     write_splits(folder / "problems", splits)
-    if splits.left_out:
-        left_out = folder / "problems" / "left_out.json"
-        log.info("%d tasks are left out, see %s", len(splits.left_out), left_out)
+    _name_doubts(splits, folder / "problems")
     return splits
+
+
+def _name_doubts(splits: Splits, folder: Path) -> None:
+    """Log the rows that are left out and the weak tests, the first few by name."""
+    for what, found, file in (
+        ("rows are left out", splits.left_out, "left_out.json"),
+        ("problems have weak tests", splits.weak, "weak.json"),
+    ):
+        if found:
+            named = "; ".join(f"{key}: {reason}" for key, reason in [*found.items()][:MOST_NAMED])
+            log.warning("%d %s, see %s: %s", len(found), what, folder / file, named)
 
 
 def _trained_before(config: Config) -> tuple[Problem, ...]:

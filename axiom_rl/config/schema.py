@@ -141,6 +141,8 @@ class JsonlConfig(ProblemsConfig):
 
     path: str | None = MISSING
     """The file: one JSON object per line. Needed; null is an error that says so."""
+    imports: list[str] = MISSING
+    """Modules that register the checkers which the file names."""
 
 
 @dataclass

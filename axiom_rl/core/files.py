@@ -12,6 +12,14 @@ from typing import Any
 from axiom_rl.core.errors import AxiomError
 
 
+def cache_dir() -> Path:
+    """Folder of this project's cache: AXIOM_RL_CACHE, else under XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("AXIOM_RL_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "axiom-rl"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically: a temporary neighbour, fsync, rename.
 

@@ -40,14 +40,15 @@ class TestCase:
 class Problem:
     """A programming task with its tests.
 
-    `public_tests` are shown in the prompt; `hidden_tests` decide rewards and gold data. Fresh
-    tests, used for evaluation alone, are drawn by `axiom_rl.problems.with_fresh_tests`.
+    `public_tests` are shown in the prompt; `hidden_tests` decide rewards and gold data;
+    `fresh_tests` are for evaluation alone, and drawn by `axiom_rl.problems.with_fresh_tests`. None
+    stands in for another.
     """
 
     id: str
     """Unique; for procedural problems `type/d<level>/<split>/s<seed>/<index>`."""
     type: str
-    """Name of the generator in the registry; a type without a checker is judged by equality."""
+    """Name of the generator in the registry, or of the source that the problem came from."""
     difficulty: int
     split: str
     """`train`, `val` or `test`."""
@@ -66,6 +67,9 @@ class Problem:
     memory_limit_mb: int | None = None
     from_json: bool = False
     """Values came from JSON, which has no tuples: lists and tuples then compare equal."""
+    checker: str | None = None
+    """Name of the registered checker that judges returned values; None is plain equality."""
+    fresh_tests: tuple[TestCase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ def is_headline(evaluation: Evaluation, splits: Splits) -> bool:
 
 def name_of_tests(task: Task) -> str:
     """Say what a score on this task holds out."""
-    if task.fresh is not None:
+    if task.problem.fresh_tests:
         return FRESH_TESTS
     of_benchmark = task.problem.type in BENCHMARKS and task.problem.split != "train"
     return BENCHMARK_TESTS if of_benchmark else HIDDEN_TESTS
@@ -200,7 +200,7 @@ def _score(
     judged: list[Verdict] = fresh if on_fresh else hidden
     settings = asdict(context.sampler)
     return score(
-        [task.fresh if on_fresh and task.fresh else task.problem for task in tasks],
+        [task.problem for task in tasks],
         [item.completion for item in rollouts],
         judged,
         hidden if on_fresh and len(hidden) == len(fresh) else None,
@@ -210,6 +210,7 @@ def _score(
         seed=context.seed,
         tests=tests,
         left_out=context.splits.left_out,
+        weak=context.splits.weak,
     )
 
 

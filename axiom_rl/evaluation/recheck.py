@@ -103,7 +103,7 @@ def _check(
         key: with_fresh_tests(problems[key], context.fresh_seed)
         for key in {key for key, _ in chosen}
     }
-    verdicts = context.verifier.verify([(fresh[key], code) for key, code in chosen])
+    verdicts = context.verifier.verify([(fresh[key], code) for key, code in chosen], tests="fresh")
     judged = {
         program: verdict
         for program, verdict in zip(chosen, verdicts, strict=True)

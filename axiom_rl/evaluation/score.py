@@ -79,6 +79,8 @@ class Evaluation:
     that cannot be judged."""
     shared_inputs: Mapping[str, str] = field(default_factory=dict)
     """Types whose fresh tests repeat inputs that training saw, with the reason."""
+    weak: Mapping[str, str] = field(default_factory=dict)
+    """Problems whose tests a trivial program passes, by id, with the program."""
 
     @property
     def problems(self) -> int:
@@ -103,6 +105,7 @@ class Evaluation:
         if document.get("schema") != SCHEMA:
             raise AxiomError(f"evaluation has schema {document.get('schema')!r}, expected {SCHEMA}")
         try:
+            document = {"weak": {}} | dict(document)  # evaluations of older versions lack it
             fields = {key: document[key] for key in cls.__dataclass_fields__}
             fields["pass_at_1"] = Interval(**{k: _nan(v) for k, v in fields["pass_at_1"].items()})
             fields["solved"] = fields["solved"]["value"]
@@ -127,12 +130,13 @@ def score(
     seed: int,
     tests: str = FRESH_TESTS,
     left_out: Mapping[str, str] | None = None,
+    weak: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Score a model from its completions and the verdicts on them. Pure: no files, no clock.
 
     Args:
-        problems: the problems evaluated; give them with the tests they were judged by, whose hash
-            tells `compare` that two evaluations used the same ones.
+        problems: the problems evaluated, with the tests they were judged by, whose hash tells
+            `compare` that two evaluations used the same ones.
         completions: any number per problem, in any order.
         fresh_verdicts: one per completion, in the same order.
         hidden_verdicts: the same completions judged by the hidden tests, for the overfit gap.
@@ -142,6 +146,7 @@ def score(
         seed: seed of sampling.
         tests: what was held out, in words.
         left_out: why some tasks of the benchmark are not among the problems, by id.
+        weak: which trivial program passes the tests, by problem id; of other problems as well.
 
     Raises:
         AxiomError: if there are no problems, or a completion belongs to none of them.
@@ -165,7 +170,7 @@ def score(
     statuses = Counter(str(verdict.status) for verdict in fresh_verdicts)
     return Evaluation(
         tests=tests,
-        tests_sha256=hash_of_tests(problems),
+        tests_sha256=hash_of_tests(problems, fresh=tests == FRESH_TESTS),
         split=split,
         scope=scope,
         model=dict(model),
@@ -181,6 +186,7 @@ def score(
         overfit_gap=_overfit_gap(fresh_verdicts, hidden_verdicts),
         left_out=dict(left_out or {}),
         shared_inputs=_shared_inputs(problems) if tests == FRESH_TESTS else {},
+        weak={key: name for key, name in (weak or {}).items() if key in per_problem},
     )
 
 
@@ -200,10 +206,13 @@ def scope_of(problems: Sequence[Problem]) -> Scope:
     return "fixed" if max(types.values()) == 1 else "sampled"
 
 
-def hash_of_tests(problems: Sequence[Problem]) -> str:
-    """SHA-256 over the ids and hidden tests of the problems, whatever their order."""
+def hash_of_tests(problems: Sequence[Problem], *, fresh: bool = False) -> str:
+    """SHA-256 over the ids and hidden or fresh tests of the problems, whatever their order."""
     tests = {
-        problem.id: [[encode(case.args), encode(case.expected)] for case in problem.hidden_tests]
+        problem.id: [
+            [encode(case.args), encode(case.expected)]
+            for case in (fresh and problem.fresh_tests) or problem.hidden_tests
+        ]
         for problem in problems
     }
     return hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()

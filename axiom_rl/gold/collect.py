@@ -83,8 +83,9 @@ def _attempt(problem: Problem, seed: int) -> Task:
     The fresh tests select nothing. They tell how many of the passes that training will learn from
     are passes of the hidden tests alone.
     """
-    fresh = with_fresh_tests(problem, seed) if has_fresh_tests(problem) else None
-    return Task(problem=problem, fresh=fresh, recheck=True)
+    if has_fresh_tests(problem):
+        problem = with_fresh_tests(problem, seed)
+    return Task(problem=problem, recheck=True)
 
 
 def rounds(attempts: range, first: int) -> Iterator[range]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Problem, Solution, Verdict
 from axiom_rl.problems.prompts import render
+from axiom_rl.verify import extract_code
 
 SCHEMA = 1
 COLUMNS = tuple(Solution.__dataclass_fields__)
@@ -80,8 +82,27 @@ def read_solutions(path: Path) -> list[Solution]:
                 f"{path}, row {number}: {row['passed_tests']} of {row['total_tests']} tests "
                 "passed; only programs that pass all of them are gold, so take the row out"
             )
-        solutions.append(Solution(**{column: row[column] for column in COLUMNS}))
+        code = _program(row["solution_code"])
+        if not code.strip():
+            raise AxiomError(f"{path}, row {number}: solution_code holds no program")
+        columns = {column: row[column] for column in COLUMNS} | {"solution_code": code}
+        solutions.append(Solution(**columns))
     return solutions
+
+
+def _program(code: str) -> str:
+    """Return the program of a row that may hold a whole answer, with its fences."""
+    fenced = re.search(r"^\s*(```|~~~)", code, re.MULTILINE) is not None
+    return (extract_code(code) or "") if fenced and not _compiles(code) else code
+
+
+def _compiles(code: str) -> bool:
+    """Tell whether a text with fences is a program: they may stand in a docstring of its own."""
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def make_solution(problem: Problem, code: str, verdict: Verdict, model_name: str) -> Solution:

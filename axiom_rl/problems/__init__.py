@@ -3,8 +3,7 @@
 from axiom_rl.problems.base import ProblemType, Task
 from axiom_rl.problems.generate import has_fresh_tests, make_problem, with_fresh_tests
 from axiom_rl.problems.registry import problem_types, register, register_checker
-from axiom_rl.problems.sources.assertions import check
-from axiom_rl.problems.sources.benchmarks import BENCHMARKS
+from axiom_rl.problems.sources.assertions import ASSERTIONS, EXACT, check
 from axiom_rl.problems.types import basic, easy, hard, memorisable
 
 __all__ = [
@@ -14,11 +13,12 @@ __all__ = [
     "make_problem",
     "problem_types",
     "register",
+    "register_checker",
     "with_fresh_tests",
 ]
 
 for _family in (basic, easy, hard, memorisable):
     for _problem_type in _family.TYPES:
         register(_problem_type)
-for _benchmark in BENCHMARKS:
-    register_checker(_benchmark, check)
+for _checker in (EXACT, ASSERTIONS):
+    register_checker(_checker, check)

@@ -34,7 +34,10 @@ prints what a config draws, and `stage.show=edit_distance/d5/train/3` one proble
   Types with one task per level have the same task in every split: evaluation on them shows *fresh
   tests* of a task seen in training, and no more than that.
 - Values are compared as [the verifier](../concepts/verifier.md) says: `True == 1`, lists differ
-  from tuples, floats are equal within 1e-6. Types with several right answers have a checker.
+  from tuples, floats are equal within 1e-6. Where several answers are right, the problem names its
+  checker (`checker`; null is plain equality): that of its type has the type's name, and
+  `register_checker(name, function)` adds others. A checker or type that is not registered is an error; its module belongs in
+  `problems.imports`.
 
 ## Problems from files
 
@@ -46,10 +49,24 @@ over three lines:
      "tests": [{"args": [0], "expected": 0}, {"args": [-3], "expected": -6}]}
 
 `statement`, `entry_point` and `tests` are needed. `examples` stand in the prompt and must not be
-among the tests. Optional are `id`, `title`, `split` (train by default, val or test), `difficulty`
-(1 to 10) and `time_limit_s`. Values are plain JSON, so a tuple that a program returns equals a
-list. What is wrong is reported with its line. Such problems have no generator and hence no fresh
-tests: keep some in the test split.
+among the tests. Optional are `signature` (`(nums: List[int]) -> int`, `def f(x):` or `x`; without
+one, a list is made that fits the tests), `id`, `title`, `split` (train by default, val or test),
+`difficulty` (1 to 10), `time_limit_s`, `solution` and `checker`. Values are plain JSON, so a tuple
+that a program returns equals a list. Such problems have no generator and hence no fresh tests: keep
+some in the test split.
+
+- A row with a mistake (no JSON object, an unknown field, arguments that do not fit the signature,
+  two answers for one input, ...) is left out: the log and `problems/left_out.json` name its line
+  and the reason. A file without a usable row is an error.
+- A `solution` is a program that must pass. It is judged when the problems are loaded, and never
+  shown or trained on; where it fails, the row is left out with the test that it fails.
+- A `checker` is the name of a function that a module of `problems.imports` entered with
+  `axiom_rl.problems.register_checker`: `checker(args, value, expected)` tells what is right.
+- Programs that do nothing (a constant, an argument or an item of it as it is, `not x`, an empty
+  body) are tried on every problem. Where one passes, the tests are weak: `problems/weak.json`, the
+  log and the score name the problem and the program.
+- The report lists *tests in doubt*: no program passes them, and at least three different ones agree
+  on another value.
 
 `problems=humaneval` and `problems=mbpp` are the public benchmarks: see
 [benchmarks](../guides/benchmarks.md).

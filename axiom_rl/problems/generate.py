@@ -65,7 +65,7 @@ def make_problem(
     public = _draw_examples(problem_type, task, rng)
     hidden = _draw_inputs(problem_type, task, rng, public, f"{split} hidden", problem_type.tests)
     return Problem(
-        id=f"{type_name}/d{difficulty}/{split}/s{seed}/{index}",
+        id=_id(type_name, difficulty, split, seed, index),
         type=type_name,
         difficulty=difficulty,
         split=split,
@@ -77,16 +77,16 @@ def make_problem(
         signature=task.signature,
         seed=seed,
         index=index,
+        checker=None if problem_type.checker is None else type_name,
         time_limit_s=level.get("time_limit_s"),
         memory_limit_mb=level.get("memory_limit_mb"),
     )
 
 
 def with_fresh_tests(problem: Problem, seed: int) -> Problem:
-    """Return the same task with other tests, which no training run is ever rewarded for.
+    """Return the problem with fresh tests, which no training run is ever rewarded for.
 
-    The id, statement and public tests stay; `hidden_tests` become at least `FRESH_TESTS` new
-    ones, edge cases included. Different seeds give different tests.
+    They are at least `FRESH_TESTS`, edge cases included; different seeds give different tests.
 
     Raises:
         AxiomError: if the problem's type has no generator, or has changed since it was made.
@@ -100,7 +100,16 @@ def with_fresh_tests(problem: Problem, seed: int) -> Problem:
     public = [test.args for test in problem.public_tests]
     count = max(FRESH_TESTS, problem_type.tests)
     fresh = _draw_inputs(problem_type, task, rng, public, f"{problem.split} fresh", count)
-    return replace(problem, hidden_tests=_answer(problem_type, task, fresh))
+    return replace(problem, fresh_tests=_answer(problem_type, task, fresh))
+
+
+def coordinates(problem: Problem) -> str:
+    """Return the id that a procedural problem with these coordinates has."""
+    return _id(problem.type, problem.difficulty, problem.split, problem.seed, problem.index)
+
+
+def _id(type_name: str, difficulty: int, split: str, seed: int, index: int) -> str:
+    return f"{type_name}/d{difficulty}/{split}/s{seed}/{index}"
 
 
 def has_fresh_tests(problem: Problem) -> bool:
@@ -127,7 +136,10 @@ def task_of(problem: Problem) -> Task:
 
 def input_key(args: Args) -> str:
     """Return a text that is equal for equal inputs alone, in every process."""
-    text = repr(args)
+    try:
+        text = repr(args)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return json.dumps(encode(args))
     # Sets print in an order that depends on PYTHONHASHSEED; encode() sorts them.
     return json.dumps(encode(args)) if "{" in text else text
 

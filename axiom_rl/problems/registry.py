@@ -15,7 +15,7 @@ LONGEST_LIST = 12
 
 _TYPES: dict[str, ProblemType] = {}
 _CHECKERS: dict[str, Checker] = {}
-"""Of problems that no type generates, by `Problem.type`."""
+"""Beside those of types, which have their type's name."""
 
 
 def register(problem_type: ProblemType) -> ProblemType:
@@ -66,21 +66,32 @@ def problem_types() -> dict[str, list[str]]:
     return families
 
 
-def checker_for(type_name: str) -> Checker | None:
-    """Return the type's checker; None (judge by plain equality) for other and unknown types."""
-    problem_type = _TYPES.get(type_name)
-    return _CHECKERS.get(type_name) if problem_type is None else problem_type.checker
+def checker_for(name: str | None) -> Checker | None:
+    """Return the checker that problems name as theirs; None is plain equality.
+
+    Raises:
+        AxiomError: if none is registered under this name: what it would accept is not known.
+    """
+    if name is None:
+        return None
+    known = {key: kind.checker for key, kind in _TYPES.items() if kind.checker} | _CHECKERS
+    if name not in known:
+        raise AxiomError(
+            f"{unknown_name('checker', name, known)}; list the module that registers it in "
+            "problems.imports"
+        )
+    return known[name]
 
 
-def register_checker(type_name: str, checker: Checker) -> None:
-    """Set the checker of problems that come from a file and name this type.
+def register_checker(name: str, checker: Checker) -> None:
+    """Enter a checker that problems can name, such as those of a file.
 
     Raises:
         AxiomError: if the name is taken.
     """
-    if type_name in _TYPES or type_name in _CHECKERS:
-        raise AxiomError(f"problem type {type_name!r} is already registered; choose another name")
-    _CHECKERS[type_name] = checker
+    if name in _TYPES or name in _CHECKERS:
+        raise AxiomError(f"checker {name!r} is already registered; choose another name")
+    _CHECKERS[name] = checker
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> AxiomError:

@@ -11,6 +11,7 @@ from axiom_rl.core.types import Problem
 from axiom_rl.problems.generate import SPLITS, make_problem
 from axiom_rl.problems.prompts import render, show_call
 from axiom_rl.problems.registry import get_type, problem_types, unknown_name
+from axiom_rl.problems.sources.assertions import needs_code, script_of
 from axiom_rl.problems.sources.contamination import (
     describe_overlaps,
     find_overlaps,
@@ -121,6 +122,8 @@ def show_problem(problem: Problem) -> str:
         f"{len(problem.hidden_tests)} hidden tests:",
         *(_shortened(show_call(problem.entry_point, test)) for test in problem.hidden_tests),
     ]
+    if needs_code(problem, problem.hidden_tests):
+        lines += ["", "the benchmark's test code:", "", script_of(problem.hidden_tests)["tests"]]
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,19 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import LEVEL_COUNT
-from axiom_rl.problems.generate import SPLITS, make_problem
-from axiom_rl.problems.registry import problem_types, unknown_name
+from axiom_rl.problems.generate import SPLITS, coordinates, make_problem
+from axiom_rl.problems.registry import (
+    checker_for,
+    get_type,
+    is_registered,
+    problem_types,
+    unknown_name,
+)
+from axiom_rl.problems.sources.assertions import EXACT
 
-SCHEMA_VERSION = 1
-"""Of the rows that `write_problems` writes."""
+SCHEMA_VERSION = 2
+"""Of the rows that `write_problems` writes; 1 lacks checkers and fresh tests."""
+TESTS = ("public_tests", "hidden_tests", "fresh_tests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,12 @@ class Splits:
     val: tuple[Problem, ...]
     test: tuple[Problem, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Why a task of a benchmark is in no split, by its id."""
+    """Why a row of a benchmark or file is in no split, by its id."""
+    weak: Mapping[str, str] = field(default_factory=dict)
+    """Which trivial program passes all tests of a problem, by its id."""
+    solutions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Reference programs by problem id, where the source has them; judged, then forgotten: they are
+    never shown, trained on or written."""
 
 
 def build_splits(config: ProceduralConfig) -> Splits:
@@ -79,8 +92,10 @@ def content_hash(problem: Problem) -> str:
         _encode_tests(problem.public_tests),
         _encode_tests(problem.hidden_tests),
     ]
+    if problem.checker is not None or problem.fresh_tests:
+        content += [problem.checker, _encode_tests(problem.fresh_tests)]
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:
@@ -88,20 +103,32 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
     write_jsonl(path, (_to_row(problem) for problem in problems))
 
 
-def read_problems(path: Path) -> tuple[Problem, ...]:
+def read_problems(path: Path, *, judged: bool = True) -> tuple[Problem, ...]:
     """Read what `write_problems` wrote.
 
+    Args:
+        path: problems/<split>.jsonl.
+        judged: programs will be judged by them, so their types and checkers must be registered.
+
     Raises:
-        AxiomError: naming the line that is malformed, changed, or of another schema version.
+        AxiomError: naming the line that is malformed, changed, of another schema version, or of a
+            type or checker that is not registered.
     """
-    rows = enumerate(read_jsonl(path), start=1)
-    return tuple(_from_row(row, f"{path}, problem {number}") for number, row in rows)
+    problems = []
+    for number, row in enumerate(read_jsonl(path), start=1):
+        where = f"{path}, problem {number}"
+        problems.append(_from_row(row, where))
+        if judged:
+            require_type(problems[-1], where)
+            _require_judge(problems[-1], where)
+    return tuple(problems)
 
 
 def write_splits(folder: Path, splits: Splits) -> None:
-    """Write train, val and test.jsonl, and left_out.json, which completes the set."""
+    """Write train, val and test.jsonl, weak.json, and left_out.json, which completes the set."""
     for split in SPLITS:
         write_problems(folder / f"{split}.jsonl", getattr(splits, split))
+    write_json(folder / "weak.json", dict(splits.weak))
     write_json(folder / "left_out.json", dict(splits.left_out))
 
 
@@ -114,8 +141,15 @@ def read_splits(folder: Path) -> Splits | None:
     left_out = folder / "left_out.json"
     if not left_out.exists():
         return None
-    problems = {split: read_problems(folder / f"{split}.jsonl") for split in SPLITS}
-    return Splits(**problems, left_out=read_json(left_out))
+    train, val, test = (read_problems(folder / f"{split}.jsonl") for split in SPLITS)
+    weak = folder / "weak.json"
+    return Splits(
+        train,
+        val,
+        test,
+        left_out=read_json(left_out),
+        weak=read_json(weak) if weak.exists() else {},
+    )
 
 
 def import_types(modules: Iterable[str]) -> None:
@@ -201,22 +235,65 @@ def _decode_tests(rows: list[Any]) -> tuple[TestCase, ...]:
 
 def _to_row(problem: Problem) -> dict[str, Any]:
     row = {name.name: getattr(problem, name.name) for name in fields(Problem)}
-    row["public_tests"] = _encode_tests(problem.public_tests)
-    row["hidden_tests"] = _encode_tests(problem.hidden_tests)
+    row |= {key: _encode_tests(row[key]) for key in TESTS}
     return {"schema": SCHEMA_VERSION, "hash": content_hash(problem), **row}
 
 
 def _from_row(row: dict[str, Any], where: str) -> Problem:
     values = dict(row)
     version, stored_hash = values.pop("schema", None), values.pop("hash", None)
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise AxiomError(f"{where}: schema version {version}, this program reads {SCHEMA_VERSION}")
     try:
-        for key in ("public_tests", "hidden_tests"):
+        for key in TESTS[: version + 1]:
             values[key] = _decode_tests(values[key])
         problem = Problem(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise AxiomError(f"{where}: not a problem as this program writes them: {error}") from error
     if content_hash(problem) != stored_hash:
         raise AxiomError(f"{where} ({problem.id}): content and hash differ; the file was edited")
-    return problem
+    return replace(problem, checker=_checker_of(problem)) if version == 1 else problem
+
+
+def _checker_of(problem: Problem) -> str | None:
+    """Return the checker that problems of this type had when files did not name it."""
+    if problem.type in ("humaneval", "mbpp"):
+        return EXACT
+    registered = is_registered(problem.type) and get_type(problem.type).checker is not None
+    return problem.type if registered else None
+
+
+def require_type(problem: Problem, where: str) -> None:
+    """Refuse a problem of a generator that is not there: its oracle and checker are not known.
+
+    Raises:
+        AxiomError: naming the type, and the key that lists its module.
+    """
+    if problem.id == coordinates(problem) and not is_registered(problem.type):
+        raise AxiomError(
+            f"{where} ({problem.id}): problem type {problem.type!r} is not registered; list the "
+            "module that registers it in problems.imports"
+        )
+
+
+def _require_judge(problem: Problem, where: str) -> None:
+    """Refuse a problem that would be judged by another rule than its own.
+
+    Raises:
+        AxiomError: naming the checker, and the key that lists its module.
+    """
+    try:
+        checker_for(problem.checker)
+    except AxiomError as error:
+        raise AxiomError(f"{where} ({problem.id}): {error}") from None
+    old = any(_is_old_condition(test.expected) for test in problem.hidden_tests)
+    if problem.checker == EXACT and old:
+        raise AxiomError(
+            f"{where} ({problem.id}): its tests were converted by an older version, which judged "
+            "them otherwise; start a new run"
+        )
+
+
+def _is_old_condition(expected: Any) -> bool:
+    """Tell whether a test of schema 1 has a condition, which this version cannot decide."""
+    return isinstance(expected, dict) and expected.keys() == {"assert", "names", "setup"}

@@ -11,6 +11,7 @@ from axiom_rl.core.files import write_text
 from axiom_rl.core.text import MINUS, percent
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.score import Evaluation
+from axiom_rl.evaluation.suspects import suspect_blocks
 from axiom_rl.report.blocks import (
     Bar,
     BarGroup,
@@ -59,6 +60,7 @@ def build_page(run: RunFolder) -> Page:
         Section("GRPO step by step", policy_blocks(run)),
         Section("What was forgotten", forgetting_blocks(run)),
         Section("Verdicts of the samples", _verdicts(run)),
+        Section("Tests in doubt", suspect_blocks(run)),
         Section("Claimed passes, checked again", claim_blocks(run)),
         training_section(run),
         Section("Time and tokens", [*timing_blocks(run), *step_time_blocks(run)]),

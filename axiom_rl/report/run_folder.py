@@ -123,7 +123,7 @@ def read_run(folder: Path) -> RunFolder:
         problems={
             problem.id: problem
             for path in sorted((folder / "problems").glob("*.jsonl"))
-            for problem in read_problems(path)
+            for problem in read_problems(path, judged=False)
         },
         forgetting=_forgetting(evaluations),
         claims=read_claims(folder),

@@ -29,11 +29,9 @@ WRITTEN_TOGETHER = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A problem to sample: judged by its hidden tests, by fresh tests, or by both."""
+    """A problem to sample: judged by its hidden tests, by its fresh ones if it has any, or both."""
 
     problem: Problem
-    fresh: Problem | None = None
-    """The same problem with fresh tests in the place of its hidden ones."""
     hidden: bool = True
     recheck: bool = False
     """Judge by the fresh tests only what passes the hidden ones: is a claimed pass a real one?"""
@@ -87,9 +85,7 @@ def task_for(problem: Problem, seed: int) -> Task:
     """
     if not has_fresh_tests(problem):
         return Task(problem=problem)
-    return Task(
-        problem=problem, fresh=with_fresh_tests(problem, seed), hidden=problem.split == "train"
-    )
+    return Task(problem=with_fresh_tests(problem, seed), hidden=problem.split == "train")
 
 
 def draw_rollouts(
@@ -169,8 +165,8 @@ class Judging:
         task = self._tasks[completion.problem_id]
         code = extract_code(completion.text, task.problem.entry_point, shown=task.problem.statement)
         hidden = self._verifier.submit((task.problem, code)) if task.hidden else None
-        at_once = task.fresh if not task.recheck else None
-        fresh = self._verifier.submit((at_once, code)) if at_once else None
+        at_once = task.problem.fresh_tests and not task.recheck
+        fresh = self._verifier.submit((task.problem, code), tests="fresh") if at_once else None
         self._open.append(_Open(completion, code, hidden, fresh))
         self.waited += time.monotonic() - started
 
@@ -197,8 +193,9 @@ class Judging:
         futures: dict[int, Future[Verdict]] = {}
         for place, item in enumerate(rollouts):
             task = self._tasks[item.completion.problem_id]
-            if task.recheck and task.fresh and item.hidden and item.hidden.passed:
-                futures[place] = self._verifier.submit((task.fresh, item.code))
+            again = task.recheck and task.problem.fresh_tests
+            if again and item.hidden and item.hidden.passed:
+                futures[place] = self._verifier.submit((task.problem, item.code), tests="fresh")
         return [
             replace(item, fresh=futures[place].result()) if place in futures else item
             for place, item in enumerate(rollouts)

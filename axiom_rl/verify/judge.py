@@ -11,7 +11,7 @@ import re
 import reprlib
 import signal
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ MEMORY_SHARE = 0.9
 """A program that dies by a signal with this share of its memory in use died of memory."""
 
 Checker = Callable[[tuple[Any, ...], Any, Any], bool]
+Decide = Callable[[Mapping[int, Any]], Sequence[bool]]
+"""From the values returned, by test, to whether each is right."""
 
 
 class MalformedRecord(Exception):
@@ -45,14 +47,19 @@ class Standard:
     """Per test, the length of encoded text above which a value cannot be the right one."""
     exact: tuple[bytes, ...]
     """Per test, how a frame begins that states the expected value itself."""
+    decide: Decide | None = None
+    """Decides over all values at once, in the place of the checker."""
 
 
-def standard_of(problem: Problem, checker: Checker | None) -> Standard:
+def standard_of(
+    problem: Problem, checker: Checker | None, decide: Decide | None = None
+) -> Standard:
     """Prepare the judging of a problem; a checker may accept values of quite another size."""
     floor = 2**20 if checker else 4096
     texts = [json.dumps(values.encode(test.expected)) for test in problem.hidden_tests]
     largest = tuple(floor + 64 * len(text) for text in texts)
-    return Standard(problem, checker, largest, tuple(f'["v", {text}, '.encode() for text in texts))
+    exact = tuple(f'["v", {text}, '.encode() for text in texts)
+    return Standard(problem, checker, largest, exact, decide)
 
 
 def judge(standard: Standard, limits: Limits, outcome: Outcome) -> Verdict:
@@ -79,6 +86,8 @@ def judge(standard: Standard, limits: Limits, outcome: Outcome) -> Verdict:
     ended = _ending(limits, outcome, record.closed or record.load_failure is not None)
     if ended is not None and ended[0] is Status.SECURITY_VIOLATION:
         record.load_failure = None
+    if standard.decide is not None and record.load_failure is None:
+        _decide(standard.decide, record)
     return _verdict(measured, record, ended)
 
 
@@ -89,6 +98,8 @@ class _Record:
     cases: list[CaseResult] = field(default_factory=list)
     load_failure: tuple[Status, str] | None = None
     closed: bool = False
+    values: dict[int, Any] = field(default_factory=dict)
+    """By test, where all of them are decided together."""
 
 
 def _verdict(measured: Verdict, record: _Record, ended: tuple[Status, str] | None) -> Verdict:
@@ -204,7 +215,7 @@ def _read_frame(standard: Standard, body: bytes, record: _Record) -> None:
     match _parse(body):
         case ["v", tree, float() as cpu, float() as wall, int() as peak] if index < len(tests):
             first = all(case.passed for case in record.cases)
-            status, detail = _compare(standard, index, tree, first=first)
+            status, detail = _compare(standard, index, tree, record, first=first)
             record.cases.append(_case(index, status, detail, [cpu, wall, peak], record.idle_mb))
         case [
             "e",
@@ -265,7 +276,9 @@ def _case(
     )
 
 
-def _compare(standard: Standard, index: int, tree: Any, *, first: bool) -> tuple[Status, str]:
+def _compare(
+    standard: Standard, index: int, tree: Any, record: _Record, *, first: bool
+) -> tuple[Status, str]:
     """Judge a value; the first wrong one is told, in short, to whoever reads the verdict."""
     try:
         value = values.decode(tree)
@@ -273,13 +286,28 @@ def _compare(standard: Standard, index: int, tree: Any, *, first: bool) -> tuple
         raise MalformedRecord(str(error)) from None
     problem = standard.problem
     test = problem.hidden_tests[index]
-    if standard.checker is None:
+    if standard.decide is not None:
+        record.values[index] = value
+        right = True  # so far
+    elif standard.checker is None:
         right = values_match(value, test.expected, from_json=problem.from_json)
     else:
         right = _checked(standard.checker, test.args, value, test.expected)
     if right:
         return Status.ACCEPTED, ""
     return Status.WRONG_ANSWER, f"returned {_brief(value)}" if first else ""
+
+
+def _decide(decide: Decide, record: _Record) -> None:
+    """Fail the tests whose values are not right; the first wrong one is told."""
+    right = decide(record.values)
+    first = True
+    for place, case in enumerate(record.cases):
+        if case.passed and not right[case.index]:
+            detail = f"returned {_brief(record.values[case.index])}" if first else ""
+            case = replace(case, status=Status.WRONG_ANSWER, passed=False, detail=_clean(detail))
+            record.cases[place] = case
+        first = first and case.passed
 
 
 def _checked(checker: Checker, args: tuple[Any, ...], value: Any, expected: Any) -> bool:

@@ -8,17 +8,20 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
+from typing import Literal, get_args
 
 from tqdm import tqdm
 
 from axiom_rl.config import SandboxConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Status, TestCase, Verdict
-from axiom_rl.problems.registry import checker_for
+from axiom_rl.problems.registry import checker_for, unknown_name
+from axiom_rl.problems.sources.assertions import ENTRY, TestCode, adapted, needs_code
 from axiom_rl.sandbox.base import (
     IsolationLevel,
     Limits,
@@ -28,12 +31,15 @@ from axiom_rl.sandbox.base import (
 )
 from axiom_rl.sandbox.kinds import open_sandbox
 from axiom_rl.sandbox.pool import Canary
-from axiom_rl.verify.judge import Standard, judge, standard_of
+from axiom_rl.verify.judge import Checker, Standard, judge, standard_of
 
 log = logging.getLogger(__name__)
 
 Candidate = tuple[Problem, str | None]
 """A problem and the program meant to solve it; None where the completion held no program."""
+
+Tests = Literal["hidden", "fresh", "public"]
+"""Which tests of a problem judge; none stands in for another."""
 
 MAX_PENDING = 4096
 """Candidates submitted and not yet judged; `submit` waits for room beyond that."""
@@ -62,13 +68,20 @@ class VerifierStats:
 class _Prepared:
     """A problem's tests as requests need them; holds the problem, so that its id stays its own."""
 
+    problem: Problem
     standard: Standard
     tests: tuple[bytes, ...]
     limits: Limits
 
+    def request(self, code: str) -> RunRequest:
+        """Return what the sandbox runs for a program."""
+        problem = self.standard.problem
+        program, entry_point = adapted(problem, problem.hidden_tests, code)
+        return RunRequest(program, entry_point, self.tests, self.limits)
+
 
 class Verifier:
-    """Judges programs by the hidden tests of their problems, in sandboxed processes.
+    """Judges programs by tests of their problems, in sandboxed processes.
 
     Safe to call from several threads. Use it as a context manager, or call `close`.
     """
@@ -85,13 +98,16 @@ class Verifier:
                 the level that `sandbox.isolation` asks for.
         """
         self._config = config
-        self._prepared: OrderedDict[int, _Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[int, Tests], _Prepared] = OrderedDict()
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(MAX_PENDING)
         self._recent_faults: deque[bool] = deque(maxlen=FAULT_WINDOW)
         self._stats = VerifierStats()
         self._pending = 0
         self._busy_since = 0.0
+        self._test_code = TestCode()
+        self._deciding = ThreadPoolExecutor(1, "test-code")
+        """Where test code of benchmarks decides: the pool's thread must not wait for it."""
         self._pool = open_sandbox(config, self._canaries(), without)
 
     def __enter__(self) -> Verifier:
@@ -108,6 +124,9 @@ class Verifier:
     def close(self) -> None:
         """End the servers; leaves no process, thread or descriptor behind."""
         self._pool.close()
+        self._deciding.shutdown(wait=False, cancel_futures=True)
+        self._test_code.close()
+        self._deciding.shutdown()
 
     @property
     def level(self) -> IsolationLevel:
@@ -132,51 +151,92 @@ class Verifier:
                 restarts=report.restarts,
             )
 
-    def submit(self, candidate: Candidate) -> Future[Verdict]:
+    def submit(self, candidate: Candidate, *, tests: Tests = "hidden") -> Future[Verdict]:
         """Queue one candidate; never waits, unless MAX_PENDING are waiting already.
 
         Raises:
-            AxiomError: if the problem has no hidden tests.
+            AxiomError: if the problem has no such tests, or a checker that is not registered.
             SandboxUnavailableError: if the sandbox has stopped working, or fails too often.
         """
         problem, code = candidate
-        prepared = self._prepare(problem)
+        prepared = self._prepare(problem, tests)
         self._raise_if_faulty()
         if code is None or not code.strip():
-            return self._without_code(problem)
+            return self._without_code(len(prepared.tests))
         self._room.acquire()
         self._begin()
-        request = RunRequest(code, problem.entry_point, prepared.tests, prepared.limits)
         try:
-            future = self._pool.submit(
-                request, lambda outcome: judge(prepared.standard, prepared.limits, outcome)
-            )
+            future = self._judged(prepared, code)
         except SandboxUnavailableError:
             self._end(None)
             raise
         future.add_done_callback(self._end)
         return future
 
+    def _judged(self, prepared: _Prepared, code: str) -> Future[Verdict]:
+        """Run a program and judge the outcome, test code on a thread of its own."""
+        standard, limits = prepared.standard, prepared.limits
+        if standard.decide is None:
+            return self._pool.submit(
+                prepared.request(code), lambda outcome: judge(standard, limits, outcome)
+            )
+        judged: Future[Verdict] = Future()
+
+        def decide(run: Future[Outcome]) -> None:
+            if not judged.set_running_or_notify_cancel():
+                return
+            try:
+                verdict = judge(standard, limits, run.result())
+                named = verdict.detail.replace(ENTRY, standard.problem.entry_point)
+                judged.set_result(replace(verdict, detail=named))
+            except BaseException as error:  # noqa: BLE001 (whoever waits must hear of it)
+                judged.set_exception(error)
+
+        run = self._pool.submit(prepared.request(code), lambda outcome: outcome)
+        run.add_done_callback(lambda done: self._decide_later(decide, done, judged))
+        return judged
+
+    def _decide_later(
+        self,
+        decide: Callable[[Future[Outcome]], None],
+        run: Future[Outcome],
+        judged: Future[Verdict],
+    ) -> None:
+        def closed(task: Future[None] | None = None) -> None:
+            if (task is None or task.cancelled()) and judged.set_running_or_notify_cancel():
+                judged.set_exception(SandboxUnavailableError("the verifier was closed meanwhile"))
+
+        try:
+            self._deciding.submit(decide, run).add_done_callback(closed)
+        except RuntimeError:  # it takes no more
+            closed()
+
     def verify(
-        self, candidates: Iterable[Candidate], *, progress: str | None = None
+        self,
+        candidates: Iterable[Candidate],
+        *,
+        progress: str | None = None,
+        tests: Tests = "hidden",
     ) -> list[Verdict]:
         """Return one verdict per candidate, in order; never raises for bad code.
 
         Args:
             candidates: problems and programs.
             progress: label of a progress bar (lines in the log where there is no terminal).
+            tests: which of the problems' tests judge: hidden, fresh or public.
 
         Raises:
-            AxiomError: if a problem has no hidden tests, before anything runs.
+            AxiomError: if a problem has no such tests, or a checker that is not registered, before
+                anything runs.
             SandboxUnavailableError: if the sandbox has stopped working, or fails too often.
         """
         batch = list(candidates)
         for problem, _code in batch:
-            self._prepare(problem)
+            self._prepare(problem, tests)
         probe = self._pool.probe()
         futures: list[Future[Verdict]] = []
         try:
-            futures.extend(self.submit(candidate) for candidate in batch)
+            futures.extend(self.submit(candidate, tests=tests) for candidate in batch)
             verdicts = [future.result() for future in _shown(futures, progress)]
             probe.result()
         finally:
@@ -185,14 +245,14 @@ class Verifier:
         self._raise_if_faulty()
         return verdicts
 
-    def _without_code(self, problem: Problem) -> Future[Verdict]:
+    def _without_code(self, total_tests: int) -> Future[Verdict]:
         future: Future[Verdict] = Future()
         future.set_result(
             Verdict(
                 status=Status.NO_CODE,
                 passed=False,
                 pass_fraction=0.0,
-                total_tests=len(problem.hidden_tests),
+                total_tests=total_tests,
                 detail="the completion holds no program",
             )
         )
@@ -233,17 +293,19 @@ class Verifier:
                 "candidates: look for a full disk, too little memory or a limit on processes"
             )
 
-    def _prepare(self, problem: Problem) -> _Prepared:
+    def _prepare(self, problem: Problem, tests: Tests) -> _Prepared:
         """Return the problem's marshalled tests, kept for its next candidates.
 
         Raises:
-            AxiomError: if it has no hidden tests, or arguments that are not plain values.
+            AxiomError: if it has no such tests, arguments that are not plain values, or a checker
+                that is not registered.
         """
+        key = id(problem), tests
         with self._lock:
-            prepared = self._prepared.get(id(problem))
-            if prepared is None or prepared.standard.problem is not problem:
-                prepared = _prepare(problem, self._config)
-                self._prepared[id(problem)] = prepared
+            prepared = self._prepared.get(key)
+            if prepared is None or prepared.problem is not problem:
+                prepared = _prepare(problem, self._config, tests, self._test_code)
+                self._prepared[key] = prepared
                 if len(self._prepared) > PREPARED_PROBLEMS:
                     self._prepared.popitem(last=False)
             return prepared
@@ -262,7 +324,7 @@ class Verifier:
             public_tests=(),
             hidden_tests=(test, test),
         )
-        prepared = _prepare(problem, self._config)
+        prepared = _prepare(problem, self._config, "hidden", self._test_code)
         limits = Limits(5.0, 256 << 20, 1 << 20, 1 << 20)
 
         def canary(code: str, status: Status) -> Canary:
@@ -278,12 +340,16 @@ def _status(prepared: _Prepared, limits: Limits, outcome: Outcome) -> Status:
     return judge(prepared.standard, limits, outcome).status
 
 
-def _prepare(problem: Problem, config: SandboxConfig) -> _Prepared:
-    if not problem.hidden_tests:
-        raise AxiomError(f"problem {problem.id} has no hidden tests, so nothing could be judged")
+def _prepare(
+    problem: Problem, config: SandboxConfig, which: Tests, test_code: TestCode
+) -> _Prepared:
+    cases = _tests_of(problem, which)
+    asked = replace(problem, hidden_tests=cases)
+    decide = partial(test_code.replay, cases) if needs_code(problem, cases) else None
+    checker = _checker_of(problem)
     try:
-        tests = tuple(marshal.dumps(test.args) for test in problem.hidden_tests)
-        standard = standard_of(problem, checker_for(problem.type))
+        tests = tuple(marshal.dumps(test.args) for test in cases)
+        standard = standard_of(asked, checker, decide)
     except (ValueError, TypeError) as error:
         raise AxiomError(
             f"problem {problem.id}: arguments and expected values must be plain values "
@@ -292,7 +358,25 @@ def _prepare(problem: Problem, config: SandboxConfig) -> _Prepared:
     cpu = config.time_limit_s if problem.time_limit_s is None else problem.time_limit_s
     memory = config.memory_mb if problem.memory_limit_mb is None else problem.memory_limit_mb
     limits = Limits(cpu, memory << 20, config.output_kb << 10, config.result_kb << 10)
-    return _Prepared(standard, tests, limits)
+    return _Prepared(problem, standard, tests, limits)
+
+
+def _tests_of(problem: Problem, which: Tests) -> tuple[TestCase, ...]:
+    """Return the tests asked for; none stands in for another."""
+    if which not in get_args(Tests):
+        raise unknown_name("tests", which, get_args(Tests))
+    cases: tuple[TestCase, ...] = getattr(problem, f"{which}_tests")
+    if cases:
+        return cases
+    hint = "; axiom_rl.problems.with_fresh_tests draws them" if which == "fresh" else ""
+    raise AxiomError(f"problem {problem.id} has no {which} tests, so nothing could be judged{hint}")
+
+
+def _checker_of(problem: Problem) -> Checker | None:
+    try:
+        return checker_for(problem.checker)
+    except AxiomError as error:
+        raise AxiomError(f"problem {problem.id}: {error}") from None
 
 
 def _shown(futures: list[Future[Verdict]], label: str | None) -> Iterable[Future[Verdict]]:

@@ -152,6 +152,8 @@ def test_a_bad_row_is_named_with_its_file(problems: dict[str, Problem], tmp_path
         ({"solution_code": ..., "timestamp": ...}, "no solution_code, timestamp"),
         ({"solution_code": None}, "solution_code must be text"),
         ({"problem_id": 3}, "problem_id must be text"),
+        ({"solution_code": " \n"}, "solution_code holds no program"),
+        ({"solution_code": "```python\n```"}, "solution_code holds no program"),
         ({"passed_tests": 3}, r"3 of \d+ tests passed; only programs that pass all"),
     ):
         path.write_text(f"{json.dumps(row)}\n{damaged(row, **changes)}\n", encoding="utf-8")
@@ -159,6 +161,20 @@ def test_a_bad_row_is_named_with_its_file(problems: dict[str, Problem], tmp_path
             read_solutions(path)
     with pytest.raises(AxiomError, match="no such file"):
         read_solutions(tmp_path / "none.jsonl")
+
+
+def test_fences_around_a_program_are_taken_off(
+    problems: dict[str, Problem], tmp_path: Path
+) -> None:
+    path = tmp_path / "gold.jsonl"
+    row = asdict(solution(first(problems)))
+    inside = (
+        'def f(a, b):\n    """As in\n    ```\n    f(1, 2)\n    ```\n    """\n    return a + b\n'
+    )
+    fenced = [f"```python\n{PLAIN}```", f"Here it is:\n\n```\n{PLAIN}```\nDone.", inside]
+    path.write_text("".join(damaged(row, solution_code=code) + "\n" for code in fenced))
+    codes = [item.solution_code for item in read_solutions(path)]
+    assert [code.strip() for code in codes] == [PLAIN.strip(), PLAIN.strip(), inside.strip()]
 
 
 def test_rows_for_training(problems: dict[str, Problem]) -> None:

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from axiom_rl.core.types import Problem, TestCase
-from axiom_rl.problems import Task
+from axiom_rl.problems import Task, with_fresh_tests
 from axiom_rl.problems.registry import checker_for
 from axiom_rl.verify.compare import values_match
 
@@ -65,6 +65,11 @@ def rename(source: str, problem: Problem) -> str:
     return re.sub(rf"\b(solve|{problem.type})\b", problem.entry_point, source)
 
 
+def judged_by_fresh(problem: Problem, seed: int) -> Problem:
+    """The same problem with fresh tests as its hidden ones."""
+    return replace(problem, hidden_tests=with_fresh_tests(problem, seed).fresh_tests)
+
+
 def passes(source: str, problem: Problem, seconds: float = SECONDS) -> bool:
     """Whether the program returns the right value on all hidden tests; never raises."""
     return failure(source, problem, seconds) is None
@@ -72,7 +77,7 @@ def passes(source: str, problem: Problem, seconds: float = SECONDS) -> bool:
 
 def failure(source: str, problem: Problem, seconds: float = SECONDS) -> str | None:
     """The first hidden test that the program fails, in words."""
-    checker = checker_for(problem.type)
+    checker = checker_for(problem.checker)
     namespace: dict[str, Any] = {"__name__": "candidate"}
     with time_limit(seconds):
         try:

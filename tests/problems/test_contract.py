@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from harness import failure, is_right, passes, programs_for, solutions_module
+from harness import failure, is_right, judged_by_fresh, passes, programs_for, solutions_module
 
 from axiom_rl.core.types import Problem
 from axiom_rl.problems import make_problem, problem_types, with_fresh_tests
@@ -41,7 +41,7 @@ def some_problems(name: str, count: int) -> Iterator[Problem]:
             seed=index % 7,
             index=index,
         )
-        yield with_fresh_tests(problem, seed=index) if index % 2 else problem
+        yield judged_by_fresh(problem, seed=index) if index % 2 else problem
 
 
 def check_gate(name: str, count: int) -> None:
@@ -76,7 +76,11 @@ def test_oracle_agrees_with_brute_force(name: str) -> None:
         for test in (*problem.hidden_tests, *problem.public_tests):
             if len(repr(test.args)) <= longest:
                 value = module.brute(*copy.deepcopy(test.args), **parameters)
-                assert is_right(test, value, checker_for(name)), (problem.id, test, value)
+                assert is_right(test, value, checker_for(problem.checker)), (
+                    problem.id,
+                    test,
+                    value,
+                )
                 compared += 1
     assert compared >= 20
 
@@ -121,7 +125,7 @@ def test_enough_tests_and_none_twice(name: str) -> None:
     fresh_least = 4 if get_type(name).small_input_space else FRESH_TESTS
     for level in LEVELS:
         problem = make_problem(name, difficulty=level)
-        fresh = with_fresh_tests(problem, seed=0)
+        fresh = judged_by_fresh(problem, seed=0)
         assert len(problem.public_tests) >= 1
         assert len(problem.hidden_tests) >= least
         assert len(fresh.hidden_tests) >= fresh_least
@@ -133,7 +137,7 @@ def test_enough_tests_and_none_twice(name: str) -> None:
 def test_public_examples_are_never_hidden_or_fresh(name: str) -> None:
     for problem in some_problems(name, QUICK):
         shown = {input_key(test.args) for test in problem.public_tests}
-        for tests in (problem.hidden_tests, with_fresh_tests(problem, 5).hidden_tests):
+        for tests in (problem.hidden_tests, with_fresh_tests(problem, 5).fresh_tests):
             assert not shown & {input_key(test.args) for test in tests}, problem.id
 
 
@@ -147,7 +151,7 @@ def test_splits_and_fresh_tests_share_no_input(name: str) -> None:
             problem = make_problem(name, difficulty=level, split=split, seed=seed, index=index)
             for kind, shown in (
                 ("hidden", problem),
-                ("fresh", with_fresh_tests(problem, seed)),
+                ("fresh", judged_by_fresh(problem, seed)),
             ):
                 for key in drawn_inputs(shown):
                     purpose = f"{split} {kind}"
@@ -209,7 +213,7 @@ GARBAGE += [[None, None], [0, 10**9], (0, 1), {0, 1}, {}, {"a": 1}, [0.0, 1.0], 
 
 @every_type
 def test_checkers_survive_any_value(name: str) -> None:
-    checker = checker_for(name)
+    checker = get_type(name).checker
     if checker is None:
         return
     for test in make_problem(name, difficulty=2).hidden_tests:
@@ -252,7 +256,7 @@ def test_memorisable_problems_reward_a_constant_and_fresh_tests_tell(name: str) 
         (test,) = problem.hidden_tests
         constant = f"def {problem.entry_point}(*args):\n    return {test.expected!r}\n"
         assert passes(constant, problem)
-        assert not passes(constant, with_fresh_tests(problem, seed=0))
+        assert not passes(constant, judged_by_fresh(problem, seed=0))
 
 
 def test_two_aggregates_are_told_apart() -> None:

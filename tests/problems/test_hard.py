@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+from harness import judged_by_fresh
 
 from axiom_rl.core.types import Problem
 from axiom_rl.problems import make_problem, problem_types
-from axiom_rl.problems.generate import with_fresh_tests
 from axiom_rl.problems.prompts import render
 from axiom_rl.problems.registry import get_type
 
@@ -166,7 +166,7 @@ CALLS: dict[str, Callable[..., int]] = {
 
 def some_problems(name: str, level: int) -> list[Problem]:
     train, test = (make_problem(name, difficulty=level, split=split) for split in ("train", "test"))
-    return [train, test, with_fresh_tests(test, 1)]
+    return [train, test, judged_by_fresh(test, 1)]
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -55,7 +55,7 @@ def is_equivalent(mutant: str, problem: Problem) -> bool:
     task, problem_type = task_of(problem), get_type(problem.type)
     namespace: dict[str, Any] = {"__name__": "candidate"}
     exec(compiled(mutant), namespace)
-    rng, checker = Random(0), checker_for(problem.type)
+    rng, checker = Random(0), checker_for(problem.checker)
     try:
         with time_limit(CPU_SECONDS_FOR_INPUTS):
             for index in range(INPUTS):

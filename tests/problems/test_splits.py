@@ -11,8 +11,9 @@ import pytest
 
 from axiom_rl.config import ProceduralConfig, load_config
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Problem, TestCase
-from axiom_rl.problems import make_problem, problem_types, registry
+from axiom_rl.problems import make_problem, problem_types, registry, with_fresh_tests
 from axiom_rl.problems.splits import (
     Splits,
     build_splits,
@@ -137,6 +138,43 @@ def test_problems_survive_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "problems.jsonl"
     write_problems(path, problems)
     assert read_problems(path) == problems
+    checkers = {row["type"]: row["checker"] for row in read_jsonl(path)}
+    assert (checkers["two_sum"], checkers["fizzbuzz"]) == ("two_sum", None)
+    fresh = [with_fresh_tests(problem, 3) for problem in problems[1:]]
+    write_problems(path, fresh)
+    assert list(read_problems(path)) == fresh
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"type": "mine", "id": "mine/d1/train/s0/0"}, "type 'mine' is not registered.*imports"),
+        ({"checker": "mine"}, "unknown checker 'mine'.*problems.imports"),
+    ],
+)
+def test_a_problem_is_never_judged_by_another_rule(
+    tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    path = tmp_path / "problems.jsonl"
+    problem = replace(make_problem("two_sum", difficulty=1), **change)
+    write_problems(path, [problem])
+    with pytest.raises(AxiomError, match=f"problem 1.*{message}"):
+        read_problems(path)
+    assert read_problems(path, judged=False) == (problem,)
+    write_problems(path, [replace(problem, id="own", type="mine", checker=None)])
+    assert len(read_problems(path)) == 1, "no problem of a generator: judged by equality"
+
+
+def test_files_of_version_1_name_no_checker(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    problems = [make_problem(name, difficulty=1) for name in ("two_sum", "fizzbuzz")]
+    write_problems(path, [replace(problem, checker=None) for problem in problems])
+    rows = [
+        {key: row[key] for key in row if key not in ("checker", "fresh_tests")} | {"schema": 1}
+        for row in read_jsonl(path)
+    ]
+    write_jsonl(path, rows)
+    assert list(read_problems(path)) == problems
 
 
 @pytest.mark.parametrize(

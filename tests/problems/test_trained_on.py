@@ -102,6 +102,35 @@ def test_an_empty_split_says_what_to_do(options: list[str], split: str, message:
         require_problems(load_config(*options).problems, Splits((), (), ()), split)
 
 
+def test_a_score_names_the_problems_that_a_trivial_program_passes() -> None:
+    problems = [make_problem("fizzbuzz", difficulty=1, index=index) for index in (1, 2)]
+    completions = [
+        Completion(
+            problem_id=problem.id, sample=0, text="", prompt_tokens=1, completion_tokens=1,
+            truncated=False,
+        )
+        for problem in problems
+    ]  # fmt: skip
+    verdicts = [
+        Verdict(status=Status.ACCEPTED, passed=True, pass_fraction=1.0),
+        Verdict(status=Status.WRONG_ANSWER, passed=False, pass_fraction=0.0),
+    ]
+    evaluation = score(
+        problems, completions, verdicts, split="test", model={}, sampler={}, seed=0,
+        weak={problems[0].id: "not argument 1", "of another split": "an empty body"},
+    )  # fmt: skip
+    assert evaluation.weak == {problems[0].id: "not argument 1"}
+    text = scope_text(evaluation)
+    assert (
+        f"1 of the 2 problems are passed by a program that does nothing ({problems[0].id}" in text
+    )
+    assert "not argument 1); without them 0.0 % pass" in text
+    document = evaluation.to_json()
+    assert Evaluation.from_json(document) == evaluation
+    del document["weak"]
+    assert Evaluation.from_json(document).weak == {}, "written by an older version"
+
+
 def test_an_evaluation_says_which_types_repeat_inputs_and_what_is_left_out() -> None:
     problems = [make_problem(name, difficulty=1) for name in ("n_queens", "lis")]
     settings: dict[str, Any] = {"split": "test", "model": {}, "sampler": {}, "seed": 0}

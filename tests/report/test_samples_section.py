@@ -63,7 +63,7 @@ def page(run: Path) -> str:
 
 def test_the_prompt_and_the_first_failing_test_are_shown(real: Path) -> None:
     problem = make_problem("fizzbuzz", difficulty=1)
-    failed = with_fresh_tests(problem, seed=0).hidden_tests[8]
+    failed = with_fresh_tests(problem, seed=0).fresh_tests[8]
     text = page(real).replace("&#39;", "'").replace("&#34;", '"')
     assert "Write one Python function `def fizzbuzz(n):`" in text
     assert f"first failing fresh test: {show_call('fizzbuzz', failed)}"[:300] in text

@@ -33,9 +33,9 @@ class Counting(Verifier):
 
     judged = 0
 
-    def submit(self, candidate):  # type: ignore[no-untyped-def]
+    def submit(self, candidate, **options):  # type: ignore[no-untyped-def]
         self.judged += 1
-        return super().submit(candidate)
+        return super().submit(candidate, **options)
 
 
 @pytest.fixture

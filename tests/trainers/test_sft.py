@@ -23,6 +23,7 @@ from axiom_rl.trainers.sft.run import (
     OURS,
     check_args,
     last_whole_checkpoint,
+    rows_that_fit,
     sft_config,
     train_adapter,
 )
@@ -73,6 +74,26 @@ def train(
         **options,
     )
     return model, logged, steps
+
+
+# --- rows ---
+
+
+def test_a_row_that_would_lose_its_end_is_left_out_and_said(
+    resolved: ResolvedModel,
+    model_config: ModelConfig,
+    args: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    long = {**ROWS[0], "completion": [{"role": "assistant", "content": "x = 1\n" * 500}]}
+    _model, tokenizer = load_model(resolved, model_config)
+    assert rows_that_fit([*ROWS, long], tokenizer, None) == [*ROWS, long]
+    with caplog.at_level("WARNING"):
+        assert rows_that_fit([*ROWS, long], tokenizer, 200) == ROWS
+    assert "1 of 5 solutions are not trained on" in caplog.text
+    with pytest.raises(AxiomError, match=r"max_length=10: no solution fits.*the shortest has \d+"):
+        train(resolved, model_config, args | {"max_length": 10}, tmp_path)
 
 
 # --- options ---

@@ -14,6 +14,7 @@ import pytest
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Status, TestCase
+from axiom_rl.problems import registry
 from axiom_rl.rollouts import rewards
 from axiom_rl.sandbox import process
 from axiom_rl.sandbox.base import IsolationLevel, SandboxUnavailableError
@@ -144,15 +145,40 @@ def test_tests_that_cannot_travel_are_an_error(verifier: Verifier) -> None:
         verifier.submit((problem(((1,), range(3))), RIGHT))
 
 
-def test_a_checker_of_the_type_is_used(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checker_named_is_used_and_no_other(
+    verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def any_even(args: tuple[Any, ...], value: Any, expected: Any) -> bool:
         return bool(value % 2 == 0)
 
-    monkeypatch.setattr(verifier_module, "checker_for", {"even": any_even}.get)
-    even = replace(DOUBLE, type="even")
+    monkeypatch.setattr(registry, "_CHECKERS", {"even": any_even})
+    even = replace(DOUBLE, checker="even")
     codes = ["def f(x):\n    return 100\n", "def f(x):\n    return 'x'\n"]
     verdicts = verifier.verify([(even, code) for code in codes])
     assert [verdict.status for verdict in verdicts] == [Status.ACCEPTED, Status.WRONG_ANSWER]
+    of_a_type = replace(DOUBLE, type="two_sum")  # judged by equality: it names no checker
+    assert verifier.verify([(of_a_type, RIGHT)])[0].passed
+    with pytest.raises(AxiomError, match=r"unknown checker 'odd'.*problems\.imports"):
+        verifier.verify([(replace(DOUBLE, checker="odd"), RIGHT)])
+
+
+def test_each_kind_of_tests_judges_by_itself(verifier: Verifier) -> None:
+    fresh = (TestCase(args=(7,), expected=15), TestCase(args=(8,), expected=17))
+    both = replace(DOUBLE, fresh_tests=fresh, public_tests=fresh[:1])
+    more = "def f(x):\n    return 2 * x + 1\n"
+    passed = {
+        tests: [verdict.passed for verdict in verifier.verify(
+            [(both, RIGHT), (both, more)], tests=tests
+        )]
+        for tests in ("hidden", "fresh", "public")
+    }  # fmt: skip
+    assert passed == {"hidden": [True, False], "fresh": [False, True], "public": [False, True]}
+    assert verifier.verify([(both, None)], tests="fresh")[0].total_tests == 2
+    for tests in ("fresh", "public"):
+        with pytest.raises(AxiomError, match=f"has no {tests} tests"):
+            verifier.verify([(DOUBLE, RIGHT)], tests=tests)
+    with pytest.raises(AxiomError, match="unknown tests 'secret'"):
+        verifier.submit((DOUBLE, RIGHT), tests="secret")  # type: ignore[arg-type]
 
 
 def test_submission_does_not_wait(verifier: Verifier) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import cache_dir as cache_dir
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +23,6 @@ GB = 1e9
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 NOTHING_LEFT = "nothing unfinished is left there"
-
-
-def cache_dir() -> Path:
-    """Folder of this project's cache: AXIOM_RL_CACHE, else under XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("AXIOM_RL_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "axiom-rl"
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:

@@ -1,220 +1,281 @@
-"""Assert statements of a benchmark as test cases: arguments for the sandbox, the rest kept here.
+"""Test code of a benchmark as test cases: arguments for the sandbox, decisions kept out of it.
 
-The benchmark's own test code is trusted and runs in this process, once, when it is loaded; each
-assert then becomes a test case instead of a check:
-
-- `assert f(args) == value` becomes `TestCase(args, value)`, whatever expressions args and value
-  are: they are evaluated where they stand, in loops too.
-- Any other condition with one call of f, such as `abs(f(1.5) - 0.5) < 1e-6`, becomes
-  `TestCase(args, condition)`, and the condition is decided in the parent, over the decoded plain
-  value (`check`). It is kept as source text with the variables it mentions, so that problems stay
-  plain data in problems/*.jsonl. The candidate gets the arguments alone in both cases.
+`TestCode.record` runs a row's test code with its reference (see replay.py) and returns test cases. Where every assert is `f(args) == value` they are plain ones. Where an assert
+asks for something else (a helper, a loop, two calls, an argument changed in place) the candidate
+gets the arguments alone, as ever, and the test code decides over what it returned, in a process of
+its own (`TestCode.replay`) and within a time limit. The code is kept in the first such test, so
+that problems stay plain data in problems/*.jsonl.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import copy
-import random
-from dataclasses import dataclass, field
-from functools import lru_cache
+import marshal
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
-from axiom_rl.core.codec import encode
-from axiom_rl.core.types import TestCase
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import Args
+from axiom_rl.problems.sources.referee import ITERATOR, MATCH
+from axiom_rl.problems.sources.replay import HEAD
 
-VALUE = "_value"
-"""Name of the returned value in a condition."""
-OTHER_SIDE = "_other_side"
-"""Name of what it is compared with."""
+EXACT = "exact"
+"""Checker of benchmark problems whose tests are values: Python's own ==, as in their asserts."""
+ASSERTIONS = "assertions"
+"""Checker of benchmark problems whose test code decides."""
+CONDITION = "condition"
+"""The one key of what a test expects where the test code decides."""
+SECONDS = 10.0
+"""CPU time of one run of a row's test code."""
+WALL_FACTOR = 6.0
+"""Wall time allowed for each second of CPU time: other processes may have the processor."""
+ENTRY = "_axiom_entry"
 
 
 class Unconvertible(Exception):
-    """The tests need something that is no plain value, such as an object of a candidate's class."""
+    """The row cannot be used; the message says what its tests need."""
 
 
-@dataclass
-class Recorder:
-    """What the rewritten asserts call, in the order of the test code."""
+class _Ended(Unconvertible):
+    """There is no answer: the process ended, or was too late."""
 
-    setup: str
-    cases: list[TestCase] = field(default_factory=list)
-
-    def equal(self, args: Args, expected: Any) -> None:
-        """Record `f(*args) == expected`."""
-        self._add(args, expected)
-
-    def condition(self, args: Args, source: str, names: dict[str, Any]) -> None:
-        """Record a condition on the value, with the variables that it mentions."""
-        plain = {name: value for name, value in names.items() if _is_plain(value)}
-        self._add(args, {"assert": source, "names": plain, "setup": self.setup})
-
-    def _add(self, args: Args, expected: Any) -> None:
-        case = TestCase(args=copy.deepcopy(args), expected=copy.deepcopy(expected))
-        for value in (*case.args, case.expected):
-            if not _is_plain(value):
-                raise Unconvertible(f"needs a value of type {type(value).__name__}")
-        self.cases.append(case)
+    def __init__(self, message: str, *, used_its_time: bool) -> None:
+        super().__init__(message)
+        self.used_its_time = used_its_time
 
 
-def convert(
-    test_code: str, function: str, *, namespace: dict[str, Any], setup: str = ""
-) -> tuple[TestCase, ...]:
-    """Run test code with its asserts rewritten; return the test cases, values and conditions.
+class TestCode:
+    """Runs test code of benchmarks in a process of its own, started when it is first needed."""
 
-    Args:
-        test_code: assert statements, or a function `check(candidate)` that holds them.
-        function: name by which the asserts call the candidate.
-        namespace: the reference solution's names, which test code may use; it is changed.
-        setup: source of imports and functions that conditions need when they are decided.
+    __test__ = False  # not a pytest class
 
-    Raises:
-        Unconvertible: if an assert calls the candidate more than once, or needs other than plain
-            values.
-    """
-    recorder = Recorder(setup)
-    tree = ast.fix_missing_locations(_Rewriter(function).visit(ast.parse(test_code)))
-    state = random.getstate()
-    random.seed(0)  # some tests of HumanEval draw their inputs
-    try:
-        exec(compile(tree, "<tests>", "exec"), {**namespace, "_recorder": recorder})
-    finally:
-        random.setstate(state)
-    return tuple(recorder.cases)
+    def __init__(self, seconds: float = SECONDS) -> None:
+        """Remember the CPU time that one run may take."""
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> TestCode:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()
+        with self._lock:
+            self._stop()
+
+    def record(self, program: str, tests: str, function: str) -> tuple[TestCase, ...]:
+        """Run test code with the reference and return the test cases, in the order of its calls.
+
+        Args:
+            program: the reference solution, with what the tests need besides.
+            tests: assert statements, or a function `check(candidate)` that holds them.
+            function: name of the reference's function.
+
+        Raises:
+            Unconvertible: naming what these tests need and cannot have.
+        """
+        script = {"program": program, "tests": tests, "function": function}
+        found = self._ask("record", script, None)
+        calls = [tuple(args) for args in found["calls"]]
+        if all(found["expected"]):
+            values = [expected["value"] for expected in found["expected"]]
+            return tuple(map(TestCase, calls, values))
+        script |= {"groups": found["groups"], "in_place": found["in_place"]}
+        expected: list[Any] = [{CONDITION: None} for _ in calls]
+        for group, wanted in zip(found["groups"], found["expected"], strict=True):
+            if wanted:
+                (call,) = group
+                expected[call] = wanted["value"]
+        first = next(number for number, value in enumerate(expected) if is_condition(value))
+        expected[first] = {CONDITION: script}
+        return tuple(map(TestCase, calls, expected))
+
+    def replay(self, tests: Sequence[TestCase], values: Mapping[int, Any]) -> list[bool]:
+        """Return for each test whether the test code accepts the values returned.
+
+        Args:
+            tests: of a problem whose checker is ASSERTIONS.
+            values: what the candidate returned, by the test's index; tests without one are wrong.
+        """
+        script = script_of(tests) | {"calls": [test.args for test in tests]}
+        for _try in range(2):
+            try:
+                right: list[bool] = self._ask("replay", script, dict(values))
+            except _Ended as end:
+                if self._closed:
+                    raise
+                if end.used_its_time:
+                    break
+                continue  # killed from outside, perhaps: that is not the candidate's doing
+            return right
+        return [False] * len(tests)
+
+    def answers(self, program: str, function: str, inputs: list[Any]) -> list[Any]:
+        """Return what a reference gives for each list of arguments.
+
+        Raises:
+            Unconvertible: if it raises, takes too long, or gives what is no plain value.
+        """
+        script = {"program": program, "function": function}
+        found: list[Any] = self._ask("answers", script, inputs)
+        return found
+
+    def _ask(self, kind: str, script: dict[str, Any], more: Any) -> Any:
+        with self._lock:
+            if self._closed:
+                raise _Ended("its test code was stopped: the run ends", used_its_time=False)
+            process = self._start()
+            request = marshal.dumps((kind, script, more, self._seconds))
+            deadline = time.monotonic() + WALL_FACTOR * self._seconds
+            try:
+                assert process.stdin is not None
+                process.stdin.write(HEAD.pack(len(request)) + request)
+                process.stdin.flush()
+                size = HEAD.unpack(_read(process, HEAD.size, deadline))[0]
+                outcome, found = marshal.loads(_read(process, size, deadline))
+            except (OSError, EOFError, TimeoutError) as error:
+                raise self._ended(process, error) from None
+            except BaseException:  # Ctrl-C: the answer must not become that of the next request
+                self._stop()
+                raise
+        if outcome == "refused":
+            raise Unconvertible(found)
+        return found
+
+    def _ended(self, process: subprocess.Popen[bytes], error: Exception) -> _Ended:
+        """Say why there is no answer, and end the process."""
+        late = isinstance(error, TimeoutError)
+        if not late:
+            process.wait()
+        self._stop()
+        used_its_time = process.returncode == -signal.SIGPROF
+        if late or used_its_time:
+            text = f"its test code takes more than {self._seconds:g} s"
+        else:
+            text = f"its test code ends its process with status {process.returncode}"
+        return _Ended(text, used_its_time=used_its_time)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._stop()
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    "from axiom_rl.problems.sources.replay import main; main()",
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "PYTHONHASHSEED": "0",  # loops over sets make the same calls each time
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
+                start_new_session=True,  # Ctrl-C is for the run
+            )
+        return self._process
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            with self._process as process:  # closes the pipes
+                process.wait()
+            self._process = None
 
 
 def is_condition(expected: Any) -> bool:
-    """Tell whether what a test expects is a condition, and not a value."""
-    return isinstance(expected, dict) and expected.keys() == {"assert", "names", "setup"}
+    """Tell whether what a test of a benchmark expects is decided by its test code."""
+    return isinstance(expected, dict) and expected.keys() == {CONDITION}
+
+
+def needs_code(problem: Problem, tests: Sequence[TestCase]) -> bool:
+    """Tell whether test code decides over some of these tests of a problem."""
+    return problem.checker == ASSERTIONS and any(is_condition(test.expected) for test in tests)
 
 
 def check(_args: Args, value: Any, expected: Any) -> bool:
-    """Decide one assert over a decoded value; a condition that cannot be computed is false."""
-    if not is_condition(expected):
-        return bool(value == expected)
-    names = {**_names_of(expected["setup"]), **expected["names"], VALUE: value}
-    try:
-        return bool(eval(_compiled(expected["assert"]), names))
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError):
-        return False
+    """Decide one `f(args) == value` as Python does."""
+    return not is_condition(expected) and bool(value == expected)
 
 
-def show_condition(call: str, expected: Any) -> str:
-    """Return a condition as text, with the call in the value's place and variables named."""
-    text = str(expected["assert"]).replace(VALUE, call)
-    names = ", ".join(f"{name} = {value!r}" for name, value in expected["names"].items())
-    return f"{text}  # {names}" if names else text
+def script_of(tests: Sequence[TestCase]) -> dict[str, Any]:
+    """Return the test code that decides these tests.
+
+    Raises:
+        ValueError: if none of them holds it.
+    """
+    for test in tests:
+        if is_condition(test.expected) and test.expected[CONDITION] is not None:
+            script: dict[str, Any] = test.expected[CONDITION]
+            return script
+    raise ValueError("the tests lack the test code that decides them")
 
 
-class _Rewriter(ast.NodeTransformer):
-    """Turns each assert into a call of the recorder, and `check` into a block that runs."""
+def adapted(problem: Problem, tests: Sequence[TestCase], code: str) -> tuple[str, str]:
+    """Return the program and entry point to run, where test code decides.
 
-    def __init__(self, function: str) -> None:
-        self._function = function
-        self._results: dict[str, ast.Call] = {}
-        """Variables that hold a value of the candidate, with the call that gave it."""
-
-    def visit_Module(self, node: ast.Module) -> ast.Module:
-        self.generic_visit(node)
-        if any(isinstance(part, ast.FunctionDef) and part.name == "check" for part in node.body):
-            node.body += ast.parse("check(None)").body
-        return node
-
-    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) if self._is_call(
-                call
-            ):
-                self._results[name] = call
-                return ast.Pass()
-            case _:
-                return node
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._results.get(node.id, node)
-
-    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
-        self.generic_visit(node)
-        calls = [part for part in ast.walk(node.test) if self._is_call(part)]
-        if not calls:
-            return ast.Pass()
-        if len(calls) > 1:
-            raise Unconvertible(f"calls {self._function} more than once in one assert")
-        (call,) = calls
-        assert isinstance(call, ast.Call)
-        if call.keywords:
-            raise Unconvertible("calls with keyword arguments")
-        match node.test:
-            case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[expected]) if (
-                left is call
-            ):
-                args = ast.Tuple(elts=call.args, ctx=ast.Load())
-                return _statement("equal", args, expected)
-            case ast.Compare(left=left, ops=[operator], comparators=[other]) if call in ast.walk(
-                left
-            ):
-                named = ast.Compare(left, [operator], [ast.Name(OTHER_SIDE, ast.Load())])
-                return self._condition(named, call, {OTHER_SIDE: other})
-            case test:
-                return self._condition(test, call, {})
-
-    def _condition(self, test: ast.expr, call: ast.Call, known: dict[str, ast.expr]) -> ast.stmt:
-        """Record the condition, with the variables it mentions evaluated where it stands."""
-        source = ast.unparse(_Replacer(call).visit(test))
-        names = {name: ast.Name(name, ast.Load()) for name in _variables(source)} | known
-        display = ast.Dict([ast.Constant(name) for name in names], list(names.values()))
-        args = ast.Tuple(elts=call.args, ctx=ast.Load())
-        return _statement("condition", args, ast.Constant(source), display)
-
-    def _is_call(self, node: ast.AST) -> bool:
-        match node:
-            case ast.Call(func=ast.Name(id=name)):
-                return name == self._function
-            case _:
-                return False
+    What is added states iterators and matches of `re` as plain values, and, where the tests look at
+    arguments after the call, those.
+    """
+    if not needs_code(problem, tests):
+        return code, problem.entry_point
+    after = script_of(tests)["in_place"]
+    return f"{code}\n\n{_ADDED.format(function=problem.entry_point, after=after)}", ENTRY
 
 
-class _Replacer(ast.NodeTransformer):
-    """Puts the value's name in the place of one call."""
-
-    def __init__(self, call: ast.Call) -> None:
-        self._call = call
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        if node is self._call:
-            return ast.Name(id=VALUE, ctx=ast.Load())
-        self.generic_visit(node)
-        return node
-
-
-def _statement(method: str, *arguments: ast.expr) -> ast.stmt:
-    recorder = ast.Name(id="_recorder", ctx=ast.Load())
-    function = ast.Attribute(value=recorder, attr=method, ctx=ast.Load())
-    return ast.Expr(ast.Call(func=function, args=list(arguments), keywords=[]))
+_ADDED = f"""
+import builtins as {ENTRY}_builtins
+if {ENTRY}_builtins.callable({ENTRY}_builtins.globals().get("{{function}}")):
+    def {ENTRY}(*args):
+        import builtins, itertools, re
+        value = {{function}}(*args)
+        if builtins.isinstance(value, re.Match):
+            value = ({MATCH!r}, value.span(), (value.group(), *value.groups()))
+        elif builtins.hasattr(builtins.type(value), "__next__"):
+            value = ({ITERATOR!r}, builtins.list(itertools.islice(value, 10 ** 6)))
+        return (value, args) if {{after}} else value
+"""
+"""Uses no name that the program may have given another meaning."""
 
 
-def _variables(source: str) -> list[str]:
-    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    return sorted(name for name in names - {VALUE} if not hasattr(builtins, name))
+def _read(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
+    """Read so many bytes of the process's output.
 
-
-def _is_plain(value: Any) -> bool:
-    try:
-        encode(value)
-    except TypeError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=256)
-def _compiled(source: str) -> Any:
-    return compile(source, "<condition>", "eval")
-
-
-@lru_cache(maxsize=256)
-def _names_of(setup: str) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    exec(compile(setup, "<setup>", "exec"), names)
-    return names
+    Raises:
+        EOFError: if it ends before.
+        TimeoutError: if the deadline passes before.
+    """
+    assert process.stdout is not None
+    descriptor, parts = process.stdout.fileno(), bytearray()
+    waiting = select.poll()  # select() takes no descriptor above 1,023
+    waiting.register(descriptor, select.POLLIN)
+    while len(parts) < size:
+        if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError
+        part = os.read(descriptor, size - len(parts))
+        if not part:
+            raise EOFError
+        parts += part
+    return bytes(parts)

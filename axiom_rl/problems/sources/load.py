@@ -11,7 +11,7 @@ from axiom_rl.problems.generate import SPLITS
 from axiom_rl.problems.sources.benchmarks import load_benchmark
 from axiom_rl.problems.sources.contamination import find_overlaps, overlapping_tasks
 from axiom_rl.problems.sources.jsonl import read_user_problems
-from axiom_rl.problems.splits import Splits, build_splits
+from axiom_rl.problems.splits import Splits, build_splits, import_types
 
 
 def load_splits(
@@ -39,7 +39,9 @@ def load_splits(
                     "problems=jsonl needs problems.path=my_problems.jsonl (the format is in "
                     "docs/reference/problems.md)"
                 )
-            return _by_split(read_user_problems(config.path))
+            import_types(config.imports)
+            own = read_user_problems(config.path)
+            return _by_split(own.problems, own.left_out, own.solutions)
         case BenchmarkConfig():
             return _of_benchmark(config, trained, trains)
         case _:
@@ -71,6 +73,12 @@ def require_problems(config: ProblemsConfig, splits: Splits, split: str | None) 
             )
         case BenchmarkConfig():
             cure = f"{config.source} has {there} problems ({len(splits.left_out)} left out)"
+        case _ if splits.left_out:
+            place, reason = next(iter(splits.left_out.items()))
+            cure = (
+                f"{there} problems, and {len(splits.left_out)} rows of problems.path are left out "
+                f"({place}: {reason})"
+            )
         case _:
             cure = f'give problems "split": "{split}" in problems.path, or choose another split'
     raise AxiomError(f"the {split or 'problems'} split is empty: {cure}")
@@ -88,15 +96,15 @@ def _of_benchmark(config: BenchmarkConfig, trained: Sequence[Problem], trains: b
         for problem in chosen
         if problem.split != "train" and problem.id in overlapping
     }
-    return _by_split(chosen, dict(benchmark.left_out) | scored)
+    return _by_split(chosen, benchmark.left_out | scored, benchmark.solutions)
 
 
-def _by_split(problems: Iterable[Problem], left_out: Mapping[str, str] | None = None) -> Splits:
-    left_out = left_out or {}
+def _by_split(
+    problems: Iterable[Problem], left_out: Mapping[str, str], solutions: Mapping[str, str]
+) -> Splits:
     splits: dict[str, list[Problem]] = {split: [] for split in SPLITS}
     for problem in problems:
         if problem.id not in left_out:
             splits[problem.split].append(problem)
-    return Splits(
-        **{split: tuple(chosen) for split, chosen in splits.items()}, left_out=dict(left_out)
-    )
+    train, val, test = (tuple(splits[split]) for split in SPLITS)
+    return Splits(train, val, test, left_out=dict(left_out), solutions=solutions)

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
-from axiom_rl.problems.splits import import_types, read_problems
+from axiom_rl.problems.splits import import_types, read_problems, require_type
 
 DEEPEST = 4
 """Folders between a run and an adapter in it (checkpoints/iter_1/adapter)."""
@@ -24,13 +24,21 @@ def training_problems(place: str) -> tuple[Problem, ...]:
         AxiomError: if no problems are to be found there: what they overlap with is unknown then.
     """
     if place.endswith(".jsonl"):
-        return read_problems(Path(place))
+        return _read(Path(place))
     run = _run_of(Path(place))
     saved = OmegaConf.load(run / "config.yaml")
     import_types(OmegaConf.select(saved, "problems.imports", default=[]))
     start = OmegaConf.select(saved, "model.adapter")
     earlier = () if start is None else training_problems(start)
-    return (*earlier, *read_problems(run / "problems" / "train.jsonl"))
+    return (*earlier, *_read(run / "problems" / "train.jsonl"))
+
+
+def _read(path: Path) -> tuple[Problem, ...]:
+    """Read problems that are compared with others, and not judged by."""
+    problems = read_problems(path, judged=False)
+    for problem in problems:
+        require_type(problem, str(path))
+    return problems
 
 
 def _run_of(place: Path) -> Path:

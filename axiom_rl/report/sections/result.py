@@ -117,19 +117,43 @@ def scope_text(evaluation: Evaluation) -> str:
         f"Not so for {name}, whose fresh tests repeat inputs of the hidden ones: {reason}."
         for name, reason in evaluation.shared_inputs.items()
     ]
-    return " ".join([f"Scores are on {evaluation.tests}: {text}", *shared, *_left_out(evaluation)])
+    return " ".join(
+        [
+            f"Scores are on {evaluation.tests}: {text}",
+            *shared,
+            *_left_out(evaluation),
+            *_weak(evaluation),
+        ]
+    )
 
 
 def _left_out(evaluation: Evaluation) -> list[str]:
     if not evaluation.left_out:
         return []
     trained = sum(reason.startswith("trained on") for reason in evaluation.left_out.values())
-    names = ", ".join(list(evaluation.left_out)[:MOST_NAMES])
-    more = len(evaluation.left_out) - MOST_NAMES
     return [
         f"Tasks left out: {len(evaluation.left_out)}, {trained} of them because training overlaps "
-        f"with them ({names}" + (f" and {more} more" if more > 0 else "") + ")."
+        f"with them ({_named(list(evaluation.left_out))})."
     ]
+
+
+def _weak(evaluation: Evaluation) -> list[str]:
+    """Name the problems that a trivial program passes, and the score without them."""
+    if not evaluation.weak:
+        return []
+    named = _named([f"{key}: {program}" for key, program in evaluation.weak.items()])
+    rates = [row.rate for key, row in evaluation.per_problem.items() if key not in evaluation.weak]
+    judged = [rate for rate in rates if not math.isnan(rate)]
+    without = f"; without them {percent(math.fsum(judged) / len(judged))} pass" if judged else ""
+    return [
+        f"Weak tests: {len(evaluation.weak)} of the {evaluation.problems} problems are passed by a "
+        f"program that does nothing ({named}){without}."
+    ]
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def problem_blocks(comparison: Comparison) -> list[Block]:

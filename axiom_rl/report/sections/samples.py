@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import Problem
-from axiom_rl.problems import has_fresh_tests, with_fresh_tests
+from axiom_rl.core.types import Problem, TestCase
+from axiom_rl.problems import with_fresh_tests
 from axiom_rl.problems.prompts import render, show_call
 from axiom_rl.report.blocks import Block, Sample, Samples, Section, Text, harmless
 from axiom_rl.report.run_folder import Row, RunFolder
@@ -80,7 +80,7 @@ class _Tests:
     def __init__(self, run: RunFolder, problem: Problem | None) -> None:
         self._seed = int(run.setting("problems.seed", 0))
         self._problem = problem
-        self._fresh: Problem | None = None
+        self._fresh: tuple[TestCase, ...] | None = None
 
     def text(self, kind: str, verdict: dict[str, Any]) -> str:
         """Return the first test that a program failed, `f([1]) == 2`; '' where none is known."""
@@ -88,19 +88,19 @@ class _Tests:
         if index is None or self._problem is None:
             return ""
         try:
-            problem = self._judged_by(kind, self._problem)
+            tests = self._judged_by(kind, self._problem)
         except AxiomError as error:
             return f"first failing {kind} test: number {index + 1} ({error})"
-        if index >= len(problem.hidden_tests):
+        if index >= len(tests):
             return f"first failing {kind} test: number {index + 1}"
-        call = show_call(problem.entry_point, problem.hidden_tests[index])
+        call = show_call(self._problem.entry_point, tests[index])
         return f"first failing {kind} test: {_cut(call, MOST_OF_A_TEST)}"
 
-    def _judged_by(self, kind: str, problem: Problem) -> Problem:
-        if kind != "fresh" or not has_fresh_tests(problem):
-            return problem
+    def _judged_by(self, kind: str, problem: Problem) -> tuple[TestCase, ...]:
+        if kind != "fresh":
+            return problem.hidden_tests
         if self._fresh is None:
-            self._fresh = with_fresh_tests(problem, self._seed)
+            self._fresh = with_fresh_tests(problem, self._seed).fresh_tests
         return self._fresh
 
 

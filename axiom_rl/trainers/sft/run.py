@@ -102,10 +102,11 @@ def train_adapter(
         raise AxiomError("nothing to train on: no gold solution was found")
     if not sys.stderr.isatty():
         disable_progress_bar()
+    config = sft_config(args, model, folder, seed)
     trainer = PackedSFTTrainer(
         model=model,
-        args=sft_config(args, model, folder, seed),
-        train_dataset=Dataset.from_list(list(rows)),
+        args=config,
+        train_dataset=Dataset.from_list(rows_that_fit(rows, tokenizer, config.max_length)),
         processing_class=tokenizer,
         callbacks=[_Metrics(log, on_save)],
     )
@@ -115,6 +116,41 @@ def train_adapter(
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
     model.eval()
     return int(trainer.state.global_step)
+
+
+def rows_that_fit(
+    rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> list[dict[str, Any]]:
+    """Leave out rows that TRL would cut: without its end token a row teaches never to end.
+
+    Raises:
+        AxiomError: if no row fits, with the length that would do.
+    """
+    lengths = [
+        len(
+            tokenizer.apply_chat_template(
+                [*row["prompt"], *row["completion"]], tokenize=True, return_dict=False
+            )
+        )
+        for row in rows
+    ]
+    fitting = [
+        row
+        for row, length in zip(rows, lengths, strict=True)
+        if max_length is None or length <= max_length
+    ]
+    if not fitting:
+        raise AxiomError(
+            f"trainer.args.max_length={max_length}: no solution fits with its prompt; the shortest "
+            f"has {min(lengths)} tokens"
+        )
+    if len(fitting) < len(rows):
+        logger.warning(
+            "%d of %d solutions are not trained on: with their prompts they have up to %d tokens, "
+            "more than trainer.args.max_length=%d, and would lose their ends",
+            len(rows) - len(fitting), len(rows), max(lengths), max_length,
+        )  # fmt: skip
+    return fitting
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:
