@@ -182,9 +182,9 @@ def _check_training(config: Config) -> None:
         if config.trainer.solutions is None:
             raise AxiomError(NO_SOLUTIONS)
         read_solutions(Path(config.trainer.solutions))
-    from axiom_rl.models.lora.options import check_lora_options
+    from axiom_rl.models.lora.fit import lora_config
 
-    check_lora_options(config.model.lora)
+    lora_config(config.model.lora)
     if isinstance(config.trainer, GrpoConfig):
         from axiom_rl.trainers.grpo.options import check_grpo
 
@@ -196,14 +196,22 @@ def _check_training(config: Config) -> None:
 
 
 def _resolve(config: Config) -> ResolvedModel:
-    """Find the model; refuse what does not fit into memory before it is loaded."""
+    """Find the model; refuse adapters and plans that do not fit it before it is loaded."""
     from axiom_rl.context.resources import check_memory_plans
-    from axiom_rl.models.lora.options import check_adapter_folder
+    from axiom_rl.models.lora.fit import check_adapter_fits, check_new_lora, model_config
+    from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
     from axiom_rl.models.weights.resolve import resolve
 
-    if config.model.adapter is not None:
-        check_adapter_folder(config.model.adapter)
+    adapter = config.model.adapter
+    if adapter is not None:
+        check_adapter_folder(adapter)
     resolved = resolve(config.model)
+    if adapter is not None:
+        folder = check_adapter_folder(adapter)
+        check_same_base(folder, resolved)
+        check_adapter_fits(model_config(resolved.folder), folder)
+    if config.stage.kind == "train":
+        check_new_lora(model_config(resolved.folder), config.model.lora)
     check_memory_plans(config, resolved)
     return resolved
 

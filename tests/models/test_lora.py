@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import load_model
+from axiom_rl.models.lora.fit import lora_config
 from axiom_rl.models.lora.options import (
-    check_lora_options,
     export_merged,
     load_adapter,
     load_merged,
@@ -55,15 +55,13 @@ def tensors(model: Any) -> dict[str, torch.Tensor]:
 
 def test_an_unknown_option_is_an_error_with_near_misses() -> None:
     with pytest.raises(AxiomError, match=r"model\.lora\.lora_alhpa: .*did you mean lora_alpha"):
-        check_lora_options({"r": 16, "lora_alhpa": 32})
+        lora_config({"r": 16, "lora_alhpa": 32})
     with pytest.raises(AxiomError, match=r"model\.lora: peft\.LoraConfig refuses"):
-        check_lora_options(
-            {"r": 16, "layers_to_transform": [0], "target_modules": "all-linear", "peft_type": 7}
-        )
+        lora_config({"r": 16, "layers_to_transform": [0], "target_modules": "all-linear"})
 
 
 def test_options_reach_peft_verbatim(config: ModelConfig) -> None:
-    options = check_lora_options({**config.lora, "use_rslora": True})
+    options = lora_config({**config.lora, "use_rslora": True})
     assert (options.r, options.lora_alpha, options.use_rslora) == (16, 32, True)
     assert options.task_type == "CAUSAL_LM"
 

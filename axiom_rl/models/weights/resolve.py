@@ -106,6 +106,8 @@ def _published(config: ModelConfig, folder: Path, source: Source, revision: str)
         sha256=weights_sha256(folder),
         format=f"safetensors {stored_dtype(folder)}",
         revision=revision,
+        hub_id=config.hub_id if source != "path" else "",
+        hub_revision=revision,
     )
 
 
@@ -154,6 +156,8 @@ def _converted(config: ModelConfig, folder: Path, source: Source) -> ResolvedMod
         format=record["format"],
         sha256=record["sha256"],
         revision=record["revision"],
+        hub_id=config.hub_id if source != "path" else "",
+        hub_revision=config.revision if source != "path" else "",
     )
 
 

@@ -32,6 +32,10 @@ class ResolvedModel:
     where there are several, of the sorted list of their hashes."""
     revision: str
     """Commit of the hub repository, '' where there is none."""
+    hub_id: str = ""
+    """Repository on the hub of the model that these weights are of, '' for a model.path."""
+    hub_revision: str = ""
+    """Its revision; of the published weights, also where these came from a GGUF file."""
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -82,6 +82,9 @@ class PackedGRPOTrainer(GRPOTrainer):
         self._filler: torch.Tensor | None = None
         self.packs = _can_pack(self)
 
+    def create_model_card(self, *_args: Any, **_options: Any) -> None:
+        """Leave TRL's card out: it names a folder of this machine; an adapter has one of ours."""
+
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """Generate if it is time to; return the micro-batch whose turn it is."""
         slices = int(self.args.steps_per_generation or 1)
