@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import os
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ def check_options(config: type, args: dict[str, Any]) -> None:
             "choose adamw_torch"
         )
     build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise AxiomError("a run trains in one process: start python launch.py without torchrun")
 
 
 def build_options(config: type, options: dict[str, Any]) -> Any:

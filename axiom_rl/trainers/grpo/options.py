@@ -7,7 +7,6 @@ ignored; so is what would make the log-probabilities of sampler and trainer diff
 from __future__ import annotations
 
 import math
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,10 +67,6 @@ def check_grpo(trainer: GrpoConfig) -> None:
             "else: set trainer.args.scale_rewards=none, or the weights to 0"
         )
     _check_batches(made)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise AxiomError(
-            "trainer=grpo runs in one process: start python launch.py without torchrun"
-        )
 
 
 def _check_counts(args: dict[str, Any]) -> None:

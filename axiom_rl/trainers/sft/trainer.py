@@ -41,12 +41,8 @@ class PackedSFTTrainer(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what trl.SFTTrainer takes."""
         super().__init__(*args, **kwargs)
-        options = self.args
-        alone = self.accelerator.num_processes == 1
-        laid_out = options.packing or options.padding_free
-        stepping = any(word in str(options.optim).lower() for word in ("lomo", "layerwise"))
-        self.cuts = alone and not (laid_out or self.aux_loss_enabled or stepping)
-        self.packs = self.cuts and can_pack(self.model) and options.neftune_noise_alpha is None
+        self.cuts = not self.aux_loss_enabled
+        self.packs = self.cuts and can_pack(self.model) and self.args.neftune_noise_alpha is None
 
     def create_model_card(self, *_args: Any, **_options: Any) -> None:
         """Leave TRL's card out: it names a folder of this machine; an adapter has one of ours."""
