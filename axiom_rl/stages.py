@@ -36,6 +36,7 @@ from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.problems.sources.load import load_splits, require_problems
 from axiom_rl.problems.sources.trained_on import training_problems
 from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
@@ -185,6 +186,8 @@ def _check_training(config: Config) -> None:
     from axiom_rl.models.lora.fit import lora_config
 
     lora_config(config.model.lora)
+    if isinstance(config.sampler, VllmServerConfig):
+        check_plain_lora(config.model.lora)
     if isinstance(config.trainer, GrpoConfig):
         from axiom_rl.trainers.grpo.options import check_grpo
 

@@ -27,12 +27,16 @@ def check_options(config: type, args: dict[str, Any]) -> None:
         AxiomError: naming the key, with the reason or the near misses.
     """
     check_trl_options(config.__name__, args)
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    fields = {field.name: field for field in dataclasses.fields(config)}
     for key, value in args.items():
-        if type(defaults[key]) in (int, float) and type(value) not in (int, float):
+        default = fields[key].default
+        number = type(value) in (int, float) and not math.isnan(value)
+        if (type(default) in (int, float) and not number) or value != value:
             raise AxiomError(f"trainer.args.{key}={value}: must be a number")
-        if type(value) is float and math.isnan(value):
-            raise AxiomError(f"trainer.args.{key}={value}: must be a number")
+        if fields[key].type is int and type(value) is not int:
+            raise AxiomError(f"trainer.args.{key}={value}: must be a whole number")
+        if type(default) is bool and type(value) is not bool:
+            raise AxiomError(f"trainer.args.{key}={value}: must be true or false")
     if args.get("optim") in BITSANDBYTES_OPTIMIZERS and not torch.cuda.is_available():
         raise AxiomError(
             f"trainer.args.optim={args['optim']} needs an NVIDIA GPU and there is none here; "

@@ -17,10 +17,10 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from axiom_rl.config import ModelConfig, load_config
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import read_json
+from axiom_rl.core.files import read_json, write_json
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.merged_copy import compute_dtype
-from axiom_rl.models.lora.options import load_adapter, new_lora, save_adapter
+from axiom_rl.models.lora.options import export_merged, load_adapter, new_lora, save_adapter
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.trainers.grpo.options import grpo_config
@@ -175,6 +175,29 @@ def test_4_bits_compute_in_bfloat16_new_or_loaded(
         assert grpo.bf16 is True
         formats.append({n: (p.dtype, p.requires_grad) for n, p in model.named_parameters()})
     assert formats[0] == formats[1]
+
+
+@pytest.mark.parametrize("recorded", ["4bit", "none", None])
+def test_another_quantization_than_trained_with_is_said(
+    resolved: ResolvedModel,
+    model_config: ModelConfig,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    recorded: str | None,
+) -> None:
+    model = new_lora(load_model(resolved, model_config)[0], model_config.lora)
+    save_adapter(model, tmp_path / "adapter", resolved)
+    record = read_json(tmp_path / "adapter" / "base_model.json")
+    assert record.pop("quantization") == "none"
+    if recorded is not None:
+        record["quantization"] = recorded
+    write_json(tmp_path / "adapter" / "base_model.json", record)
+    export_merged(resolved, tmp_path / "adapter", tmp_path / "merged", model_config)
+    said = [text for text in caplog.messages if "its scores differ a little" in text]
+    assert len(said) == (recorded == "4bit")
+    card = (tmp_path / "merged" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: transformers\n") and "licence of tiny" in card
+    assert str(resolved.folder) not in (tmp_path / "merged" / "config.json").read_text()
 
 
 def test_an_upcast_parameter_does_not_decide_the_arithmetic(

@@ -163,6 +163,15 @@ def load_merged(
         AxiomError: as `load_model` and `load_adapter`.
     """
     folder = check_adapter_folder(adapter)
+    trained = _quantization_of(folder)
+    if trained not in ("", config.quantization):
+        logger.warning(
+            "%s was trained with model.quantization=%s and is used with %s: its scores differ a "
+            "little",
+            folder,
+            trained,
+            config.quantization,
+        )
     model, _tokenizer = load_model(resolved, config, dtype=dtype)
     adapted = load_adapter(model, folder, resolved)
     if config.quantization == "4bit":
@@ -178,17 +187,12 @@ def export_merged(
 
     The weights are those that an evaluation with this `config` has, in the same number format
     (model.dtype), so that the same is exported that was scored. 4 bits are the exception: the
-    adapter is merged into the weights that they were made from.
+    adapter is merged into the weights that they were made from, which the log says.
 
     Raises:
         AxiomError: as `load_merged`; or if `out` exists and is not empty, or the disk is full.
     """
     dtype = choose_dtype(config.dtype, choose_device(config.device))
-    if config.quantization == "4bit" or _trained_in(Path(adapter)) == "4bit":
-        logger.warning(
-            "merging into the unquantised weights: scores differ a little from those in 4 bits; "
-            "evaluate the export with model.path="
-        )
     plain = dataclasses.replace(config, quantization="none", device="cpu")
     model = load_merged(resolved, adapter, plain, dtype=dtype)
     logger.info("merged in %s", str(dtype).removeprefix("torch."))
@@ -201,9 +205,10 @@ def export_merged(
     write_folder(out, build)
 
 
-def _trained_in(folder: Path) -> str:
-    record = folder.expanduser() / BASE_RECORD
-    return str(read_json(record).get("quantization", "none")) if record.is_file() else "none"
+def _quantization_of(folder: Path) -> str:
+    """Return none or 4bit, as recorded when the adapter was saved; '' where nothing is."""
+    record = folder / BASE_RECORD
+    return str(read_json(record).get("quantization", "")) if record.is_file() else ""
 
 
 def check_same_base(folder: Path, resolved: ResolvedModel) -> None:

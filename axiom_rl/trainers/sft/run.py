@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,12 @@ from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
 
 logger = logging.getLogger(__name__)
 
+ABOVE_0 = (
+    "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
+    "logging_steps", "save_steps",
+)  # fmt: skip
+"""With none of these there is no training, or none that can be followed and gone on with."""
+
 Log = Callable[..., None]
 """Called with the numbers of a logged step as keywords."""
 
@@ -43,6 +50,11 @@ def check_args(args: dict[str, Any]) -> None:
         AxiomError: naming the key, with the reason or the near misses.
     """
     check_options(SFTConfig, args)
+    for key in ABOVE_0:
+        if not args.get(key, 1) > 0:
+            raise AxiomError(f"trainer.args.{key}={args[key]}: must be above 0")
+    if not math.isfinite(args.get("learning_rate", 0)):
+        raise AxiomError(f"trainer.args.learning_rate={args['learning_rate']}: must be finite")
     if int(args.get("max_length", 1)) < 1:
         raise AxiomError(
             f"trainer.args.max_length={args['max_length']}: must be at least 1, in tokens"
