@@ -38,6 +38,7 @@ from axiom_rl.models.lora.options import (
 from axiom_rl.models.weights.source import ResolvedModel, weights_sha256
 from axiom_rl.stages import run_stage
 
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 IDS = torch.arange(3, 43).view(2, 20)
 
@@ -192,11 +193,22 @@ def test_defaults_of_refused_options_are_pefts() -> None:
     assert lora_config(options(**written)).to_dict() == lora_config(options()).to_dict()
 
 
+def test_the_manual_names_every_option() -> None:
+    page = MANUAL.read_text(encoding="utf-8")
+    missing = [key for key in (ALLOWED | REFUSED) if f"`{key}`" not in page]
+    assert not missing
+
+
 # --- what is honoured ---
 
 
 @pytest.mark.filterwarnings("ignore:.*base_model_name_or_path")
-@pytest.mark.parametrize("changes", PROVED, ids=str)
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [*(("tied", case) for case in PROVED), *(("untied", case) for case in PROVED[::3])],
+    ids=str,
+    indirect=["base"],
+)
 def test_trained_sampled_evaluated_exported_and_reloaded_agree(
     base: ResolvedModel, exact: ModelConfig, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
@@ -221,7 +233,7 @@ def test_trained_sampled_evaluated_exported_and_reloaded_agree(
     plain = AutoModelForCausalLM.from_pretrained(base.folder)
     wanted = logits(trained)
     assert float((wanted - untrained).abs().max()) > 0.1, "or this says nothing"
-    places = {
+    places: dict[str, Any] = {
         "sampled": copy.model,
         "evaluated": load_merged(base, folder, exact),
         "exported": AutoModelForCausalLM.from_pretrained(out),
@@ -230,6 +242,8 @@ def test_trained_sampled_evaluated_exported_and_reloaded_agree(
     }
     for place, found in places.items():
         assert torch.allclose(logits(found), wanted, atol=2e-4, rtol=1e-4), place
+    further: Any = places["trained further"]
+    assert further.peft_config["default"].base_model_name_or_path == str(base.folder)
     for place in ("reloaded", "trained further"):
         assert logits(places[place]).equal(wanted), "unmerged, so to the last bit"
     merged, exported = places["evaluated"].state_dict(), places["exported"].state_dict()

@@ -30,6 +30,7 @@ from axiom_rl.config.trl_options import (
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.trainers.options import build_options, check_options, name_the_device
 
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 FIND = "axiom_rl.config.trl_options.importlib.util.find_spec"
 CONFIGS = (SFTConfig, GRPOConfig)
 TRAINERS = {"SFTConfig": ("sft", "expert_iter"), "GRPOConfig": ("grpo",)}
@@ -48,6 +49,11 @@ def test_every_option_of_trl_is_in_one_list(config: type) -> None:
 def test_no_reason_is_left_for_an_option_that_is_gone() -> None:
     known = {field.name for config in CONFIGS for field in dataclasses.fields(config)}
     assert {name for refused in REFUSED.values() for name in refused} <= known
+
+
+def test_the_manual_names_every_option() -> None:
+    page = MANUAL.read_text(encoding="utf-8")
+    assert not [key for names in ALLOWED.values() for key in names if f"`{key}`" not in page]
 
 
 @pytest.mark.parametrize("config", ["SFTConfig", "GRPOConfig"])

@@ -49,8 +49,16 @@ def lora_config(lora: Mapping[str, Any]) -> LoraConfig:
 
 
 def model_config(folder: Path) -> PretrainedConfig:
-    """Return the configuration of a model in Hugging Face format."""
-    config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
+    """Return the configuration of a model in Hugging Face format.
+
+    Raises:
+        AxiomError: if transformers cannot make sense of it.
+    """
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise AxiomError(f"{folder / 'config.json'} cannot be used: {reason}") from error
     return config
 
 
@@ -76,7 +84,10 @@ def check_adapter_fits(config: PretrainedConfig, folder: Path) -> None:
         model = _outline(config, options)
         check_layers(model)
     except AxiomError as error:
-        raise AxiomError(f"{error}; {_trained_on(folder)}") from error
+        raise AxiomError(
+            f"the adapter in {folder} cannot be used with this model: {error}; "
+            f"{_trained_on(folder)}"
+        ) from error
     wanted = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     shapes = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
     with safe_open(folder / WEIGHTS, framework="pt") as stored:

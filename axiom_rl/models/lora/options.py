@@ -91,7 +91,10 @@ def load_adapter(
     if resolved is not None:
         check_same_base(folder, resolved)
     check_adapter_fits(model.config, folder)
-    return PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    # As for a new adapter; with the id of a repository PEFT asks the hub at each checkpoint.
+    adapted.peft_config["default"].base_model_name_or_path = str(model.name_or_path)
+    return adapted
 
 
 def check_adapter_folder(folder: str | Path) -> Path:
