@@ -100,6 +100,21 @@ def test_options_are_refused_while_the_command_is_read(
             load_config(f"trainer={trainer}", f"++trainer.args.{given}")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("trainer.args.weight_decay=0.1", r"does not list .*: type \+trainer\.args\.weight_decay="),
+        ("trainer.args.packing=true", r"^trainer\.args\.packing cannot be given: rows run packed"),
+        ("model.lora.use_dora=true", r"type \+model\.lora\.use_dora="),
+        ("model.lora.bias=all", r"^model\.lora\.bias cannot be given: an adapter is"),
+        ("trainer.args.learning_rat=1", r"unknown key .*did you mean learning_rate"),
+    ],
+)
+def test_an_option_that_conf_does_not_list_is_told_apart_from_a_typo(given: str, said: str) -> None:
+    with pytest.raises(AxiomError, match=said):
+        load_config(given)
+
+
 def test_reading_a_command_imports_no_trl() -> None:
     """What makes the refusal quick: names are known without the library."""
     code = (

@@ -20,10 +20,12 @@ def describe_adapter(folder: Path, resolved: ResolvedModel, how: str = "") -> No
         resolved: the weights of the base.
         how: the adapter was trained.
     """
+    for file in (folder / CONFIG, *folder.glob(f"*/{CONFIG}")):  # GRPO's reference has its own
+        options = read_json(file)
+        options["base_model_name_or_path"] = _known_as(resolved)
+        options["revision"] = resolved.hub_revision or None
+        write_json(file, options)
     options = read_json(folder / CONFIG)
-    options["base_model_name_or_path"] = _known_as(resolved)
-    options["revision"] = resolved.hub_revision or None
-    write_json(folder / CONFIG, options)
     write_text(folder / "README.md", _adapter_card(resolved, options, how))
 
 

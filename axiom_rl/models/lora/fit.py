@@ -114,7 +114,8 @@ def recorded_base(folder: Path) -> str:
     record = folder / BASE_RECORD
     if record.is_file():
         fields = read_json(record)
-        return f"{fields['name']} ({fields['format']})"
+        if {"name", "format"} <= fields.keys():
+            return f"{fields['name']} ({fields['format']})"
     config = read_json(folder / CONFIG)
     return str(config.get("base_model_name_or_path") or "a model it does not name")
 

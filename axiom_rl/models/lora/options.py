@@ -221,7 +221,7 @@ def check_same_base(folder: Path, resolved: ResolvedModel) -> None:
         AxiomError: naming both models.
     """
     record = folder / BASE_RECORD
-    if record.is_file() and read_json(record)["sha256"] != resolved.sha256:
+    if record.is_file() and read_json(record).get("sha256") != resolved.sha256:
         raise AxiomError(
             f"the adapter in {folder} was trained on {recorded_base(folder)}, and this run has "
             f"other weights: {resolved.name} ({resolved.format}); choose the same with model="
