@@ -190,3 +190,16 @@ def test_an_adapter_is_saved_whole_and_never_over_another(
     names = {file.name for file in adapter.iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "base_model.json"} <= names
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_weights_of_the_hub_are_named_by_id_and_revision_and_ones_own_are_not(
+    config: ModelConfig, resolved: ResolvedModel, tiny_model_folder: Path
+) -> None:
+    from huggingface_hub import constants
+
+    assert (resolved.hub_id, resolved.hub_revision) == ("", "")
+    commit = "0123456789" * 4
+    snapshot = Path(constants.HF_HUB_CACHE) / "models--nobody--nothing" / "snapshots" / commit
+    shutil.copytree(tiny_model_folder, snapshot)
+    found = resolve(dataclasses.replace(config, path=None, revision=commit))
+    assert (found.hub_id, found.hub_revision) == ("nobody/nothing", commit)

@@ -25,6 +25,7 @@ from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.trainers.grpo.options import grpo_config
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
+from axiom_rl.trainers.grpo.session import Session
 from axiom_rl.trainers.sft.run import sft_config, train_adapter
 
 PUBLISHED = {"hub_id": "Org/Tiny-Instruct", "hub_revision": "c0ffee", "format": "Q4_1 dequantised"}
@@ -57,7 +58,28 @@ def test_a_run_stops_when_the_frozen_base_changes(
     assert [row["logprob_gap"] < 1e-5 for row in rows if row["phase"] == "train"] == [True]
 
 
-def test_dora_and_patterns_are_trained_and_sampled_alike(run: Any, tmp_path: Path) -> None:  # noqa: F811
+def texts(folder: Path) -> list[str]:
+    return [
+        file.read_text(encoding="utf-8")
+        for file in folder.rglob("*")
+        if file.suffix in (".md", ".json")
+    ]
+
+
+def test_dora_and_patterns_are_trained_and_sampled_alike(
+    run: Any,  # noqa: F811
+    tmp_path: Path,
+    torn_model: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checkpoints: list[str] = []
+    real = Session._save
+
+    def save(self: Session, checkpoint: Path) -> None:
+        real(self, checkpoint)
+        checkpoints.extend(texts(checkpoint.parent))
+
+    monkeypatch.setattr(Session, "_save", save)
     folder = run(
         tmp_path / "run",
         *("trainer.args.max_steps=4", "+model.lora.use_dora=true", "trainer.args.beta=0.01"),
@@ -68,6 +90,8 @@ def test_dora_and_patterns_are_trained_and_sampled_alike(run: Any, tmp_path: Pat
     assert len(gaps) == 4 and max(gaps) < 1e-5
     options = read_json(folder / "adapter" / "adapter_config.json")
     assert (options["use_dora"], options["rank_pattern"]) == (True, {"q_proj": 2})
+    assert sum('"base_model_name_or_path"' in text for text in checkpoints) >= 4, "and of ref"
+    assert not [text for text in checkpoints + texts(folder / "adapter") if str(torn_model) in text]
 
 
 # --- names ---
@@ -76,21 +100,13 @@ def test_dora_and_patterns_are_trained_and_sampled_alike(run: Any, tmp_path: Pat
 def test_nothing_an_adapter_says_is_of_this_machine(
     stage: Stage, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
-    said: list[str] = []
-
-    def watch(folder: Path) -> None:
-        for file in folder.rglob("*"):
-            if file.suffix in (".md", ".json") and "problems" not in file.parts:
-                said.append(file.read_text(encoding="utf-8"))
-
     stage.stops = ["before train/1 is recorded"]  # its checkpoints are still there
     with pytest.raises(KeyboardInterrupt):
         stage.run(tmp_path / "run")
-    watch(tmp_path / "run" / "checkpoints")
+    said = texts(tmp_path / "run" / "checkpoints")
     assert any('"base_model_name_or_path"' in text for text in said)
     folder = stage.run(tmp_path / "run")
-    watch(folder / "adapter")
-    watch(folder / "checkpoints")
+    said += texts(folder / "adapter") + texts(folder / "checkpoints")
     assert not [text for text in said if str(tiny_model_folder) in text]
 
 

@@ -35,6 +35,9 @@ from axiom_rl.models.weights.source import ResolvedModel
 
 logger = logging.getLogger(__name__)
 
+RECORDED = ("name", "format", "sha256", "revision", "hub_id", "hub_revision")
+"""What an adapter's folder says of the weights it was trained on; nothing of one machine."""
+
 
 def new_lora(model: PreTrainedModel, lora: dict[str, Any]) -> PeftModel:
     """Put a new, trainable adapter on `model`, in place. Seed torch first: its init is random.
@@ -140,8 +143,7 @@ def save_adapter(model: PeftModel, folder: Path, resolved: ResolvedModel, how: s
         model.save_pretrained(
             str(temporary), selected_adapters=["default"], save_embedding_layers=False
         )
-        record = dataclasses.asdict(resolved)
-        del record["folder"], record["source"]  # of one machine, not of the weights
+        record = {key: getattr(resolved, key) for key in RECORDED}
         four_bit = getattr(model, "is_loaded_in_4bit", False)
         record["quantization"] = "4bit" if four_bit else "none"
         write_json(temporary / BASE_RECORD, record)

@@ -10,6 +10,8 @@ against TRL's own:
   between the sampler's and the trainer's log-probabilities is measured.
 - `_prepare_inputs`: completions of a batch stay in order, so that a micro-batch holds whole groups.
 - `_save_checkpoint`: says when a checkpoint is whole.
+
+TRL's model card is left out too: an adapter has one of ours.
 """
 
 from __future__ import annotations
