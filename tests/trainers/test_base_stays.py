@@ -255,3 +255,23 @@ def test_adapters_of_4_bits_train_alike_new_or_loaded(
         losses.append(logged[0]["loss"])
         formats.append({n: p.dtype for n, p in model.named_parameters()})
     assert losses[0] == losses[1] and formats[0] == formats[1]
+
+
+def test_dora_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.overrides += (
+        *("+model.lora.use_dora=true", "+model.lora.rank_pattern={q_proj:2}"),
+        *("trainer.iterations=1", "+model.lora.init_lora_weights=gaussian"),
+    )
+    whole = stage.run(tmp_path / "whole")
+    stage.stops = ["train 1 step 2"]
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(tmp_path / "stopped")
+    assert list((tmp_path / "stopped" / "checkpoints" / "iter_1").glob("checkpoint-1"))
+    stopped = stage.run(tmp_path / "stopped")
+    weights = [
+        (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+        for folder in (whole, stopped)
+    ]
+    assert weights[0] == weights[1]
