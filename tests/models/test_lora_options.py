@@ -314,6 +314,14 @@ def test_what_does_not_fit_the_model_is_refused_from_its_config(
         check_new_lora(model_config(base.folder), options(**changes))
 
 
+def test_a_server_that_takes_plain_lora_alone_gets_no_other(tmp_path: Path) -> None:
+    server = ("sampler=vllm_server", "sampler.url=http://localhost:1/v1")
+    for option in ("use_dora=true", "rank_pattern={q_proj:2}"):
+        config = load_config(*server, f"+model.lora.{option}", "problems.types=[two_sum]")
+        with pytest.raises(AxiomError, match=r"plain LoRA adapters; type sampler=transformers"):
+            run_stage(config, tmp_path / option[:4])
+
+
 # --- adapters of others ---
 
 
@@ -395,6 +403,13 @@ def test_an_adapter_file_holds_what_its_options_say(
     rewrite(adapter, change)
     with pytest.raises(AxiomError, match=rf"does not fit this model \(.*{said}.*trained on"):
         load_adapter(load_model(base, exact)[0], adapter)
+
+
+def test_names_that_match_nothing_do_no_harm_in_an_adapter_of_others(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    adapter = foreign(tiny_model_folder, tmp_path / "adapter", target_modules=["q_proj", "c_attn"])
+    check_adapter_fits(model_config(tiny_model_folder), check_adapter_folder(adapter))
 
 
 def test_unknown_options_of_a_later_peft_matter_only_if_they_are_set(tmp_path: Path) -> None:

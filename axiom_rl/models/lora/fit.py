@@ -68,7 +68,7 @@ def check_new_lora(config: PretrainedConfig, lora: Mapping[str, Any]) -> None:
     Raises:
         AxiomError: naming the layers or options.
     """
-    check_layers(_outline(config, lora_config(lora)))
+    check_new_layers(_outline(config, lora_config(lora)))
 
 
 def check_adapter_fits(config: PretrainedConfig, folder: Path) -> None:
@@ -120,8 +120,23 @@ def recorded_base(folder: Path) -> str:
     return str(config.get("base_model_name_or_path") or "a model it does not name")
 
 
+def check_new_layers(model: PeftModel) -> None:
+    """Refuse a new adapter as `check_layers` does, or if a part of its options is without effect.
+
+    Raises:
+        AxiomError: naming the layers or the option.
+    """
+    check_layers(model)
+    base: Any = model.get_base_model()
+    modules = dict(base.named_modules())
+    adapted = [name for name, module in modules.items() if isinstance(module, LoraLayer)]
+    options: Any = model.peft_config["default"]
+    for key, pattern in _without_effect(options, adapted, list(modules)):
+        raise AxiomError(f"model.lora.{key}: {pattern} matches no layer of the model")
+
+
 def check_layers(model: PeftModel) -> None:
-    """Refuse an adapter that changes more than linear layers of its own, or less than it says.
+    """Refuse an adapter that changes more than linear layers of its own.
 
     What is left can be merged into those layers' weights with the same result, and every weight of
     the base that something else reads stays as it is.
@@ -130,7 +145,7 @@ def check_layers(model: PeftModel) -> None:
         model: a base model with the adapter on it.
 
     Raises:
-        AxiomError: naming the layers, or the options without effect.
+        AxiomError: naming the layer or weight.
     """
     base: Any = model.get_base_model()
     ends = (base.get_input_embeddings(), base.get_output_embeddings())
@@ -148,11 +163,6 @@ def check_layers(model: PeftModel) -> None:
     for name, weight in model.named_parameters():
         if weight.requires_grad and not OF_THE_ADAPTER.search(name):
             raise AxiomError(f"model.lora would train {name}, which is of the base; leave that out")
-    options: Any = model.peft_config["default"]
-    for key, pattern in _without_effect(
-        options, list(adapted), [n for n, _ in base.named_modules()]
-    ):
-        raise AxiomError(f"model.lora.{key}: {pattern} matches no layer of the model")
 
 
 def _without_effect(

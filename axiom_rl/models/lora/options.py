@@ -25,7 +25,7 @@ from axiom_rl.models.lora.fit import (
     CONFIG,
     WEIGHTS,
     check_adapter_fits,
-    check_layers,
+    check_new_layers,
     lora_config,
     recorded_base,
     refusing_instead,
@@ -54,7 +54,7 @@ def new_lora(model: PreTrainedModel, lora: dict[str, Any]) -> PeftModel:
             adapted: Any = peft.get_peft_model(model, options)
     except (ValueError, re.error) as error:
         raise AxiomError(f"model.lora does not fit this model: {error}") from error
-    check_layers(adapted)
+    check_new_layers(adapted)
     return adapted  # type: ignore[no-any-return]
 
 
