@@ -38,6 +38,7 @@ from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.problems.sources.load import load_splits, require_problems
 from axiom_rl.problems.sources.trained_on import training_problems
 from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
@@ -187,9 +188,11 @@ def _check_training(config: Config) -> None:
         if config.trainer.solutions is None:
             raise AxiomError(NO_SOLUTIONS)
         read_solutions(Path(config.trainer.solutions))
-    from axiom_rl.models.lora.options import check_lora_options
+    from axiom_rl.models.lora.fit import lora_config
 
-    check_lora_options(config.model.lora)
+    lora_config(config.model.lora)
+    if isinstance(config.sampler, VllmServerConfig):
+        check_plain_lora(config.model.lora)
     if isinstance(config.trainer, GrpoConfig):
         from axiom_rl.trainers.grpo.options import check_grpo
 
@@ -201,17 +204,25 @@ def _check_training(config: Config) -> None:
 
 
 def _resolve(config: Config) -> ResolvedModel:
-    """Find the model; refuse what does not fit into memory before it is loaded."""
+    """Find the model; refuse adapters and plans that do not fit it before it is loaded."""
     from axiom_rl.context.resources import check_memory_plans
     from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
-    from axiom_rl.models.lora.options import check_adapter_folder
+    from axiom_rl.models.lora.fit import check_adapter_fits, check_new_lora, model_config
+    from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
     from axiom_rl.models.weights.resolve import resolve
 
-    if config.model.adapter is not None:
-        check_adapter_folder(config.model.adapter)
+    adapter = config.model.adapter
+    if adapter is not None:
+        check_adapter_folder(adapter)
     resolved = resolve(config.model)
     tokenizer = load_tokenizer(resolved)  # one that cannot be used is refused before anything
     warn_of_endless_answers(resolved, tokenizer)
+    if adapter is not None:
+        folder = check_adapter_folder(adapter)
+        check_same_base(folder, resolved)
+        check_adapter_fits(model_config(resolved.folder), folder)
+    if config.stage.kind == "train":
+        check_new_lora(model_config(resolved.folder), config.model.lora)
     check_memory_plans(config, resolved)
     return resolved
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 
+from axiom_rl.config import lora_options, trl_options
 from axiom_rl.config.schema import CONF_DIR, SCHEMAS
 
 PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
@@ -39,6 +41,11 @@ def explain(error: Exception) -> str:
 def unknown_key(key: str) -> str:
     """Return the message for a key that no schema has, with the near misses."""
     parent, _, name = key.rpartition(".")
+    allowed, refused = _verbatim(parent)
+    if name in allowed:
+        return f"conf/ does not list {key}: type +{key}=VALUE"
+    if name in refused:
+        return f"{key} cannot be given: {refused[name]}"
     near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys there are"
     adding = "an option of TRL or PEFT not listed in conf/ needs a +"
@@ -47,6 +54,16 @@ def unknown_key(key: str) -> str:
     elif parent.rpartition(".")[2] in FREE:
         adding = f"type +{key}=VALUE to add it"
     return f"unknown key {key}: {hint} ({adding})"
+
+
+def _verbatim(group: str) -> tuple[Collection[str], Mapping[str, str]]:
+    """Return the options of TRL or PEFT that a group takes, and why it does not take the others."""
+    if group == "trainer.args":
+        return frozenset().union(*trl_options.ALLOWED.values()), trl_options.REFUSED["GRPOConfig"]
+    if group == "model.lora":
+        reasons = {key: reason for key, (_default, reason) in lora_options.REFUSED.items()}
+        return lora_options.ALLOWED.keys(), reasons
+    return (), {}
 
 
 def _all_keys() -> set[str]:

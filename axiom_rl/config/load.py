@@ -18,7 +18,9 @@ from yaml import YAMLError
 
 from axiom_rl.config.checks import check_values
 from axiom_rl.config.explain import explain, unknown_key
-from axiom_rl.config.schema import CONF_DIR, KINDS, SCHEMAS, Config
+from axiom_rl.config.lora_options import check_lora_options
+from axiom_rl.config.schema import CONF_DIR, KINDS, SCHEMAS, Config, GrpoConfig
+from axiom_rl.config.trl_options import check_trl_options
 from axiom_rl.core.errors import AxiomError
 
 
@@ -56,6 +58,9 @@ def to_config(composed: DictConfig) -> Config:
     for key in _extra_keys(config):
         raise AxiomError(unknown_key(key))
     check_values(config)
+    check_lora_options(config.model.lora)
+    trl_class = "GRPOConfig" if isinstance(config.trainer, GrpoConfig) else "SFTConfig"
+    check_trl_options(trl_class, config.trainer.args)
     return config
 
 

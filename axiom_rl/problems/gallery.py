@@ -36,8 +36,8 @@ prints what a config draws, and `stage.show=edit_distance/d5/train/3` one proble
 - Values are compared as [the verifier](../concepts/verifier.md) says: `True == 1`, lists differ
   from tuples, floats are equal within 1e-6. Where several answers are right, the problem names its
   checker (`checker`; null is plain equality): that of its type has the type's name, and
-  `register_checker(name, function)` adds others. A checker or type that is not registered is an error; its module belongs in
-  `problems.imports`.
+  `register_checker(name, function)` adds others. A checker or type that is not registered is an
+  error; its module belongs in `problems.imports`.
 
 ## Problems from files
 

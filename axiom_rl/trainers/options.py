@@ -1,51 +1,50 @@
-"""Options of TRL's configuration classes that a user may give, checked before anything loads."""
+"""TRL's configuration classes: values checked before anything loads, and made for one device."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import logging
 import math
+import os
 from typing import Any
 
+import torch
+
+from axiom_rl.config.trl_options import BITSANDBYTES_OPTIMIZERS, check_trl_options
 from axiom_rl.core.errors import AxiomError
 
-SET_BY_THE_RUN = frozenset(
-    (
-        "seed", "data_seed", "full_determinism", "output_dir", "run_name", "report_to",
-        "push_to_hub", "bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval", "use_cpu",
-        "disable_tqdm", "resume_from_checkpoint", "model_init_kwargs",
-    )
-)  # fmt: skip
-"""Options of transformers.TrainingArguments and TRL that no trainer's args may hold."""
+logger = logging.getLogger(__name__)
 
 
-def check_options(config: type, args: dict[str, Any], ours: frozenset[str]) -> None:
-    """Refuse options that a configuration class of TRL lacks or refuses, or that are ours to set.
+def check_options(config: type, args: dict[str, Any]) -> None:
+    """Refuse options that a configuration class of TRL lacks or refuses, or that a run cannot use.
 
     Args:
         config: trl.SFTConfig or trl.GRPOConfig.
         args: trainer.args.
-        ours: options that the run sets itself.
 
     Raises:
-        AxiomError: naming the key, with the near misses.
+        AxiomError: naming the key, with the reason or the near misses.
     """
-    known = {field.name: field.default for field in dataclasses.fields(config)}
+    check_trl_options(config.__name__, args)
+    fields = {field.name: field for field in dataclasses.fields(config)}
     for key, value in args.items():
-        if key in ours:
-            raise AxiomError(
-                f"trainer.args.{key} is set by the run itself (from seed=, model.dtype=, "
-                "model.device=, sampler=, tracking= and the run folder); leave it out"
-            )
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise AxiomError(f"trainer.args.{key}: trl.{config.__name__} has no such option{hint}")
-        if type(known[key]) in (int, float) and type(value) not in (int, float):
+        default = fields[key].default
+        number = type(value) in (int, float) and not math.isnan(value)
+        if (type(default) in (int, float) and not number) or value != value:
             raise AxiomError(f"trainer.args.{key}={value}: must be a number")
-        if type(value) is float and math.isnan(value):
-            raise AxiomError(f"trainer.args.{key}={value}: must be a number")
+        if fields[key].type is int and type(value) is not int:
+            raise AxiomError(f"trainer.args.{key}={value}: must be a whole number")
+        if type(default) is bool and type(value) is not bool:
+            raise AxiomError(f"trainer.args.{key}={value}: must be true or false")
+    if args.get("optim") in BITSANDBYTES_OPTIMIZERS and not torch.cuda.is_available():
+        raise AxiomError(
+            f"trainer.args.optim={args['optim']} needs an NVIDIA GPU and there is none here; "
+            "choose adamw_torch"
+        )
     build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise AxiomError("a run trains in one process: start python launch.py without torchrun")
 
 
 def build_options(config: type, options: dict[str, Any]) -> Any:
@@ -55,8 +54,31 @@ def build_options(config: type, options: dict[str, Any]) -> Any:
         AxiomError: if TRL refuses a value.
     """
     try:
-        return config(**options, report_to="none")
+        return on_one_device(config(**options, report_to="none"))
     except (TypeError, ValueError, ArithmeticError) as error:
         raise AxiomError(
             f"trainer.args: trl.{config.__name__} refuses these options: {error}"
         ) from error
+
+
+def on_one_device(made: Any) -> Any:
+    """Keep transformers from spreading a batch over all visible GPUs (DataParallel).
+
+    It would multiply the batch by their number, and the packed pass is for one device.
+    """
+    made._n_gpu = min(made.n_gpu, 1)  # what transformers' Trainer itself sets for a split model
+    return made
+
+
+def name_the_device(device: torch.device) -> None:
+    """Say which of several visible GPUs is used."""
+    seen = torch.cuda.device_count() if device.type == "cuda" else 1
+    if seen > 1:
+        index = device.index or 0
+        logger.info(
+            "%d GPUs are visible and one is used: cuda:%d (%s); choose another with "
+            "CUDA_VISIBLE_DEVICES",
+            seen,
+            index,
+            torch.cuda.get_device_name(index),
+        )

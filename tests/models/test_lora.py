@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import load_model
+from axiom_rl.models.lora.fit import lora_config
 from axiom_rl.models.lora.options import (
-    check_lora_options,
     export_merged,
     load_adapter,
     load_merged,
@@ -55,15 +55,13 @@ def tensors(model: Any) -> dict[str, torch.Tensor]:
 
 def test_an_unknown_option_is_an_error_with_near_misses() -> None:
     with pytest.raises(AxiomError, match=r"model\.lora\.lora_alhpa: .*did you mean lora_alpha"):
-        check_lora_options({"r": 16, "lora_alhpa": 32})
+        lora_config({"r": 16, "lora_alhpa": 32})
     with pytest.raises(AxiomError, match=r"model\.lora: peft\.LoraConfig refuses"):
-        check_lora_options(
-            {"r": 16, "layers_to_transform": [0], "target_modules": "all-linear", "peft_type": 7}
-        )
+        lora_config({"r": 16, "layers_to_transform": [0], "target_modules": "all-linear"})
 
 
 def test_options_reach_peft_verbatim(config: ModelConfig) -> None:
-    options = check_lora_options({**config.lora, "use_rslora": True})
+    options = lora_config({**config.lora, "use_rslora": True})
     assert (options.r, options.lora_alpha, options.use_rslora) == (16, 32, True)
     assert options.task_type == "CAUSAL_LM"
 
@@ -192,3 +190,16 @@ def test_an_adapter_is_saved_whole_and_never_over_another(
     names = {file.name for file in adapter.iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "base_model.json"} <= names
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_weights_of_the_hub_are_named_by_id_and_revision_and_ones_own_are_not(
+    config: ModelConfig, resolved: ResolvedModel, tiny_model_folder: Path
+) -> None:
+    from huggingface_hub import constants
+
+    assert (resolved.hub_id, resolved.hub_revision) == ("", "")
+    commit = "0123456789" * 4
+    snapshot = Path(constants.HF_HUB_CACHE) / "models--nobody--nothing" / "snapshots" / commit
+    shutil.copytree(tiny_model_folder, snapshot)
+    found = resolve(dataclasses.replace(config, path=None, revision=commit))
+    assert (found.hub_id, found.hub_revision) == ("nobody/nothing", commit)

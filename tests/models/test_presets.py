@@ -7,7 +7,7 @@ import re
 import pytest
 
 from axiom_rl.config import CONF_DIR, load_config
-from axiom_rl.models.lora.options import check_lora_options
+from axiom_rl.models.lora.fit import lora_config
 
 PRESETS = sorted(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))
 
@@ -29,7 +29,7 @@ def test_a_preset_composes_and_pins_what_it_names(preset: str) -> None:
     model = load_config(f"model={preset}").model
     assert re.fullmatch("[0-9a-f]{40}", model.revision)
     assert model.hub_id.endswith(model.name)
-    assert check_lora_options(model.lora).target_modules == "all-linear"
+    assert lora_config(model.lora).target_modules == "all-linear"
     assert (model.lora["r"], model.lora["lora_alpha"], model.lora["lora_dropout"]) == (16, 32, 0.0)
     if model.gguf is None:
         return

@@ -152,11 +152,6 @@ def test_a_batch_of_cut_off_rows_is_left_to_trl(resolved: ResolvedModel, tmp_pat
     assert loss == 0.0 and metrics["mean_token_accuracy"] == 0.0
 
 
-def test_rows_that_trl_packs_are_left_to_it(resolved: ResolvedModel, tmp_path: Path) -> None:
-    made = trainer(resolved, tmp_path, packing=True, packing_strategy="wrapped")
-    assert not made.packs and not made.cuts
-
-
 def test_rows_that_cannot_be_packed_run_padded_in_passes(
     resolved: ResolvedModel, tmp_path: Path
 ) -> None:
@@ -165,7 +160,6 @@ def test_rows_that_cannot_be_packed_run_padded_in_passes(
     inputs = batch(made)
     width = inputs["input_ids"].shape[1]
     assert [len(part["labels"]) for part in passes(inputs, 2 * width, padded=True)] == [2, 2]
-    assert not trainer(resolved, tmp_path, optim="galore_adamw_layerwise").cuts
 
 
 def test_what_is_overridden_is_as_it_was() -> None:

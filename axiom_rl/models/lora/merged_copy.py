@@ -16,6 +16,8 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from transformers import PreTrainedModel
 
+from axiom_rl.core.errors import AxiomError
+
 
 class MergedCopy:
     """A copy of a model that only samples; what no adapter changes is shared with the model."""
@@ -36,12 +38,80 @@ class MergedCopy:
 
         Args:
             trained: the base model that was copied, with its adapter, unmerged.
+
+        Raises:
+            AxiomError: if a layer is adapted whose weight the copy shares with the base.
         """
         for name, layer in _adapted(trained):
+            base = layer.get_base_layer().weight
             weight: Any = self.model.get_submodule(name).weight
-            weight.copy_(layer.get_base_layer().weight)
+            if weight.data_ptr() == base.data_ptr():
+                raise AxiomError(
+                    f"model.lora.target_modules: {name} cannot be adapted here: the sampling copy "
+                    "shares its weight with the base, which would be written to"
+                )
+            weight.copy_(base)
             for adapter in layer.active_adapters:
-                weight += layer.get_delta_weight(adapter)
+                variant = layer.lora_variant.get(adapter)
+                if variant is None:
+                    weight += layer.get_delta_weight(adapter)
+                else:  # DoRA: not a sum, the rows are scaled too
+                    weight.copy_(variant.merge_safe(layer, adapter, weight))
+
+
+class FrozenBase:
+    """Sums of the bits of a base model's weights, to prove that training leaves them alone.
+
+    The gap between sampler and trainer cannot: both would read the same altered base.
+    """
+
+    def __init__(self, base: PreTrainedModel) -> None:
+        """Take the sums of `base`; call it before an adapter is put on it."""
+        self._sums = _sums(base)
+
+    def check(self, trained: PeftModel) -> None:
+        """Compare the base under an adapter with what it was.
+
+        Raises:
+            AxiomError: naming a weight that changed.
+        """
+        now = _sums(trained)
+        changed = sorted(name for name, total in self._sums.items() if now.get(name) != total)
+        if changed:
+            raise AxiomError(
+                f"the frozen base model changed while its adapter trained ({changed[0]} and "
+                f"{len(changed) - 1} more weights): the adapter is not for the model that was "
+                "loaded, so the run stops; leave out what was added to model.lora"
+            )
+
+
+def _sums(model: torch.nn.Module) -> dict[str, int]:
+    """Return a sum of each weight's bits by the name that it has without adapters."""
+    return {
+        name.removeprefix("base_model.model.").replace(".base_layer.", "."): _sum_of_bits(weight)
+        for name, weight in model.named_parameters()
+        if ".lora_" not in name
+    }
+
+
+def _sum_of_bits(weight: torch.Tensor) -> int:
+    flat = weight.detach().flatten().contiguous()
+    size = flat.element_size()
+    if flat.storage_offset() * size % 8:
+        flat = flat.clone()
+    whole = len(flat) - len(flat) % (8 // size)  # as 64-bit numbers: summed without a cast
+    rest = flat[whole:].view(torch.uint8).sum()
+    return int(flat[:whole].view(torch.int64).sum()) + int(rest)
+
+
+def compute_dtype(model: PeftModel) -> torch.dtype:
+    """Return the number format in which the base was loaded to compute.
+
+    Not that of a parameter: those of a model in 4 bits have several.
+    """
+    config: Any = model.get_base_model().config
+    found: torch.dtype = config.dtype
+    return found
 
 
 def leave_inputs_in_bfloat16(trained: PeftModel) -> None:

@@ -3,62 +3,59 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import peft
 import torch
-from peft import LoraConfig, PeftModel
+from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from axiom_rl.config import ModelConfig
+from axiom_rl.config.lora_options import check_lora_options
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
-from axiom_rl.models.load import load_model, load_tokenizer
+from axiom_rl.models.load import choose_device, choose_dtype, load_model, load_tokenizer
+from axiom_rl.models.lora.card import describe_adapter, describe_merged
+from axiom_rl.models.lora.fit import (
+    BASE_RECORD,
+    CONFIG,
+    WEIGHTS,
+    check_adapter_fits,
+    check_new_layers,
+    lora_config,
+    recorded_base,
+    refusing_instead,
+)
 from axiom_rl.models.weights.cache import write_folder
 from axiom_rl.models.weights.source import ResolvedModel
 
 logger = logging.getLogger(__name__)
 
-BASE_RECORD = "base_model.json"
-"""Written beside an adapter: which weights it was trained on."""
-
-
-def check_lora_options(lora: dict[str, Any]) -> LoraConfig:
-    """Return the PEFT configuration of the options, for a causal language model.
-
-    Raises:
-        AxiomError: for a key that `peft.LoraConfig` does not know, with the near misses, or a
-            value that it refuses.
-    """
-    known = [field.name for field in dataclasses.fields(LoraConfig)]
-    for key in lora:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise AxiomError(f"model.lora.{key}: peft.LoraConfig has no such option{hint}")
-    try:
-        return LoraConfig(**{"task_type": "CAUSAL_LM", **lora})
-    except (TypeError, ValueError) as error:
-        raise AxiomError(f"model.lora: peft.LoraConfig refuses these options: {error}") from error
+RECORDED = ("name", "format", "sha256", "revision", "hub_id", "hub_revision")
+"""What an adapter's folder says of the weights it was trained on; nothing of one machine."""
 
 
 def new_lora(model: PreTrainedModel, lora: dict[str, Any]) -> PeftModel:
     """Put a new, trainable adapter on `model`, in place. Seed torch first: its init is random.
 
+    The base keeps its number formats, 4 bits or not: PEFT's preparation for 4 bits would cast
+    embeddings, head and norms to float32, and with them everything that is computed.
+
     Raises:
-        AxiomError: as `check_lora_options`, or if target_modules name no layer of the model.
+        AxiomError: for options that a run cannot honour or that do not fit the model.
     """
-    options = check_lora_options(lora)
-    if getattr(model, "is_loaded_in_4bit", False):
-        model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    options = lora_config(lora)
     try:
-        return peft.get_peft_model(model, options)
-    except ValueError as error:
+        with refusing_instead():
+            adapted: Any = peft.get_peft_model(model, options)
+    except (ValueError, re.error) as error:
         raise AxiomError(f"model.lora does not fit this model: {error}") from error
+    check_new_layers(adapted)
+    return adapted  # type: ignore[no-any-return]
 
 
 def trainable_adapter(
@@ -90,57 +87,67 @@ def load_adapter(
         trainable: True to go on training it.
 
     Raises:
-        AxiomError: if the folder holds no whole adapter, or one of another base model.
+        AxiomError: if the folder holds no whole adapter, one of another base model, or one that is
+            more than LoRA on linear layers.
     """
     folder = check_adapter_folder(folder)
     if resolved is not None:
         check_same_base(folder, resolved)
-    try:
-        return PeftModel.from_pretrained(model, folder, is_trainable=trainable)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise AxiomError(
-            f"the adapter in {folder} does not fit this model ({reason}); it was trained on "
-            f"{_recorded_base(folder)}: choose that with model="
-        ) from error
+    check_adapter_fits(model.config, folder)
+    adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    # As for a new adapter; with the id of a repository PEFT asks the hub at each checkpoint.
+    adapted.peft_config["default"].base_model_name_or_path = str(model.name_or_path)
+    return adapted
 
 
 def check_adapter_folder(folder: str | Path) -> Path:
-    """Return the folder as a path if it holds a whole LoRA adapter.
+    """Return the folder as a path if it holds a whole LoRA adapter that a run can honour.
 
     Raises:
-        AxiomError: naming what is missing.
+        AxiomError: naming what is missing, or the option that is not supported.
     """
     folder = Path(folder).expanduser()
-    config = folder / "adapter_config.json"
+    config = folder / CONFIG
     if not config.is_file():
         inside = folder / "adapter"
-        hint = f"; did you mean {inside}?" if (inside / "adapter_config.json").is_file() else ""
-        raise AxiomError(f"model.adapter: {folder} has no adapter_config.json{hint}")
-    if read_json(config).get("peft_type") != "LORA":
+        hint = f"; did you mean {inside}?" if (inside / CONFIG).is_file() else ""
+        raise AxiomError(f"model.adapter: {folder} has no {CONFIG}{hint}")
+    options = read_json(config)
+    if not isinstance(options, dict) or options.get("peft_type") != "LORA":
         raise AxiomError(f"model.adapter: {folder} is not a LoRA adapter")
-    weights = folder / "adapter_model.safetensors"
+    check_lora_options(options, source=f"model.adapter: {config}")
+    weights = folder / WEIGHTS
     try:
         with safe_open(weights, framework="pt"):
             return folder
-    except (FileNotFoundError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
         raise AxiomError(
             f"model.adapter: {weights} is missing or damaged: {error}; name another checkpoint"
         ) from error
 
 
-def save_adapter(model: PeftModel, folder: Path, resolved: ResolvedModel) -> None:
-    """Write the adapter to a new folder, whole or not at all, with a record of its base model.
+def save_adapter(model: PeftModel, folder: Path, resolved: ResolvedModel, how: str = "") -> None:
+    """Write the adapter to a new folder, whole or not at all, with its card and base model.
+
+    Args:
+        model: base model with the adapter on it.
+        folder: to make.
+        resolved: the weights of the base.
+        how: it was trained, for the card.
 
     Raises:
         AxiomError: if the folder exists and is not empty, or the disk is full.
     """
 
     def build(temporary: Path) -> None:
-        model.save_pretrained(str(temporary), selected_adapters=["default"])
-        record = dataclasses.asdict(resolved)
-        del record["folder"], record["source"]  # of one machine, not of the weights
+        model.save_pretrained(
+            str(temporary), selected_adapters=["default"], save_embedding_layers=False
+        )
+        record = {key: getattr(resolved, key) for key in RECORDED}
+        four_bit = getattr(model, "is_loaded_in_4bit", False)
+        record["quantization"] = "4bit" if four_bit else "none"
         write_json(temporary / BASE_RECORD, record)
+        describe_adapter(temporary, resolved, how)
 
     write_folder(folder, build)
 
@@ -161,6 +168,15 @@ def load_merged(
         AxiomError: as `load_model` and `load_adapter`.
     """
     folder = check_adapter_folder(adapter)
+    trained = _quantization_of(folder)
+    if trained not in ("", config.quantization):
+        logger.warning(
+            "%s was trained with model.quantization=%s and is used with %s: its scores differ a "
+            "little",
+            folder,
+            trained,
+            config.quantization,
+        )
     model, _tokenizer = load_model(resolved, config, dtype=dtype)
     adapted = load_adapter(model, folder, resolved)
     if config.quantization == "4bit":
@@ -174,20 +190,30 @@ def export_merged(
 ) -> None:
     """Write base model and adapter, merged, as a new folder in Hugging Face format.
 
-    The weights are merged in the format they are stored in (bfloat16), on the CPU, whatever
-    the config says of quantization and device.
+    The weights are those that an evaluation with this `config` has, in the same number format
+    (model.dtype), so that the same is exported that was scored. 4 bits are the exception: the
+    adapter is merged into the weights that they were made from, which the log says.
 
     Raises:
         AxiomError: as `load_merged`; or if `out` exists and is not empty, or the disk is full.
     """
-    plain = dataclasses.replace(config, quantization="none", device="cpu", dtype="bfloat16")
-    model = load_merged(resolved, adapter, plain)
+    dtype = choose_dtype(config.dtype, choose_device(config.device))
+    plain = dataclasses.replace(config, quantization="none", device="cpu")
+    model = load_merged(resolved, adapter, plain, dtype=dtype)
+    logger.info("merged in %s", str(dtype).removeprefix("torch."))
 
     def build(temporary: Path) -> None:
         model.save_pretrained(str(temporary))
         load_tokenizer(resolved).save_pretrained(temporary)
+        describe_merged(temporary, resolved)
 
     write_folder(out, build)
+
+
+def _quantization_of(folder: Path) -> str:
+    """Return none or 4bit, as recorded when the adapter was saved; '' where nothing is."""
+    record = folder / BASE_RECORD
+    return str(read_json(record).get("quantization", "")) if record.is_file() else ""
 
 
 def check_same_base(folder: Path, resolved: ResolvedModel) -> None:
@@ -197,17 +223,8 @@ def check_same_base(folder: Path, resolved: ResolvedModel) -> None:
         AxiomError: naming both models.
     """
     record = folder / BASE_RECORD
-    if record.is_file() and read_json(record)["sha256"] != resolved.sha256:
+    if record.is_file() and read_json(record).get("sha256") != resolved.sha256:
         raise AxiomError(
-            f"the adapter in {folder} was trained on {_recorded_base(folder)}, and this run has "
+            f"the adapter in {folder} was trained on {recorded_base(folder)}, and this run has "
             f"other weights: {resolved.name} ({resolved.format}); choose the same with model="
         )
-
-
-def _recorded_base(folder: Path) -> str:
-    record = folder / BASE_RECORD
-    if record.is_file():
-        fields = read_json(record)
-        return f"{fields['name']} ({fields['format']})"
-    config = read_json(folder / "adapter_config.json")
-    return str(config.get("base_model_name_or_path") or "a model it does not name")

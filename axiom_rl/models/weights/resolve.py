@@ -217,6 +217,7 @@ def _published(config: ModelConfig, folder: Path, source: Source, revision: str)
         format=f"safetensors {stored_dtype(folder)}",
         revision=revision,
         hub_id=config.hub_id,
+        hub_revision=revision if config.hub_id else "",
     )
 
 
@@ -293,6 +294,7 @@ def _converted(config: ModelConfig, folder: Path, source: Source) -> ResolvedMod
             sha256=record["sha256"],
             revision=record["revision"],
             hub_id=record.get("hub_id", "") if source == "path" else config.hub_id,
+            hub_revision="" if source == "path" else config.revision,
         )
     except (KeyError, TypeError) as error:
         raise AxiomError(f"{folder / RECORD} is damaged; remove {folder}") from error

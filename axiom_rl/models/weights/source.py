@@ -53,6 +53,8 @@ class ResolvedModel:
     """Commit of the hub repository, '' where there is none."""
     hub_id: str = ""
     """The model's name on the hub, '' for weights of one's own."""
+    hub_revision: str = ""
+    """Its revision; of the published weights, also where these came from a GGUF file."""
     chat_template: str | None = None
     """Text of a template that takes the place of the tokenizer's own (model.chat_template)."""
     chat_template_kwargs: dict[str, Any] = field(default_factory=dict)

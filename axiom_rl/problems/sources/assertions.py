@@ -1,8 +1,8 @@
 """Test code of a benchmark as test cases: arguments for the sandbox, decisions kept out of it.
 
-`TestCode.record` runs a row's test code with its reference (see replay.py) and returns test cases. Where every assert is `f(args) == value` they are plain ones. Where an assert
-asks for something else (a helper, a loop, two calls, an argument changed in place) the candidate
-gets the arguments alone, as ever, and the test code decides over what it returned, in a process of
+`TestCode.record` runs a row's test code with its reference (see replay.py) and returns test cases.
+Where every assert is `f(args) == value` they are plain ones. Where an assert asks for something
+else (a helper, a loop, two calls, an argument changed in place) the candidate gets the arguments alone, as ever, and the test code decides over what it returned, in a process of
 its own (`TestCode.replay`) and within a time limit. The code is kept in the first such test, so
 that problems stay plain data in problems/*.jsonl.
 """

@@ -23,6 +23,7 @@ from axiom_rl.evaluation.measure import Policy, RunContext, cost, measure
 from axiom_rl.gold.collect import add_passing, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions, sft_rows
 from axiom_rl.models.load import load_model
+from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
@@ -170,6 +171,11 @@ def _train(
     if run.is_finished(f"train/{iteration}"):
         return str(target)
     shutil.rmtree(target, ignore_errors=True)
+
+    def saved(checkpoint: Path) -> None:
+        describe_adapter(checkpoint, resolved)
+        run.save_state()
+
     with run.timed("train", iteration) as columns:
         torch.manual_seed(context.seed)
         base, tokenizer = load_model(resolved, model_config)
@@ -183,10 +189,11 @@ def _train(
             folder=folder,
             seed=context.seed,
             log=lambda **numbers: run.tracker.log("train", iteration, **numbers),
-            on_save=run.save_state,
+            on_save=saved,
         )
         columns["solutions"] = len(rows)
-        save_adapter(model, target, resolved)
+        how = f"fine-tuned on {len(rows)} programs that pass, {columns['steps']} steps"
+        save_adapter(model, target, resolved, how)
     del model, base
     free_memory()
     run.finish(f"train/{iteration}")

@@ -6,9 +6,7 @@ ignored; so is what would make the log-probabilities of sampler and trainer diff
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,32 +16,16 @@ from peft import PeftModel
 from trl.trainer.grpo_config import GRPOConfig
 
 from axiom_rl.config import GrpoConfig
+from axiom_rl.config.trl_options import check_trl_options
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.lora.merged_copy import compute_dtype
 from axiom_rl.rollouts.rewards import Shaping
-from axiom_rl.trainers.options import SET_BY_THE_RUN, build_options, check_options
-
-OURS = SET_BY_THE_RUN | {
-    "logging_steps", "logging_strategy", "logging_first_step", "num_train_epochs", "eval_strategy",
-    "eval_steps", "shuffle_dataset", "remove_unused_columns", "log_completions", "reward_weights",
-    "multi_objective_aggregation", "top_p", "top_k", "min_p", "repetition_penalty",
-    "generation_kwargs", "cache_implementation", "use_transformers_paged",
-    "use_transformers_continuous_batching", "transformers_continuous_batching_config",
-    "chat_template_kwargs", "use_liger_kernel", "torch_compile", "torch_compile_backend",
-    "torch_compile_mode", "eval_on_start", "save_only_model",
-    *(field.name for field in dataclasses.fields(GRPOConfig) if "vllm" in field.name),
-}  # fmt: skip
-"""Options of trl.GRPOConfig that the run sets itself."""
+from axiom_rl.trainers.options import build_options, check_options, name_the_device
 
 COUNTS = (
     "max_steps", "num_generations", "max_completion_length", "save_steps", "num_iterations",
     "steps_per_generation", "gradient_accumulation_steps", "per_device_train_batch_size",
 )  # fmt: skip
-NAMES = {
-    "loss_type": ("grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"),
-    "scale_rewards": ("none", "group", "batch", False, True),
-    "importance_sampling_level": ("token", "sequence"),
-}
-"""What TRL accepts; it looks at these only when it computes rewards and loss."""
 NEEDED = ("max_steps", "num_generations", "max_completion_length", "temperature", "save_steps")
 
 
@@ -54,8 +36,9 @@ def check_grpo(trainer: GrpoConfig) -> None:
         AxiomError: naming the key and what to type.
     """
     args = trainer.args
-    _check_names_and_counts(args)
-    check_options(GRPOConfig, args, OURS)
+    check_trl_options("GRPOConfig", args)
+    _check_counts(args)
+    check_options(GRPOConfig, args)
     for key in ("learning_rate", "beta"):
         if not math.isfinite(args.get(key, 0)):
             raise AxiomError(f"trainer.args.{key}={args[key]}: must be finite")
@@ -84,17 +67,9 @@ def check_grpo(trainer: GrpoConfig) -> None:
             "else: set trainer.args.scale_rewards=none, or the weights to 0"
         )
     _check_batches(made)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise AxiomError(
-            "trainer=grpo runs in one process: start python launch.py without torchrun"
-        )
 
 
-def _check_names_and_counts(args: dict[str, Any]) -> None:
-    for key, names in NAMES.items():
-        if key in args and args[key] not in names:
-            listed = ", ".join(map(str, names))
-            raise AxiomError(f"trainer.args.{key}={args[key]}: choose {listed}")
+def _check_counts(args: dict[str, Any]) -> None:
     for key in COUNTS:
         value = args.get(key)
         if isinstance(value, float) and value > 0 and not value.is_integer():
@@ -128,8 +103,9 @@ def grpo_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int)
         AxiomError: if TRL refuses a value.
     """
     device = model.device.type
+    name_the_device(model.device)
     options: dict[str, Any] = args | {
-        "bf16": model.get_base_model().dtype == torch.bfloat16,
+        "bf16": compute_dtype(model) == torch.bfloat16,
         "use_cpu": device == "cpu",
         "output_dir": str(folder),
         "seed": seed,

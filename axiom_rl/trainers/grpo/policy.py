@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from axiom_rl.config import GrpoConfig, TransformersSamplerConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.measure import RunContext
-from axiom_rl.models.lora.merged_copy import MergedCopy
+from axiom_rl.models.lora.card import describe_adapter
+from axiom_rl.models.lora.merged_copy import FrozenBase, MergedCopy
 from axiom_rl.models.lora.options import save_adapter
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling import Sampler
@@ -50,6 +51,7 @@ class TrainingPolicy:
         self._resolved = resolved
         self._engine = context.load_sampler if context.sampler.backend == "vllm" else None
         self.merges = not four_bit
+        self._frozen = FrozenBase(base)
         self._copy = MergedCopy(base) if self.merges and self._engine is None else None
         self._config = context.sampler
         self._rollouts = replace(
@@ -58,6 +60,18 @@ class TrainingPolicy:
             top_p=1.0,
             max_new_tokens=int(trainer.args["max_completion_length"]),
         )
+
+    def check_base(self) -> None:
+        """Compare the base under the adapter with the one that was loaded.
+
+        Raises:
+            AxiomError: naming a weight that changed.
+        """
+        self._frozen.check(self.model)
+
+    def describe(self, checkpoint: Path) -> None:
+        """Name the base model in a checkpoint as others know it."""
+        describe_adapter(checkpoint, self._resolved)
 
     @contextmanager
     def sampler(self, *, training: bool) -> Iterator[Sampler]:

@@ -135,6 +135,7 @@ class Session(TrainerCallback):
         _say(row, state)
         self._batch = None
         check_gap(spent.gap, self._config.max_logprob_gap)
+        self._policy.check_base()  # the gap is 0 where both read the same altered base
         every = self._config.eval_every
         if every and state.global_step % every == 0 and state.global_step < state.max_steps:
             with self._policy.sampler(training=False) as sampler:
@@ -161,6 +162,7 @@ class Session(TrainerCallback):
 
     def _save(self, checkpoint: Path) -> None:
         """Complete a checkpoint that TRL has written."""
+        self._policy.describe(checkpoint)
         write_state(self._context, checkpoint, self._trainer.state.global_step, self._curriculum)
         self._context.run.save_state()
 

@@ -11,7 +11,7 @@ from axiom_rl.config import GrpoConfig, ModelConfig
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.models.load import load_model
-from axiom_rl.models.lora.merged_copy import leave_inputs_in_bfloat16
+from axiom_rl.models.lora.merged_copy import compute_dtype, leave_inputs_in_bfloat16
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
@@ -49,14 +49,15 @@ def train_grpo(
         four_bit = model_config.quantization == "4bit"
         policy = TrainingPolicy(base, tokenizer, context, trainer, resolved, four_bit=four_bit)
         policy.model = trainable_adapter(base, model_config.lora, model_config.adapter, resolved)
-        if policy.merges and policy.model.dtype == torch.bfloat16:
+        if policy.merges and compute_dtype(policy.model) == torch.bfloat16:
             leave_inputs_in_bfloat16(policy.model)
         session = Session(context, trainer, curriculum, policy, folder, evaluate)
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
             row.get("tokens", 0) for row in read_metrics(run.folder) if row["phase"] == "train"
         )
-        save_adapter(policy.model, target, resolved)
+        how = f"GRPO on {len(problems)} problems, {columns['steps']} steps"
+        save_adapter(policy.model, target, resolved, how)
     del policy, session, base
     free_memory()
     run.finish(f"train/{ITERATION}")

@@ -10,6 +10,8 @@ against TRL's own:
   between the sampler's and the trainer's log-probabilities is measured.
 - `_prepare_inputs`: completions of a batch stay in order, so that a micro-batch holds whole groups.
 - `_save_checkpoint`: says when a checkpoint is whole.
+
+TRL's model card is left out too: an adapter has one of ours.
 """
 
 from __future__ import annotations
@@ -81,6 +83,9 @@ class PackedGRPOTrainer(GRPOTrainer):
         self._active: torch.Tensor | None = None
         self._filler: torch.Tensor | None = None
         self.packs = _can_pack(self)
+
+    def create_model_card(self, *_args: Any, **_options: Any) -> None:
+        """Leave TRL's card out: it names a folder of this machine; an adapter has one of ours."""
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """Generate if it is time to; return the micro-batch whose turn it is."""

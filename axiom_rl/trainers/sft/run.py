@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,25 +27,34 @@ from transformers import (
 from trl.trainer.sft_config import SFTConfig
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.trainers.options import SET_BY_THE_RUN, build_options, check_options
+from axiom_rl.models.lora.merged_copy import compute_dtype
+from axiom_rl.trainers.options import build_options, check_options, name_the_device
 from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
 
 logger = logging.getLogger(__name__)
 
-OURS = SET_BY_THE_RUN | {"completion_only_loss", "assistant_only_loss"}
-"""Options of trl.SFTConfig that the run sets itself; giving one in trainer.args is an error."""
+ABOVE_0 = (
+    "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
+    "logging_steps", "save_steps",
+)  # fmt: skip
+"""With none of these there is no training, or none that can be followed and gone on with."""
 
 Log = Callable[..., None]
 """Called with the numbers of a logged step as keywords."""
 
 
 def check_args(args: dict[str, Any]) -> None:
-    """Refuse options that trl.SFTConfig lacks or refuses, or that are ours to set.
+    """Refuse options that trl.SFTConfig lacks or refuses, or that a run cannot use.
 
     Raises:
-        AxiomError: naming the key, with the near misses.
+        AxiomError: naming the key, with the reason or the near misses.
     """
-    check_options(SFTConfig, args, OURS)
+    check_options(SFTConfig, args)
+    for key in ABOVE_0:
+        if not args.get(key, 1) > 0:
+            raise AxiomError(f"trainer.args.{key}={args[key]}: must be above 0")
+    if not math.isfinite(args.get("learning_rate", 0)):
+        raise AxiomError(f"trainer.args.learning_rate={args['learning_rate']}: must be finite")
     if int(args.get("max_length", 1)) < 1:
         raise AxiomError(
             f"trainer.args.max_length={args['max_length']}: must be at least 1, in tokens"
@@ -59,8 +69,9 @@ def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) 
     """
     check_args(args)
     device = model.device.type
+    name_the_device(model.device)
     options: dict[str, Any] = args | {
-        "bf16": model.get_base_model().dtype == torch.bfloat16,
+        "bf16": compute_dtype(model) == torch.bfloat16,
         "use_cpu": device == "cpu",
         "output_dir": str(folder),
         "seed": seed,
@@ -81,7 +92,7 @@ def train_adapter(
     folder: Path,
     seed: int,
     log: Log,
-    on_save: Callable[[], None],
+    on_save: Callable[[Path], None],
 ) -> int:
     """Train the adapter of `model` in place and return the number of optimizer steps.
 
@@ -93,7 +104,7 @@ def train_adapter(
         folder: for checkpoints; the newest one in it is where training goes on.
         seed: of the order of rows.
         log: called with step, epoch, loss, learning_rate, grad_norm and seconds.
-        on_save: called after each checkpoint.
+        on_save: called with the folder of each checkpoint that was written.
 
     Raises:
         AxiomError: for an option that TRL refuses, or if there are no rows.
@@ -166,7 +177,7 @@ def last_whole_checkpoint(folder: Path) -> str | None:
 class _Metrics(TrainerCallback):
     """Hands the numbers of each logged step to metrics.jsonl, and tells of checkpoints."""
 
-    def __init__(self, log: Log, on_save: Callable[[], None]) -> None:
+    def __init__(self, log: Log, on_save: Callable[[Path], None]) -> None:
         self._log = log
         self._on_save = on_save
         self._started = time.monotonic()
@@ -199,4 +210,4 @@ class _Metrics(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        self._on_save()
+        self._on_save(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")

@@ -1,7 +1,7 @@
 """trl.SFTTrainer, and the same loss from less work.
 
-Two public methods are overridden; tests/trainers/test_sft_trainer.py checks them, and their results
-against TRL's own:
+Two public methods are overridden for that (and TRL's card is left out);
+tests/trainers/test_sft_trainer.py checks them, and their results against TRL's own:
 
 - `compute_loss`: TRL's calls the model for each token's log-probability and entropy, and whether it
   is the likeliest. Here these come from rows packed without padding, where each prompt runs once
@@ -41,12 +41,11 @@ class PackedSFTTrainer(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what trl.SFTTrainer takes."""
         super().__init__(*args, **kwargs)
-        options = self.args
-        alone = self.accelerator.num_processes == 1
-        laid_out = options.packing or options.padding_free
-        stepping = any(word in str(options.optim).lower() for word in ("lomo", "layerwise"))
-        self.cuts = alone and not (laid_out or self.aux_loss_enabled or stepping)
-        self.packs = self.cuts and can_pack(self.model) and options.neftune_noise_alpha is None
+        self.cuts = not self.aux_loss_enabled
+        self.packs = self.cuts and can_pack(self.model) and self.args.neftune_noise_alpha is None
+
+    def create_model_card(self, *_args: Any, **_options: Any) -> None:
+        """Leave TRL's card out: it names a folder of this machine; an adapter has one of ours."""
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Run forward and backward passes over a micro-batch; return its loss."""
