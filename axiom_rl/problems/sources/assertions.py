@@ -2,9 +2,10 @@
 
 `TestCode.record` runs a row's test code with its reference (see replay.py) and returns test cases.
 Where every assert is `f(args) == value` they are plain ones. Where an assert asks for something
-else (a helper, a loop, two calls, an argument changed in place) the candidate gets the arguments alone, as ever, and the test code decides over what it returned, in a process of
-its own (`TestCode.replay`) and within a time limit. The code is kept in the first such test, so
-that problems stay plain data in problems/*.jsonl.
+else (a helper, a loop, two calls, an argument changed in place) the candidate gets the arguments
+alone, as ever, and the test code decides over what it returned, in a process of its own
+(`TestCode.replay`) and within a time limit. The code is kept in the first such test, so that
+problems stay plain data in problems/*.jsonl.
 """
 
 from __future__ import annotations
