@@ -89,7 +89,7 @@ def measure(
         for problem in (*splits.train, *splits.val, *splits.test)
     ]
     finished = context.run.is_finished(f"evaluate/{phase}")
-    with context.run.timed("evaluate", iteration, log=not finished) as spent:
+    with context.run.timed("evaluate", iteration, phase=phase, log=not finished) as spent:
         drawn = draw(context, phase, tasks, range(context.sampler.n), policy, iteration)
         spent.update(cost(drawn) | columns)
     if finished:
@@ -159,10 +159,10 @@ def draw(
 
 
 def cost(spent: Drawn) -> dict[str, float]:
-    """Return the columns of a timing row."""
+    """Return the columns of a timing row: all tokens, and what this start of the run measured."""
     seconds = max(spent.seconds, 1e-9)
     return {
-        "tokens": spent.tokens,
+        "tokens": sum(item.completion.completion_tokens for item in spent.rollouts),
         "tokens_per_second": round(spent.tokens / seconds, 1),
         "verify_seconds": round(spent.verify_seconds, 3),
         "verify_share": round(spent.verify_seconds / seconds, 4),

@@ -138,12 +138,22 @@ def _totals(rows: list[Row], seconds: float) -> str:
     )
     peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
     text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"
-    if judged and seconds:
+    within = _within_training(rows)
+    measured = math.fsum(_measured(row) for row in rows if row not in within)
+    if judged and measured:
         text += (
             f"; the programs judged took {duration(judged)} of CPU time beside the sampling, which "
-            f"waited {duration(waited)} for verdicts, {percent(waited / seconds)} of the time"
+            f"waited {duration(waited)} for verdicts, {percent(waited / measured)} of the time"
         )
     return f"{text}; peak memory {max(peaks):.2f} GB." if peaks else f"{text}."
+
+
+def _measured(row: Row) -> float:
+    """Seconds that verify_seconds is part of: of the one start that finished the phase."""
+    share, waited = row.get("verify_share"), row.get("verify_seconds")
+    if known(share) and known(waited) and share:
+        return float(waited / share)
+    return float(row["seconds"]) if known(row.get("seconds")) else 0.0
 
 
 def _count(value: Any) -> str:
