@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json, write_json
 from axiom_rl.evaluation.compare import POWER, Comparison, compare
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text, percent, points
 from axiom_rl.report.pictures import pictured
@@ -10,16 +15,55 @@ from axiom_rl.report.run_folder import RunFolder
 from axiom_rl.report.sections import result as answers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedOn:
+    """The types of a watched family that the run trains on: their change is no forgetting."""
+
+    types: tuple[str, ...]
+    whole: bool
+    """Whether no type of the family is left to watch."""
+
+    def __bool__(self) -> bool:
+        return bool(self.types)
+
+
+def trained_on_text(family: str, trained: TrainedOn) -> str:
+    """Say what of a family is not measured as forgetting, and why."""
+    if trained.whole:
+        return f"{family} is trained on, so its change is no forgetting and is not measured as such"
+    return f"{family} without {', '.join(trained.types)}, which this run trains on"
+
+
+def write_trained_on(folder: Path, families: Mapping[str, TrainedOn]) -> None:
+    """Write forgetting.json: what the run trains on, of each family that it was to watch."""
+    found = {name: asdict(trained) for name, trained in families.items()}
+    write_json(folder / "forgetting.json", {"schema": 1, "trained_on": found})
+
+
 def forgetting_blocks(run: RunFolder) -> list[Block]:
     """Compare each family by the method of the headline; what got worse stands first."""
-    if not run.forgetting:
-        return []
     compared, notes = _compare_all(run)
-    blocks: list[Block] = [Text(note, warning=True) for note in notes]
+    blocks: list[Block] = [Text(note, warning=True) for note in [*_trained_on(run), *notes]]
     if not compared:
         return blocks
     ordered = sorted(compared.items(), key=lambda item: item[1].difference.value)
     return [*blocks, Text(_sentence(compared)), _bars(run, ordered), _table(ordered)]
+
+
+def _trained_on(run: RunFolder) -> list[str]:
+    """Name the families that the run trains on, wholly or in part."""
+    path = run.path / "forgetting.json"
+    if path.exists():
+        known = read_json(path)["trained_on"]
+        named = {name: TrainedOn(**row) for name, row in known.items() if row["types"]}
+        return [f"{trained_on_text(name, row)}." for name, row in named.items()]
+    trained = {problem.type for problem in run.problems.values() if problem.split == "train"}
+    notes = []
+    for family, (before, _after) in run.forgetting.items():  # folders of older versions
+        common = sorted(trained & {row.type for row in before.per_problem.values()})
+        if common:
+            notes.append(f"{family}: {', '.join(common)}: trained on; no measure of forgetting.")
+    return notes
 
 
 def _compare_all(run: RunFolder) -> tuple[dict[str, Comparison], list[str]]:
