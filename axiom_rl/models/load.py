@@ -19,6 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.memory import bound_kernel_caches
 from axiom_rl.models.weights.source import ResolvedModel
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def load_model(
     Raises:
         AxiomError: if the device or the quantization is not to be had here.
     """
+    bound_kernel_caches()
     device = choose_device(config.device)
     options: dict[str, Any] = {"dtype": dtype or choose_dtype(config.dtype, device)}
     match config.quantization:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ FOUR_BIT_BYTES = 0.53
 COPY = "merged copy for sampling"
 RESIDENT = frozenset({"weights", COPY, "adapter", "gradients", "optimizer"})
 """Parts of a plan that are counted and not estimated."""
+
+KERNELS = {"LRU_CACHE_CAPACITY": 32, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": 64}
+"""Compiled kernels that stay, by environment variable; a layer has about 30 of them."""
 
 DRAW_BYTES = 20
 """Per row and vocabulary entry of one step of sampling: logits, float32 copy, softmax, sums."""
@@ -293,6 +297,21 @@ def _activation_bytes(shape: ModelShape, size: int, work: Workload) -> int:
     if work.checkpointing:
         return shape.layers * shape.hidden * size + block
     return shape.layers * block
+
+
+def bound_kernel_caches() -> None:
+    """Keep few compiled kernels of oneDNN, so that training does not grow with each new length.
+
+    Two caches, oneDNN's own and that of PyTorch's binding, keep up to 1,024 kernels each, one for
+    every shape of every matrix product. Packed rows have another length at every pass: some 20 MB a
+    pass stayed for good, and lay between large tensors, so that glibc's heap could not give back
+    the room around them. A pass runs the same kernels layer after layer; few are enough for that.
+
+    Read when the first kernel is made, so call this before a model is loaded. Values that the user
+    has set in the environment stay.
+    """
+    for name, kernels in KERNELS.items():
+        os.environ.setdefault(name, str(kernels))
 
 
 def free_memory() -> None:

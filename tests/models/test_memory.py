@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from axiom_rl.models.memory import (
     MemoryPlan,
     Workload,
     available_memory,
+    bound_kernel_caches,
     check_memory,
     free_memory,
     kv_cache_bytes_per_token,
@@ -181,3 +183,13 @@ def test_memory_between_live_tensors_goes_back_to_the_system() -> None:
     tensors.clear()
     free_memory()
     assert last.sum() == 15_000 and full - process.memory_info().rss > 150e6
+
+
+def test_kernels_that_stay_are_few_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "1000")
+    bound_kernel_caches()
+    assert os.environ["LRU_CACHE_CAPACITY"] == "32"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "1000"
