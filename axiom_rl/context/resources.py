@@ -67,6 +67,7 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
             dtype=choose_dtype(config.model.dtype, device),
             lora=config.model.lora if work.trained else None,
             four_bit=config.model.quantization == "4bit",
+            heap=device.type == "cpu",
         )
         for purpose, work in _workloads(config, engine, device.type).items()
     ]

@@ -144,6 +144,9 @@ def test_the_plan_follows_the_workload() -> None:
     sampling = Workload(rows=80, tokens=512, logit_tokens=1, trained=False)
     for less in (small, fewer_logits, checkpointed, sampling):
         assert total(less) < total(TRAINING)
+    holes = total(TRAINING, heap=True) - total(TRAINING)
+    kept = 1024 * 24 * (4 * 4864 * 2 + 4 * 896 * 2 + 2 * 896 * (4 + 2) + 2 * 1024)
+    assert holes == pytest.approx(0.6 * kept)
     assert total(TRAINING, four_bit=True) < total(TRAINING)
 
 

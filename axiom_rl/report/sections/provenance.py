@@ -43,7 +43,7 @@ def _session_blocks(sessions: list[dict[str, Any]]) -> list[Block]:
     """List the starts of a run that was resumed, and warn where they were not alike."""
     if len(sessions) < 2:
         return []
-    named = {
+    named: dict[str, list[Any]] = {
         "git commit": [_commit(session) for session in sessions],
         "packages": [_pairs(session.get("packages", {})) for session in sessions],
         "Python": [session.get("python") for session in sessions],

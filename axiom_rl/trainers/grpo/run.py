@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-from axiom_rl.config import GrpoConfig, ModelConfig, load_config
+from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.evaluation.measure import Policy, RunContext, headline_split, held_out, measure
@@ -187,7 +187,8 @@ def _family(context: RunContext, name: str) -> tuple[RunContext, TrainedOn]:
     problems: tuple[Problem, ...] = getattr(splits, split)
     trained = {problem.type for problem in context.splits.train}
     kept = tuple(problem for problem in problems if problem.type not in trained)
-    own = replace(Splits(train=(), val=(), test=()), **{split: kept})
+    shares = {name: kept if name == split else () for name in SPLITS}
+    own = Splits(train=shares["train"], val=shares["val"], test=shares["test"])
     common = sorted(trained & {problem.type for problem in problems})
     return replace(context, splits=own), TrainedOn(types=tuple(common), whole=not kept)
 
