@@ -51,7 +51,7 @@ class Run:
         """Record a phase as finished, together with the metrics written so far."""
         self.finished.append(phase)
         self.save_state()
-        _Spent(self.folder, phase).forget()
+        _spent_file(self.folder, phase).unlink(missing_ok=True)
 
     def save_state(self) -> None:
         """Record how far the run is; what metrics.jsonl gains later is cut off on resume."""
@@ -80,18 +80,20 @@ class Run:
         if self.begin is not None:
             self.begin()
             self.begin = None
-        with _Spent(self.folder, f"{name}/{phase or iteration}").counted() as spent:
+        spent = _Spent(self.folder, f"{name}/{phase or iteration}", name, iteration)
+        with spent.counted():
             yield columns
-        self.tracker.log("timing", iteration, name=name, **(spent() | columns))
+        self.tracker.log("timing", iteration, name=name, **(spent.now() | columns))
 
 
 class _Spent:
     """Time and memory of one phase over all starts of the run, in a file until it is finished."""
 
-    def __init__(self, folder: Path, phase: str) -> None:
-        self._path = folder / "checkpoints" / f"spent_{phase.replace('/', '_')}.json"
+    def __init__(self, folder: Path, phase: str, name: str, iteration: int) -> None:
+        self._path = _spent_file(folder, phase)
+        self._row = {"schema": SCHEMA, "name": name, "iteration": iteration}
         self._started = time.monotonic()
-        self._before: dict[str, float] = {"seconds": 0.0, "peak_memory_gb": 0.0}
+        self._before: dict[str, Any] = {"seconds": 0.0, "peak_memory_gb": 0.0}
         if self._path.exists():
             self._before = read_json(self._path)
 
@@ -101,31 +103,40 @@ class _Spent:
         return {"seconds": round(seconds, 3), "peak_memory_gb": peak}
 
     @contextmanager
-    def counted(self) -> Iterator[Callable[[], dict[str, float]]]:
+    def counted(self) -> Iterator[None]:
         """Note the time while the block runs; nothing of a short one that ends well."""
         over = threading.Event()
         beats = threading.Thread(target=self._beat, args=(over,), daemon=True)
         beats.start()
         try:
-            yield self.now
+            yield
         except BaseException:
             over.set()
             beats.join()
-            write_json(self._path, self.now())
+            self._note()
             raise
         over.set()
         beats.join()
 
     def _beat(self, over: threading.Event) -> None:
         while not over.wait(BEAT_S):
-            try:
-                write_json(self._path, self.now())
-            except AxiomError as error:  # a full disk; the run's own next row says so too
-                log.warning("the time spent is no longer noted: %s", error)
-                return
+            self._note()
 
-    def forget(self) -> None:
-        self._path.unlink(missing_ok=True)
+    def _note(self) -> None:
+        try:
+            write_json(self._path, self._row | self.now())
+        except AxiomError as error:  # a full disk, say: the run's own error is the one to raise
+            log.warning("the time spent is not noted: %s", error)
+
+
+def _spent_file(folder: Path, phase: str) -> Path:
+    return folder / "checkpoints" / f"spent_{phase.replace('/', '_')}.json"
+
+
+def read_unfinished(folder: Path) -> list[dict[str, Any]]:
+    """Return timing rows of the phases that were begun and not finished, the outer ones last."""
+    rows = [read_json(path) for path in (folder / "checkpoints").glob("spent_*.json")]
+    return sorted(rows, key=lambda row: row["seconds"])
 
 
 def open_run(folder: Path, tracker: Tracker) -> Run:

@@ -350,6 +350,8 @@ def test_a_resumed_phase_counts_all_its_tokens_and_every_start(
     stage.stops = ["draw 0/before fizzbuzz 1"]
     with pytest.raises(Stopped):
         stage.run(tmp_path, "stage=evaluate")
+    write_report(tmp_path)
+    assert "| evaluate, unfinished | 0 |" in (tmp_path / "report.md").read_text()
     stage.run(tmp_path, "stage=evaluate")
     (row,) = [row for row in read_metrics(tmp_path) if row["phase"] == "timing"]
     assert row["tokens"] == sum(item["completion_tokens"] for item in rows(tmp_path, "before"))

@@ -9,6 +9,7 @@ from typing import Any
 from axiom_rl.report.blocks import Block, Chart, Section, Table, Text, duration, percent
 from axiom_rl.report.charts import Series, line_chart
 from axiom_rl.report.run_folder import Row, RunFolder
+from axiom_rl.run.folder import read_unfinished
 
 
 def training_section(run: RunFolder) -> Section:
@@ -75,7 +76,7 @@ def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
 
 def timing_blocks(run: RunFolder) -> list[Block]:
     """Time, tokens, time lost to the verifier and memory of each phase, and in all."""
-    rows = run.rows("timing")
+    rows = run.rows("timing") + [row | {"unfinished": True} for row in read_unfinished(run.path)]
     if not rows:
         return []
     within = _within_training(rows)
@@ -128,6 +129,8 @@ def _phase(row: Row, within: bool) -> str:
     name = str(row.get("name", ""))
     if row.get("of"):
         name += f" {row['of']}"
+    if row.get("unfinished"):
+        name += ", unfinished"
     return f"{name} at step {row['step']:.0f}" if within and known(row.get("step")) else name
 
 
