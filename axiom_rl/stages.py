@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,10 @@ from axiom_rl.config import (
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 from axiom_rl.core.types import Problem
-from axiom_rl.evaluation.measure import RunContext, held_out, measure
+from axiom_rl.evaluation.measure import RunContext, cost, held_out, measure
 from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
-from axiom_rl.gold.collect import try_unsolved
+from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.problems.sources.load import load_splits, require_problems
@@ -128,16 +129,21 @@ def collect(config: Config, folder: Path) -> None:
     splits = _problems(config, folder, only=stage.split)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
-        try_unsolved(
-            context,
-            store,
-            problems,
-            context.policy(config.model.adapter),
-            phase="collect",
-            iteration=0,
-            attempts=range(stage.max_attempts),
-            output=output,
-        )
+        finished = context.run.is_finished("collect/0")
+        with context.run.timed("collect", 0, log=not finished) as columns:
+            drawn = try_unsolved(
+                context,
+                store,
+                problems,
+                context.policy(config.model.adapter),
+                phase=next_collection(output, folder),
+                iteration=0,
+                attempts=range(stage.max_attempts),
+                output=output,
+            )
+            columns.update(cost(drawn))
+        if not finished:
+            context.run.finish("collect/0")
     log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
 
 
@@ -243,32 +249,48 @@ def _open_context(
     identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
     if resolved.chat_template is not None:  # its text is in config.yaml
         identity["chat_template"] = sha256(resolved.chat_template.encode()).hexdigest()
-    tracker = open_tracker(config.tracking, folder, asdict(config))
-    run = open_run(folder, tracker)
+    with ExitStack() as resources:  # closed last to first: verifier and sampler, report, tracker
+        tracker = open_tracker(config.tracking, folder, asdict(config))
+        resources.callback(tracker.close)
+        run = open_run(folder, tracker)
+        resources.enter_context(_reported(folder))
+        verifier = resources.enter_context(Verifier(config.sandbox))
+        settings = asdict(replace(config, resume=None))
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+        run.begin = partial(write_environment, folder, config.seed, str(verifier.level), identity)
+        if not run.finished:
+            write_defaults(folder, asked, config)
+        _state_plan(config, folder, splits)
+        yield RunContext(
+            run=run,
+            splits=splits,
+            verifier=verifier,
+            load_sampler=_sampler_loader(config, resolved, folder, resources),
+            sampler=config.sampler,
+            style=config.problems.prompt,
+            seed=config.seed,
+            fresh_seed=_problem_seed(config),
+            model=identity,
+        )
+
+
+@contextmanager
+def _reported(folder: Path) -> Iterator[None]:
+    """Write the report at the end; if the run failed too, the error that is raised is the run's."""
     try:
-        with ExitStack() as resources:
-            verifier = resources.enter_context(Verifier(config.sandbox))
-            settings = asdict(replace(config, resume=None))
-            write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
-            if not run.finished:
-                write_environment(folder, config.seed, str(verifier.level), identity)
-                write_defaults(folder, asked, config)
-            _state_plan(config, folder, splits)
-            yield RunContext(
-                run=run,
-                splits=splits,
-                verifier=verifier,
-                load_sampler=_sampler_loader(config, resolved, folder, resources),
-                sampler=config.sampler,
-                style=config.problems.prompt,
-                seed=config.seed,
-                fresh_seed=_problem_seed(config),
-                model=identity,
-            )
-    finally:
-        write_report(folder)
-        log.info("report: %s", folder / "report.html")
-        tracker.close()
+        yield
+    except BaseException:
+        try:
+            _write_report(folder)
+        except Exception:
+            log.warning("the report could not be written either", exc_info=True)
+        raise
+    _write_report(folder)
+
+
+def _write_report(folder: Path) -> None:
+    write_report(folder)
+    log.info("report: %s", folder / "report.html")
 
 
 def _state_plan(config: Config, folder: Path, splits: Splits) -> None:

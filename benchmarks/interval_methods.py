@@ -62,7 +62,7 @@ def jeffreys(passed: Numbers, random: np.random.Generator) -> Bounds:
 
 
 def project_difference(gains: Numbers, old: Numbers, new: Numbers) -> Bounds:
-    """The method of this project for a sampled set: bootstrap error, Student's t."""
+    """The method of this project for a sampled set: the paired t interval."""
     return _difference(old, new, "sampled")
 
 

@@ -13,6 +13,7 @@ import pytest
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.gold.store import read_solutions
+from axiom_rl.run.folder import read_sessions
 from axiom_rl.run.tracking import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,8 +81,8 @@ def test_one_command_measures_trains_and_measures_again(tmp_path: Path) -> None:
 
     weights = read_json(folder / "adapter" / "adapter_config.json")
     assert (weights["peft_type"], weights["r"]) == ("LORA", 16)
-    environment = read_json(folder / "environment.json")
-    assert environment["packages"]["trl"] and environment["model"]["sha256"]
+    (session,) = read_sessions(folder)
+    assert session["packages"]["trl"] and session["model"]["sha256"]
     for name in ("report.md", "report.html"):
         assert "SmolLM2-135M-Instruct" in (folder / name).read_text(encoding="utf-8")
 

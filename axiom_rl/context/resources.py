@@ -39,10 +39,10 @@ def with_chosen_sampler(config: Config) -> tuple[Config, str]:
 
 
 def check_memory_plans(config: Config, resolved: ResolvedModel) -> None:
-    """Print what sampling and training take, and refuse what does not fit.
+    """Print what sampling and training take; warn where it may not fit.
 
     Raises:
-        AxiomError: with the plan's numbers and what to turn down.
+        AxiomError: if the weights alone do not fit.
     """
     for plan in _plans(config, resolved):
         log.info("%s", plan)
@@ -67,6 +67,7 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
             dtype=choose_dtype(config.model.dtype, device),
             lora=config.model.lora if work.trained else None,
             four_bit=config.model.quantization == "4bit",
+            heap=device.type == "cpu",
         )
         for purpose, work in _workloads(config, engine, device.type).items()
     ]
@@ -103,10 +104,12 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
     rows = int(args.get("per_device_train_batch_size", 8))
     checkpointing = bool(args.get("gradient_checkpointing", True))
     if isinstance(config.trainer, GrpoConfig):
+        answers = rows * int(args["max_completion_length"])
+        prompts = math.ceil(rows / int(args["num_generations"])) * PROMPT_TOKENS
         return Workload(
-            rows=rows,
-            tokens=int(args["max_completion_length"]) + PROMPT_TOKENS,
-            logit_tokens=math.ceil(CHUNK / rows),
+            rows=1,
+            tokens=prompts + answers,
+            logit_tokens=min(CHUNK, answers),
             trained=True,
             checkpointing=checkpointing,
             merged_copy=config.model.quantization != "4bit" and not engine,
@@ -117,5 +120,7 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
         tokens=max(longest, min(rows * longest, PASS_TOKENS)),
         logit_tokens=CHUNK,
         trained=True,
+        statistics=True,
+        copied_inputs=True,
         checkpointing=checkpointing,
     )

@@ -4,9 +4,8 @@ The difference of two mean pass rates gets one of two 95 % intervals, by the sco
 
 - fixed (the problems are the population): stratified by problem over samples alone. The two
   models' stratified Wilson intervals are joined by Newcombe's hybrid score method (1998).
-- sampled (the problems stand for more like them): paired bootstrap over problems, each drawn with
-  all its samples of both models, since drawing the samples again inside would count their noise
-  twice. The bootstrap's standard error is widened by Student's t for the number of problems.
+- sampled (the problems stand for more like them): the paired t interval over problems, each with
+  all its samples of both models: the gains' spread holds the noise of the samples already.
 
 docs/concepts/statistics.md has the simulations behind this choice.
 """
@@ -16,11 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from axiom_rl.evaluation.comparable import require_comparable
 from axiom_rl.evaluation.score import Evaluation, ProblemScore
@@ -37,8 +34,6 @@ from axiom_rl.evaluation.statistics import (
 )
 
 Answer = Literal["better", "worse", "cannot tell from this much data"]
-BOOTSTRAP_DRAWS = 4000
-BOOTSTRAP_SEED = 0
 POWER = 0.8
 SMALL_SET = 10
 """Below this many sampled problems, their spread may come out as zero by chance."""
@@ -177,8 +172,8 @@ def difference_interval(
     )
     if scope == "fixed":
         return samples_alone, math.sqrt(stratified_variance(*old) + stratified_variance(*new))
-    gains = np.array([b.rate - a.rate for a, b in zip(before, after, strict=True)])
-    error = float(bootstrap_errors(gains[np.newaxis])[0])
+    gains = [b.rate - a.rate for a, b in zip(before, after, strict=True)]
+    error = standard_error(gains)
     half = t_quantile(0.5 + confidence / 2, len(gains) - 1) * error if len(gains) > 1 else math.inf
     mean = float(np.mean(gains))
     low, high = max(-1.0, mean - half), min(1.0, mean + half)
@@ -187,22 +182,11 @@ def difference_interval(
     return Interval(mean, low, high), error
 
 
-def bootstrap_errors(gains: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard errors of mean paired gains, by a seeded bootstrap over problems.
-
-    Scaled by sqrt(n / (n - 1)): a resample's spread is that of the data, which divides by n.
-
-    Args:
-        gains: shape (comparisons, problems).
-
-    Returns:
-        One error per comparison; infinite where there is one problem alone.
-    """
-    count = gains.shape[1]
-    if count < 2:
-        return np.full(len(gains), math.inf)
-    errors: NDArray[np.float64] = np.std(gains @ _resamples(count).T, axis=1)
-    return errors * math.sqrt(count / (count - 1))
+def standard_error(gains: Sequence[float]) -> float:
+    """Standard error of the mean of paired gains, s / sqrt(n); infinite for one problem alone."""
+    if len(gains) < 2:
+        return math.inf
+    return float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
 
 
 def detectable_difference(
@@ -247,13 +231,6 @@ def _newcombe(before: Interval, after: Interval) -> Interval:
     down = math.hypot(after.value - after.low, before.high - before.value)
     up = math.hypot(after.high - after.value, before.value - before.low)
     return Interval(difference, difference - down, difference + up)
-
-
-@lru_cache(maxsize=4)
-def _resamples(count: int) -> NDArray[np.float64]:
-    """Weight of each problem in each bootstrap draw: (draws, problems), rows sum to 1."""
-    random = np.random.default_rng(BOOTSTRAP_SEED)
-    return random.multinomial(count, np.full(count, 1 / count), size=BOOTSTRAP_DRAWS) / count
 
 
 def answer_of(difference: Interval) -> Answer:

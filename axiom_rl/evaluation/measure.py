@@ -75,21 +75,32 @@ class RunContext:
 
 
 def measure(
-    context: RunContext, iteration: int, policy: Policy, phase: str, **columns: Any
+    context: RunContext,
+    iteration: int,
+    policy: Policy,
+    phase: str,
+    *,
+    watched: bool = False,
+    **columns: Any,
 ) -> tuple[Rollout, ...]:
     """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
 
     Writes completions/<phase>.jsonl, evaluation/<phase>.json (the headline: the test split, or,
     where there is none, the train problems; on fresh tests where the problems have a generator) and
     metrics rows for each split, with `columns` in them.
+
+    `watched` is for problems that the run does not train on, whatever their split is called: they
+    are judged once, by fresh tests, and by hidden ones only where they have no others.
     """
     splits = context.splits
     tasks = [
         task_for(problem, context.fresh_seed)
         for problem in (*splits.train, *splits.val, *splits.test)
     ]
+    if watched:
+        tasks = [replace(task, hidden=not task.problem.fresh_tests) for task in tasks]
     finished = context.run.is_finished(f"evaluate/{phase}")
-    with context.run.timed("evaluate", iteration, log=not finished) as spent:
+    with context.run.timed("evaluate", iteration, phase=phase, log=not finished) as spent:
         drawn = draw(context, phase, tasks, range(context.sampler.n), policy, iteration)
         spent.update(cost(drawn) | columns)
     if finished:
@@ -159,10 +170,10 @@ def draw(
 
 
 def cost(spent: Drawn) -> dict[str, float]:
-    """Return the columns of a timing row."""
+    """Return the columns of a timing row: all tokens, and what this start of the run measured."""
     seconds = max(spent.seconds, 1e-9)
     return {
-        "tokens": spent.tokens,
+        "tokens": sum(item.completion.completion_tokens for item in spent.rollouts),
         "tokens_per_second": round(spent.tokens / seconds, 1),
         "verify_seconds": round(spent.verify_seconds, 3),
         "verify_share": round(spent.verify_seconds / seconds, 4),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import Policy, RunContext, draw
 from axiom_rl.gold.store import GoldStore, make_solution
@@ -14,6 +15,29 @@ from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.rollouts.records import Drawn, Rollout, Task
 
 log = logging.getLogger(__name__)
+
+
+def next_collection(output: Path, folder: Path) -> str:
+    """Return the name of a collection's phase and random stream: another for each into `output`.
+
+    The first is `collect`; a later one must not draw the same samples again, so it is `collect_1`
+    and so on. How many there were stands beside the solutions, in <name>.collections.json; a file
+    without that counts as one. A run that is resumed goes on with the name it began with.
+
+    Args:
+        output: the solutions file.
+        folder: of the run.
+    """
+    counted, own = output.with_suffix(".collections.json"), folder / "checkpoints" / "collect.json"
+    if own.exists():
+        number = int(read_json(own)["collection"])
+    else:
+        before = read_json(counted)["collections"] if counted.exists() else output.exists()
+        number = int(before)
+        write_json(own, {"schema": 1, "collection": number})
+    written = read_json(counted)["collections"] if counted.exists() else 0
+    write_json(counted, {"schema": 1, "collections": max(int(written), number + 1)})
+    return f"collect_{number}" if number else "collect"
 
 
 def add_passing(

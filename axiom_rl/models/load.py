@@ -18,6 +18,7 @@ from transformers import (
 
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.memory import bound_kernel_caches
 from axiom_rl.models.template import set_template
 from axiom_rl.models.weights.check import one_line, require_all
 from axiom_rl.models.weights.source import ResolvedModel, published_ends, read_config
@@ -46,6 +47,7 @@ def load_model(
     Raises:
         AxiomError: if the device or the quantization is not to be had here.
     """
+    bound_kernel_caches()
     device = choose_device(config.device)
     options: dict[str, Any] = {"dtype": dtype or choose_dtype(config.dtype, device)}
     match config.quantization:

@@ -1,14 +1,18 @@
 """What a model takes in memory, worked out before anything is loaded.
 
 The arithmetic is for decoder-only transformers with grouped-query attention and a gated MLP
-(Qwen2, Llama). It is an estimate: training comes within about a fifth of what is measured (see
-tests/models/test_memory.py), and the program itself, without a model, takes PROGRAM_BYTES.
+(Qwen2, Llama). What must be resident (weights, adapter, optimizer) is exact; the rest is counted
+for the longest rows and comes within 15 % of what is measured where rows are that long
+(tests/models/test_memory.py counts the tensors that a pass keeps; the slow
+tests/trainers/test_measured_memory.py measures a run).
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import logging
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +35,26 @@ ADAPTER_BYTES = 4
 
 FOUR_BIT_BYTES = 0.53
 """Per weight, with the scales of NF4 double quantization."""
+
+
+COPY = "merged copy for sampling"
+RESIDENT = frozenset({"weights", COPY, "adapter", "gradients", "optimizer"})
+"""Parts of a plan that are counted and not estimated."""
+
+KERNELS = {"LRU_CACHE_CAPACITY": 32, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": 64}
+"""Compiled kernels that stay, by environment variable; a layer has about 30 of them."""
+
+HOLES = 0.6
+"""Measured share of the activations that lies between them on glibc's heap, and is no use.
+
+Giving each large tensor pages of its own (M_MMAP_THRESHOLD) takes the holes away and costs a tenth
+of the pass, since the system clears every page anew.
+"""
+
+DRAW_BYTES = 20
+"""Per row and vocabulary entry of one step of sampling: logits, float32 copy, softmax, sums."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +130,10 @@ class Workload:
     logit_tokens: int
     """Tokens per row for which logits are computed: 1 in generation."""
     trained: bool
+    statistics: bool = False
+    """Entropies are worked out beside the log-probabilities (SFT)."""
+    copied_inputs: bool = False
+    """PEFT casts each adapted layer's input to float32 and autocast casts it back (SFT)."""
     checkpointing: bool = False
     """Gradient checkpointing: activations are computed twice instead of kept."""
     cache_bytes: float | None = None
@@ -127,6 +155,11 @@ class MemoryPlan:
         """Bytes in all."""
         return sum(size for _, size in self.parts)
 
+    @property
+    def resident(self) -> float:
+        """Bytes that are there from the first step to the last, whatever the lengths."""
+        return sum(size for name, size in self.parts if name in RESIDENT)
+
     def __str__(self) -> str:
         """Return one line per part, largest first, and the sum."""
         ordered = sorted(self.parts, key=lambda part: -part[1])
@@ -144,6 +177,7 @@ def memory_plan(
     dtype: torch.dtype,
     lora: Mapping[str, Any] | None = None,
     four_bit: bool = False,
+    heap: bool = False,
 ) -> MemoryPlan:
     """Estimate the memory of one phase of a run.
 
@@ -154,6 +188,7 @@ def memory_plan(
         dtype: Of weights and activations.
         lora: Options of the adapter, None where there is none or it is merged.
         four_bit: Whether the blocks' weights are stored in 4 bits.
+        heap: Whether activations lie on the C library's heap (CPU), with holes between them.
     """
     shape = model_shape(hf_config)
     size = dtype.itemsize
@@ -162,18 +197,21 @@ def memory_plan(
     parts = [
         ("program", float(PROGRAM_BYTES)),
         ("weights", linear + shape.embedding_weights * size),
-        ("logits", work.rows * work.logit_tokens * _logit_bytes(shape, size, work)),
+        ("logits", work.rows * work.logit_tokens * shape.vocabulary * _logit_bytes(size, work)),
     ]
     if adapter:
         parts.append(("adapter", adapter * ADAPTER_BYTES))
     if work.merged_copy:
-        parts.append(("merged copy for sampling", shape.linear_weights * size))
+        parts.append((COPY, shape.linear_weights * size))
     if work.trained:
+        activations = work.rows * work.tokens * _activation_bytes(shape, size, work)
         parts += [
             ("gradients", adapter * ADAPTER_BYTES),
             ("optimizer", adapter * ADAPTER_BYTES * 2),
-            ("activations", work.rows * work.tokens * _activation_bytes(shape, size, work)),
+            ("activations", activations),
         ]
+        if heap:
+            parts.append(("holes in the heap", HOLES * activations))
     else:
         needed = work.rows * work.tokens * kv_cache_bytes_per_token(hf_config, size)
         parts.append(("key-value cache", needed if work.cache_bytes is None else work.cache_bytes))
@@ -192,20 +230,30 @@ def lora_weights(shape: ModelShape, lora: Mapping[str, Any]) -> int:
 
 
 def check_memory(plan: MemoryPlan, device: torch.device) -> None:
-    """Compare a plan with what the device has free.
+    """Compare a plan with what the device has free; warn where only the estimate is above it.
 
     Raises:
-        AxiomError: saying how much is needed, how much there is and what to turn down.
+        AxiomError: if not even what must be resident fits, saying how much that is, how much there
+            is and what to turn down.
     """
     free = available_memory(device)
-    program = 0 if device.type == "cpu" else PROGRAM_BYTES
-    needed = plan.total - program
-    if needed > free:
+    if plan.resident > free:
         raise AxiomError(
-            f"{plan.purpose} needs about {needed / GB:.1f} GB of memory and {free / GB:.1f} GB are "
-            f"free on {device}.\n{plan}\nTurn down sampler.memory_gb or sampler.max_batch "
-            "(sampling), trainer.args.per_device_train_batch_size or trainer.args.max_length "
-            "(training), or choose a smaller model, e.g. model=smollm2-135m"
+            f"{plan.purpose} needs {plan.resident / GB:.1f} GB of memory for weights alone and "
+            f"{free / GB:.1f} GB are free on {device}.\n{plan}\nChoose a smaller model, e.g. "
+            "model=smollm2-135m, or free memory"
+        )
+    needed = plan.total - (0 if device.type == "cpu" else PROGRAM_BYTES)
+    if needed > free:
+        log.warning(
+            "%s may take %.1f GB of memory, an estimate for the longest rows, and %.1f GB are free "
+            "on %s. If it is killed, turn down %s",
+            plan.purpose,
+            needed / GB,
+            free / GB,
+            device,
+            "trainer.args.per_device_train_batch_size, trainer.args.max_completion_length or "
+            "trainer.args.max_length (training), sampler.memory_gb or sampler.max_batch (sampling)",
         )
 
 
@@ -235,25 +283,47 @@ def _container_limit() -> float:
     return float(int(limit) - used + int(reclaimable.get("inactive_file", 0)))
 
 
-def _logit_bytes(shape: ModelShape, size: int, work: Workload) -> int:
-    """Per token: logits, their float32 copy and, in training, its log-softmax and two gradients."""
-    return shape.vocabulary * (size + 4 + (12 if work.trained else 0))
+def _logit_bytes(size: int, work: Workload) -> int:
+    """Per position and vocabulary entry, at the widest moment of HeadLogprobs.forward.
+
+    The float32 logits and a temporary of logsumexp; with statistics, another float32 copy and, in
+    bfloat16, the probabilities cast for their product with the head.
+    """
+    if not work.trained:
+        return DRAW_BYTES
+    return 8 + (size if work.statistics and size < 4 else 0)
 
 
 def _activation_bytes(shape: ModelShape, size: int, work: Workload) -> int:
-    """Per token, what the backward pass of a LoRA model keeps.
+    """Per token, what the backward pass of a LoRA model on all layers keeps.
 
-    In each block: the residual stream, the norms' float32 inputs, a float32 copy of every adapted
-    layer's input, queries, keys, values and output of attention, and three products of the MLP.
+    In each block: the norms' float32 inputs and their outputs, queries, keys and values (both
+    repeated for each query head) and output of attention, its mask, which is made anew in each
+    block, and gate, up, activation and product of the MLP.
     """
-    norms = 2 * shape.hidden * (4 + 2 * size)
-    adapted_inputs = 4 * sum(rows for rows, _ in shape.linears.values())
-    attention = 4 * size * shape.heads * shape.head_dim
-    mlp = 3 * size * shape.intermediate
-    block = norms + adapted_inputs + attention + mlp
+    norms = 2 * shape.hidden * (4 + size)
+    copies = 4 * shape.hidden * size if work.copied_inputs and size < 4 else 0
+    attention = 4 * size * shape.heads * shape.head_dim + size * work.rows * work.tokens
+    mlp = 4 * size * shape.intermediate
+    block = norms + copies + attention + mlp
     if work.checkpointing:
         return shape.layers * shape.hidden * size + block
     return shape.layers * block
+
+
+def bound_kernel_caches() -> None:
+    """Keep few compiled kernels of oneDNN, so that training does not grow with each new length.
+
+    Two caches, oneDNN's own and that of PyTorch's binding, keep up to 1,024 kernels each, one for
+    every shape of every matrix product. Packed rows have another length at every pass: some 20 MB a
+    pass stayed for good, and lay between large tensors, so that glibc's heap could not give back
+    the room around them. A pass runs the same kernels layer after layer; few are enough for that.
+
+    Read when the first kernel is made, so call this before a model is loaded. Values that the user
+    has set in the environment stay.
+    """
+    for name, kernels in KERNELS.items():
+        os.environ.setdefault(name, str(kernels))
 
 
 def free_memory() -> None:

@@ -14,13 +14,14 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.power import Plan, read_plan
 from axiom_rl.evaluation.recheck import Claims, read_claims
 from axiom_rl.evaluation.score import Evaluation, read_evaluation
 from axiom_rl.problems.splits import read_problems
 from axiom_rl.run.defaults import Change, read_changes
+from axiom_rl.run.folder import read_sessions
 from axiom_rl.run.tracking import read_metrics
 
 Row = dict[str, Any]
@@ -37,7 +38,8 @@ class RunFolder:
     """Text of config.yaml; '' where there is none."""
     stage: str
     """stage.kind of the config; '' where it is unknown."""
-    environment: Row
+    sessions: list[Row]
+    """What environment.json says of each start, the first one first."""
     metrics: list[Row]
     evaluations: dict[str, Evaluation]
     """By file name: before, iter_1, ..., after."""
@@ -100,7 +102,6 @@ def read_run(folder: Path) -> RunFolder:
     if not folder.is_dir():
         raise AxiomError(f"no such run folder: {folder}; runs are in outputs/<name>/<timestamp>")
     config = folder / "config.yaml"
-    environment = folder / "environment.json"
     evaluations = {
         path.stem: read_evaluation(path)
         for path in sorted((folder / "evaluation").glob("*.json"), key=_natural)
@@ -109,7 +110,7 @@ def read_run(folder: Path) -> RunFolder:
         path=folder,
         config=config.read_text(encoding="utf-8") if config.exists() else "",
         stage=_stage(config) if config.exists() else "",
-        environment=read_json(environment) if environment.exists() else {},
+        sessions=read_sessions(folder),
         metrics=read_metrics(folder),
         evaluations={k: e for k, e in evaluations.items() if not k.startswith(FORGETTING)},
         completions={

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import json
+import logging
 import os
 import platform
 import resource
 import shlex
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +23,14 @@ from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
-from axiom_rl.run.tracking import Tracker
+from axiom_rl.run.tracking import Tracker, read_metrics
 
 SCHEMA = 1
+BEAT_S = 5.0
+"""Seconds between two notes of the time that a phase has taken: what a killed one loses at most."""
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "hydra-core", "numpy", "vllm")
 """Packages whose versions can change a result."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -33,6 +40,8 @@ class Run:
     folder: Path
     tracker: Tracker
     finished: list[str]
+    begin: Callable[[], None] | None = None
+    """Called once, before the first work that this start of the run does."""
 
     def is_finished(self, phase: str) -> bool:
         """Whether a phase was completed, in this process or before."""
@@ -42,6 +51,7 @@ class Run:
         """Record a phase as finished, together with the metrics written so far."""
         self.finished.append(phase)
         self.save_state()
+        _spent_file(self.folder, phase).unlink(missing_ok=True)
 
     def save_state(self) -> None:
         """Record how far the run is; what metrics.jsonl gains later is cut off on resume."""
@@ -49,19 +59,91 @@ class Run:
         write_json(self.folder / "checkpoints" / "state.json", state)
 
     @contextmanager
-    def timed(self, name: str, iteration: int, *, log: bool = True) -> Iterator[dict[str, Any]]:
-        """Log a timing row for the block; the caller may add columns to the dict it gets."""
+    def timed(
+        self, name: str, iteration: int, *, phase: str | None = None, log: bool = True
+    ) -> Iterator[dict[str, Any]]:
+        """Log a timing row for the block; the caller may add columns to the dict it gets.
+
+        The row counts what earlier starts of the run spent on the block before they were stopped
+        or killed; one that is killed loses BEAT_S seconds at most.
+
+        Args:
+            name: of the row.
+            iteration: of the row.
+            phase: `name`/`phase` is what `finish` is called with; None means the iteration.
+            log: False where the block only reads back what is finished.
+        """
         columns: dict[str, Any] = {}
-        started = time.monotonic()
-        yield columns
-        seconds = round(time.monotonic() - started, 3)
-        columns = {"seconds": seconds, "peak_memory_gb": peak_memory_gb()} | columns
-        if log:
-            self.tracker.log("timing", iteration, name=name, **columns)
+        if not log:
+            yield columns
+            return
+        if self.begin is not None:
+            self.begin()
+            self.begin = None
+        spent = _Spent(self.folder, f"{name}/{phase or iteration}", name, iteration)
+        with spent.counted():
+            yield columns
+        self.tracker.log("timing", iteration, name=name, **(spent.now() | columns))
+
+
+class _Spent:
+    """Time and memory of one phase over all starts of the run, in a file until it is finished."""
+
+    def __init__(self, folder: Path, phase: str, name: str, iteration: int) -> None:
+        self._path = _spent_file(folder, phase)
+        self._row = {"schema": SCHEMA, "name": name, "iteration": iteration}
+        self._started = time.monotonic()
+        self._before: dict[str, Any] = {"seconds": 0.0, "peak_memory_gb": 0.0}
+        if self._path.exists():
+            self._before = read_json(self._path)
+
+    def now(self) -> dict[str, float]:
+        seconds = self._before["seconds"] + time.monotonic() - self._started
+        peak = max(self._before["peak_memory_gb"], peak_memory_gb())
+        return {"seconds": round(seconds, 3), "peak_memory_gb": peak}
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Note the time while the block runs; nothing of a short one that ends well."""
+        over = threading.Event()
+        beats = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        beats.start()
+        try:
+            yield
+        except BaseException:
+            over.set()
+            beats.join()
+            self._note()
+            raise
+        over.set()
+        beats.join()
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(BEAT_S):
+            self._note()
+
+    def _note(self) -> None:
+        try:
+            write_json(self._path, self._row | self.now())
+        except AxiomError as error:  # a full disk, say: the run's own error is the one to raise
+            log.warning("the time spent is not noted: %s", error)
+
+
+def _spent_file(folder: Path, phase: str) -> Path:
+    return folder / "checkpoints" / f"spent_{phase.replace('/', '_')}.json"
+
+
+def read_unfinished(folder: Path) -> list[dict[str, Any]]:
+    """Return timing rows of the phases that were begun and not finished, the outer ones last."""
+    rows = [read_json(path) for path in (folder / "checkpoints").glob("spent_*.json")]
+    return sorted(rows, key=lambda row: row["seconds"])
 
 
 def open_run(folder: Path, tracker: Tracker) -> Run:
     """Start a run in `folder`, or go on with the one in it, its metrics cut back to its state.
+
+    Rows of training steps later than that stay if a checkpoint holds those steps: TRL writes its
+    checkpoint before the state can be saved, and a run killed in between goes on from it.
 
     Raises:
         AxiomError: if the state is damaged or of another schema version, or metrics are missing.
@@ -76,33 +158,68 @@ def open_run(folder: Path, tracker: Tracker) -> Run:
             f"{state_file}: schema {state.get('schema')}, this program reads {SCHEMA}; go on with "
             "the version that began the run"
         )
-    tracker.cut_back(state["metrics_rows"])
+    kept = int(state["metrics_rows"])
+    rows = read_metrics(folder)
+    while kept < len(rows) and _in_checkpoint(folder, rows[kept]):
+        kept += 1
+    tracker.cut_back(kept)
     return Run(folder, tracker, list(state["finished"]))
 
 
+def _in_checkpoint(folder: Path, row: Mapping[str, Any]) -> bool:
+    """Whether a whole checkpoint holds the training step that a row is about."""
+    if row.get("phase") != "train" or "step" not in row:
+        return False
+    steps = whole_checkpoints(folder / "checkpoints" / f"iter_{row['iteration']}")
+    return int(row["step"]) <= max(steps, default=0)
+
+
+def whole_checkpoints(folder: Path) -> dict[int, Path]:
+    """Return TRL's checkpoints in a folder, by step, that were written to their end.
+
+    What is written last is trainer_state.json.
+    """
+    whole = {}
+    for checkpoint in folder.glob("checkpoint-*"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+            whole[int(state["global_step"])] = checkpoint
+    return whole
+
+
 def write_environment(folder: Path, seed: int, isolation: str, model: Mapping[str, Any]) -> None:
-    """Write environment.json: what else a reader needs to repeat the run."""
+    """Add this start to environment.json: what else a reader needs to repeat the run."""
     commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
-    write_json(
-        folder / "environment.json",
-        {
-            "schema": SCHEMA,
-            "command": shlex.join(["python", *sys.argv]),
-            "git_commit": commit,
-            "git_dirty": None if changed is None else bool(changed),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "cpu": _processor(),
-            "cores": os.cpu_count(),
-            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-            "gpu": _gpu(),
-            "packages": dict(_versions()),
-            "seed": seed,
-            "isolation": isolation,
-            "model": dict(model),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
+    session = {
+        "command": shlex.join(["python", *sys.argv]),
+        "git_commit": commit,
+        "git_dirty": None if changed is None else bool(changed),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "gpu": _gpu(),
+        "packages": dict(_versions()),
+        "seed": seed,
+        "isolation": isolation,
+        "model": dict(model),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    sessions = [*read_sessions(folder), session]
+    write_json(folder / "environment.json", {"schema": 2, "sessions": sessions})
+
+
+def read_sessions(folder: Path) -> list[dict[str, Any]]:
+    """Return what environment.json says of each start of the run; [] where there is no file."""
+    path = folder / "environment.json"
+    if not path.exists():
+        return []
+    found = read_json(path)
+    if found.get("schema") == 1:  # one start, and resumed ones were not recorded
+        return [found]
+    sessions: list[dict[str, Any]] = found["sessions"]
+    return sessions
 
 
 def peak_memory_gb() -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from axiom_rl.config import load_config
-from axiom_rl.context.resources import _training_work
+from axiom_rl.context.resources import PROMPT_TOKENS, _training_work
+from axiom_rl.trainers.packed import CHUNK
 from axiom_rl.trainers.sft.trainer import PASS_TOKENS
 
 
@@ -23,3 +24,20 @@ def test_fine_tuning_needs_a_pass_and_not_a_batch(options: tuple[str, ...], toke
     config = load_config("trainer=sft", "sampler.max_new_tokens=320", *options)
     longest = config.sampler.max_new_tokens + 256
     assert _training_work(config, longest, engine=False).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "prompts"),
+    [(4, 320, 1), (8, 320, 1), (16, 100, 2), (1, 40, 1)],  # groups of eight
+)
+def test_grpo_needs_the_answers_of_a_micro_batch_and_each_prompt_once(
+    rows: int, length: int, prompts: int
+) -> None:
+    config = load_config(
+        *("trainer=grpo", f"trainer.args.per_device_train_batch_size={rows}"),
+        *(f"trainer.args.max_completion_length={length}", "sampler.max_new_tokens=2000"),
+    )
+    work = _training_work(config, 9999, engine=False)
+    assert work.rows * work.tokens == rows * length + prompts * PROMPT_TOKENS
+    assert work.rows * work.logit_tokens == min(CHUNK, rows * length)
+    assert work.merged_copy and not work.statistics and not work.copied_inputs

@@ -10,10 +10,10 @@ from fake_run import MODEL, SAMPLER, evaluation
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.compare import (
-    bootstrap_errors,
     compare,
     detectable_difference,
     difference_interval,
+    standard_error,
 )
 from axiom_rl.evaluation.score import ProblemScore
 from axiom_rl.evaluation.statistics import Scope, t_quantile
@@ -52,7 +52,8 @@ def sampled(shape: tuple[float, float], problems: int, gain: float) -> tuple[flo
     old = random.binomial(8, rates)
     new = random.binomial(8, np.clip(rates + gain, 0, 1))
     means = (new - old).mean(axis=1) / 8
-    half = t_quantile(0.975, problems - 1) * bootstrap_errors((new - old) / 8)
+    errors = ((new - old) / 8).std(axis=1, ddof=1) / math.sqrt(problems)
+    half = t_quantile(0.975, problems - 1) * errors
     for row in range(20):
         one, _error = difference_interval(scores(old[row]), scores(new[row]), "sampled")
         assert one.low == pytest.approx(means[row] - half[row])
@@ -96,11 +97,16 @@ def test_five_points_lost_are_called_worse():
     assert better == 0
 
 
-def test_bootstrap_error_is_that_of_the_mean():
-    gains = np.random.default_rng(0).normal(0.05, 0.2, size=200)
-    expected = np.std(gains, ddof=1) / math.sqrt(200)
-    assert bootstrap_errors(gains[np.newaxis])[0] == pytest.approx(expected, rel=0.05)
-    assert math.isinf(bootstrap_errors(gains[np.newaxis, :1])[0])
+def test_a_sampled_set_gets_the_paired_t_interval():
+    """Gains of 0 to 11 sixteenths: the integers 0 to 11 have s = sqrt(13)."""
+    old, new = scores([0] * 12, samples=16), scores(range(12), samples=16)
+    difference, error = difference_interval(old, new, "sampled")
+    assert error == pytest.approx(math.sqrt(13) / 16 / math.sqrt(12))
+    half = 2.200985 * error  # t(0.975) for 11 degrees of freedom
+    assert (difference.low, difference.high) == pytest.approx(
+        (5.5 / 16 - half, 5.5 / 16 + half), rel=1e-5
+    )
+    assert math.isinf(standard_error([0.5]))
 
 
 def test_a_clear_gain_and_its_mirror_image():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,33 +79,3 @@ def test_the_default_models_tokenizer_is_the_published_one() -> None:
     assert prompt.endswith("<|im_end|>\n<|im_start|>assistant\n")
     again = AutoTokenizer.from_pretrained(DEFAULT_FOLDER)
     assert again(code).input_ids == tokenizer(code).input_ids
-
-
-TRAIN_TWO_STEPS = """
-import resource, sys, torch
-from axiom_rl.config import load_config
-from axiom_rl.models.load import load_model
-from axiom_rl.models.lora.options import new_lora
-from axiom_rl.models.memory import Workload, memory_plan
-from axiom_rl.models.weights.resolve import resolve
-
-config = load_config("model=smollm2-135m", f"model.path={sys.argv[1]}").model
-base, _ = load_model(resolve(config), config)
-model = new_lora(base, config.lora).train()
-optimizer = torch.optim.AdamW([w for w in model.parameters() if w.requires_grad])
-ids = torch.randint(0, 40_000, (2, 256))
-for _ in range(2):
-    model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-work = Workload(rows=2, tokens=256, logit_tokens=256, trained=True)
-plan = memory_plan("training", base.config, work, dtype=base.dtype, lora=config.lora)
-unit = 1 if sys.platform == "darwin" else 1024
-print(plan.total / (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit))
-"""
-
-
-def test_the_memory_plan_is_near_what_training_takes(smollm2: ResolvedModel) -> None:
-    command = [sys.executable, "-c", TRAIN_TWO_STEPS, str(smollm2.folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert 0.75 < float(done.stdout) < 1.3

@@ -247,7 +247,7 @@ def test_a_large_sampled_set_gets_a_heat_map_and_folded_rows(tmp_path, sampled_e
     text = (tmp_path / "report.md").read_text()
     assert "| type | level 1 | level 2 | level 3 |" in text
     assert "| knapsack | 20 |" in text
-    assert "paired bootstrap over problems" in text
+    assert "paired t interval over problems" in text
     page = (tmp_path / "report.html").read_text()
     assert "All 60 problems, largest losses first" in page
     assert page.count('class="heat"') == 1

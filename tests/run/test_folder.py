@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import axiom_rl.run.folder
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
-from axiom_rl.run.folder import open_run, peak_memory_gb, write_environment
+from axiom_rl.run.folder import (
+    open_run,
+    peak_memory_gb,
+    read_sessions,
+    whole_checkpoints,
+    write_environment,
+)
 from axiom_rl.run.tracking import Tracker, read_metrics
 
 
@@ -86,11 +96,74 @@ def test_a_timed_block_logs_one_row_unless_it_fails(tmp_path: Path) -> None:
     assert row["seconds"] >= 0 and row["peak_memory_gb"] > 0
 
 
+def test_time_before_a_stop_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds until Ctrl-C, then two: the row says twelve, and the notes are gone."""
+    clock = [100.0]
+    monkeypatch.setattr(axiom_rl.run.folder.time, "monotonic", lambda: clock[0])
+    run = open_run(tmp_path, Tracker(tmp_path))
+    with pytest.raises(KeyboardInterrupt), run.timed("evaluate", 0, phase="before"):
+        clock[0] += 10
+        raise KeyboardInterrupt
+    assert read_metrics(tmp_path) == []
+    run = open_run(tmp_path, Tracker(tmp_path))
+    with run.timed("evaluate", 0, phase="after"):
+        clock[0] += 1
+    with run.timed("evaluate", 0, phase="before"):
+        clock[0] += 2
+    run.finish("evaluate/before")
+    assert [row["seconds"] for row in read_metrics(tmp_path)] == [1, 12]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["state.json"]
+
+
+def test_time_before_a_kill_counts(tmp_path: Path) -> None:
+    """SIGKILL leaves no time to write anything, so it is noted while the phase runs."""
+    program = (
+        "import sys, time; from pathlib import Path; import axiom_rl.run.folder as r\n"
+        "r.BEAT_S = 0.05\n"
+        "folder = Path(sys.argv[1]); run = r.open_run(folder, r.Tracker(folder))\n"
+        "with run.timed('train', 1), run.timed('evaluate', 1, phase='step_2'): time.sleep(600)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
+    notes = [tmp_path / f"checkpoints/spent_{p}.json" for p in ("train_1", "evaluate_step_2")]
+    for _ in range(600):
+        if all(note.exists() and read_json(note)["seconds"] > 0.2 for note in notes):
+            break
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    noted = read_json(notes[0])["seconds"]
+    run = open_run(tmp_path, Tracker(tmp_path))
+    with run.timed("train", 1):
+        pass
+    (row,) = read_metrics(tmp_path)
+    assert 0.2 < noted <= row["seconds"] < noted + 5 and row["peak_memory_gb"] > 0
+
+
+def test_rows_of_steps_that_a_checkpoint_holds_survive_a_kill(tmp_path: Path) -> None:
+    """TRL's checkpoint is written before the state is saved; a kill in between loses no row."""
+    run = open_run(tmp_path, Tracker(tmp_path))
+    run.tracker.log("evaluate", 0, accuracy=0.5)
+    run.finish("evaluate/before")
+    for step in range(1, 6):
+        run.tracker.log("train", 1, step=step, loss=1.0)
+    folder = tmp_path / "checkpoints" / "iter_1"
+    for step, text in ((2, '{"global_step": 2}'), (3, '{"global_step": 3}'), (5, '{"global')):
+        (folder / f"checkpoint-{step}").mkdir(parents=True)
+        (folder / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
+    again = open_run(tmp_path, Tracker(tmp_path))
+    assert [row["step"] for row in read_metrics(tmp_path, "train")] == [1, 2, 3]
+    again.save_state()
+    (folder / "checkpoint-3" / "trainer_state.json").unlink()  # a disk that lost what it had
+    again.tracker.cut_training(1, max(whole_checkpoints(folder)))
+    assert [row["step"] for row in read_metrics(tmp_path, "train")] == [1, 2]
+    assert again.tracker.rows == len(read_metrics(tmp_path)) == 3
+
+
 def test_the_environment_says_what_a_reader_needs(tmp_path: Path) -> None:
     write_environment(tmp_path, 3, "full", {"name": "tiny", "sha256": "abc"})
-    found = read_json(tmp_path / "environment.json")
+    (found,) = read_sessions(tmp_path)
     assert found.keys() == {
-        *("schema", "command", "git_commit", "git_dirty", "python", "platform", "cpu", "cores"),
+        *("command", "git_commit", "git_dirty", "python", "platform", "cpu", "cores"),
         *("memory_gb", "gpu", "packages", "seed", "isolation", "model", "started"),
     }
     assert found["seed"] == 3 and found["isolation"] == "full" and found["cores"] >= 1
@@ -99,12 +172,34 @@ def test_the_environment_says_what_a_reader_needs(tmp_path: Path) -> None:
     assert found["command"].startswith("python ") and found["memory_gb"] > 0
 
 
+def test_each_start_is_recorded_also_in_a_folder_of_an_older_version(tmp_path: Path) -> None:
+    assert read_sessions(tmp_path) == []
+    old = {"schema": 1, "git_commit": "abc", "packages": {"torch": "2.0"}}
+    write_json(tmp_path / "environment.json", old)
+    assert read_sessions(tmp_path) == [old]
+    write_environment(tmp_path, 0, "full", {})
+    write_environment(tmp_path, 1, "full", {})
+    sessions = read_sessions(tmp_path)
+    assert sessions[0] == old and [session["seed"] for session in sessions[1:]] == [0, 1]
+
+
+def test_a_start_that_does_nothing_is_not_recorded(tmp_path: Path) -> None:
+    run = open_run(tmp_path, Tracker(tmp_path))
+    begun: list[str] = []
+    run.begin = lambda: begun.append("begun")
+    with run.timed("evaluate", 0, log=False):
+        assert begun == []
+    for iteration in (1, 2):
+        with run.timed("train", iteration):
+            assert begun == ["begun"]
+
+
 def test_a_machine_without_git_has_no_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     write_environment(tmp_path, 0, "full", {})
-    found = read_json(tmp_path / "environment.json")
+    (found,) = read_sessions(tmp_path)
     assert (found["git_commit"], found["git_dirty"]) == (None, None)
 
 

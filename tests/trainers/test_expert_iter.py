@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_run import PALINDROME, REVERSE, WRONG, Stage, Stopped
+from scripted_run import PALINDROME, REVERSE, WRONG, Stage, Stopped, answer
 
+import axiom_rl.stages
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.core.files import read_json, read_jsonl, write_json
 from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.problems.splits import read_problems
 from axiom_rl.report.page import write_report
-from axiom_rl.run.tracking import read_metrics
+from axiom_rl.run.folder import read_sessions
+from axiom_rl.run.tracking import Tracker, read_metrics
 from axiom_rl.sampling import SampleRequest
 
 PHASES = ("before", "attempts_1", "iter_1", "iter_2")
@@ -283,6 +285,84 @@ def test_collect_tries_until_it_is_solved_and_skips_what_is(stage: Stage, tmp_pa
     stage.drawn.clear()
     stage.run(tmp_path / "c", *options, "stage.skip_existing=false")
     assert len(stage.drawn) == 16
+
+
+@pytest.mark.usefixtures("recwarn")
+def test_collecting_again_draws_new_samples(stage: Stage, tmp_path: Path) -> None:
+    """Into the same file, from another run folder, stopped on the way or not."""
+    gold = tmp_path / "gold.jsonl"
+    options = ("stage=collect", f"stage.output={gold}", "stage.max_attempts=6")
+    stage.script = lambda *_: WRONG
+    stage.run(tmp_path / "a", *options)
+    first = set(stage.drawn)
+    stage.stops = ["draw 0/collect_1 fizzbuzz 5"]
+    with pytest.raises(Stopped):
+        stage.run(tmp_path / "b", *options)
+    stage.run(tmp_path / "c", *options)
+    stage.script = answer
+    stage.run(tmp_path / "b", *options)
+    streams = [stream for stream, _problem, _sample in stage.drawn]
+    assert {stream: streams.count(stream) for stream in streams} == {
+        "0/collect": 18,
+        "0/collect_1": 18,
+        "0/collect_2": 18,
+    }
+    assert len(first) == 18 and len(stage.drawn) == len(set(stage.drawn))
+    assert len(rows(tmp_path / "b", "collect_1")) == 18
+    stage.run(tmp_path / "b", *options)
+    assert len(stage.drawn) == 54, "a finished collection is left alone"
+    (row,) = [row for row in read_metrics(tmp_path / "c") if row["phase"] == "timing"]
+    assert row["name"] == "collect" and row["tokens"] > 0
+    gold.with_suffix(".collections.json").unlink()  # as an older version, or the user, wrote it
+    stage.drawn.clear()
+    stage.run(tmp_path / "d", *options)
+    assert {stream for stream, *_rest in stage.drawn} == {"0/collect_1"}
+
+
+@pytest.mark.usefixtures("recwarn")
+def test_a_report_that_fails_hides_no_error_and_leaves_nothing_open(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[Path] = []
+
+    def broken(_folder: Path) -> None:
+        raise ZeroDivisionError("a bug in a chart")
+
+    monkeypatch.setattr(axiom_rl.stages, "write_report", broken)
+    monkeypatch.setattr(Tracker, "close", lambda tracker: closed.append(tracker.folder))
+    with pytest.raises(ZeroDivisionError):
+        stage.run(tmp_path / "whole", "stage=evaluate")
+    stage.stops = ["draw 0/before fizzbuzz 1"]
+    with pytest.raises(Stopped):
+        stage.run(tmp_path / "stopped", "stage=evaluate")
+    assert "a bug in a chart" in caplog.text
+    (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "damaged" / "checkpoints" / "state.json").write_text("{")
+    with pytest.raises(AxiomError, match=r"state\.json is not valid JSON"):
+        stage.run(tmp_path / "damaged", "stage=evaluate")
+    assert closed == [tmp_path / name for name in ("whole", "stopped", "damaged")]
+
+
+@pytest.mark.usefixtures("recwarn")
+def test_a_resumed_phase_counts_all_its_tokens_and_every_start(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.stops = ["draw 0/before fizzbuzz 1"]
+    with pytest.raises(Stopped):
+        stage.run(tmp_path, "stage=evaluate")
+    write_report(tmp_path)
+    assert "| evaluate, unfinished | 0 |" in (tmp_path / "report.md").read_text()
+    stage.run(tmp_path, "stage=evaluate")
+    (row,) = [row for row in read_metrics(tmp_path) if row["phase"] == "timing"]
+    assert row["tokens"] == sum(item["completion_tokens"] for item in rows(tmp_path, "before"))
+    assert len(read_sessions(tmp_path)) == 2
+    write_report(tmp_path)
+    assert "The run was started 2 times" in (tmp_path / "report.md").read_text()
+    sessions = read_sessions(tmp_path)
+    sessions[0]["git_commit"] = "0000000"
+    write_json(tmp_path / "environment.json", {"schema": 2, "sessions": sessions})
+    write_report(tmp_path)
+    assert "The starts of this run differ in: git commit" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("recwarn")

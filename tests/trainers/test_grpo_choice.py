@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +17,17 @@ from axiom_rl.core.types import Completion, Problem, Status, Verdict
 from axiom_rl.evaluation.measure import RunContext, held_out
 from axiom_rl.problems import problem_types
 from axiom_rl.problems.splits import Splits
+from axiom_rl.report.page import write_report
 from axiom_rl.rollouts.records import Rollout
+from axiom_rl.run.folder import Run
+from axiom_rl.run.tracking import Tracker
 from axiom_rl.trainers.grpo.run import (
     Signal,
-    _forgetting,
     _refuse_hopeless,
+    _watch,
     baseline_by_type,
     choose_problems,
+    expected_tokens,
 )
 
 
@@ -303,11 +308,11 @@ def test_a_baseline_of_faults_alone_is_not_called_a_failure_of_the_model() -> No
 # Forgetting
 
 
-def context(*types: str) -> RunContext:
+def context(*types: str, folder: Path) -> RunContext:
     train = tuple(problem(of, "train") for of in types)
     unused: Any = None
     return RunContext(
-        run=unused,
+        run=Run(folder, Tracker(folder), []),
         splits=Splits(train=train, val=(), test=()),
         verifier=unused,
         load_sampler=unused,
@@ -319,18 +324,56 @@ def context(*types: str) -> RunContext:
     )
 
 
-def test_families_that_are_not_trained_on_are_watched() -> None:
-    watched = trainer(forgetting=["basic", "memorisable"])
-    assert _forgetting(context("edit_distance"), watched) == ["basic", "memorisable"]
-    assert _forgetting(context("edit_distance"), trainer(forgetting=[])) == []
+EASY = [*problem_types()["easy"]]
+BASIC = [*problem_types()["basic"]]
 
 
-def test_a_family_that_is_trained_on_is_measured_anyway() -> None:
-    basic = problem_types()["basic"]
-    watched = trainer(forgetting=["basic", "memorisable"])
-    assert _forgetting(context(*basic, "edit_distance"), watched) == ["memorisable"]
+@pytest.mark.parametrize(
+    ("trained", "families", "watched", "said"),
+    [
+        (["lis"], [], {}, []),
+        (["lis"], ["basic", "basic"], {"basic": BASIC}, []),
+        (BASIC, ["basic"], {}, ["basic is trained on, so its change is no forgetting"]),
+        (BASIC, ["easy", "basic"], {"easy": EASY}, ["basic is trained on"]),
+        (EASY, ["easy"], {}, ["easy is trained on"]),  # it has a test split
+        (EASY[:2], ["easy"], {"easy": EASY[2:]}, [f"easy without {', '.join(EASY[:2])}, which"]),
+    ],
+)
+def test_what_is_trained_on_is_not_measured_as_forgetting(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    trained: list[str],
+    families: list[str],
+    watched: dict[str, list[str]],
+    said: list[str],
+) -> None:
+    with caplog.at_level(logging.INFO):
+        found = _watch(context(*trained, folder=tmp_path), trainer(forgetting=families))
+    types = {
+        name: sorted({p.type for p in (*of.splits.train, *of.splits.test)})
+        for name, of in found.items()
+    }
+    assert types == {name: sorted(kinds) for name, kinds in watched.items()}
+    lines = [record.getMessage() for record in caplog.records if "forgetting" in record.msg]
+    assert len(lines) == len(said)
+    assert all(text in line for text, line in zip(said, lines, strict=True))
+    write_report(tmp_path)
+    report = (tmp_path / "report.md").read_text()
+    assert all(text in report for text in said)
+    assert ("## What was forgotten" in report) == bool(said)
 
 
-def test_an_unknown_family_is_named_with_what_was_meant() -> None:
+def test_an_unknown_family_is_named_with_what_was_meant(tmp_path: Path) -> None:
     with pytest.raises(AxiomError, match=r"problems=basik: did you mean basic"):
-        _forgetting(context("edit_distance"), trainer(forgetting=["basik"]))
+        _watch(context("lis", folder=tmp_path), trainer(forgetting=["basik"]))
+
+
+def test_the_expected_length_is_that_of_training() -> None:
+    """Three ended at 100, 200 and 400 tokens, one was cut off at 500."""
+    drawn = [
+        replace(item, completion=replace(item.completion, completion_tokens=n, truncated=n == 500))
+        for item, n in zip(rollouts(problem("a"), *[1.0] * 4), (100, 200, 400, 500), strict=True)
+    ]
+    assert expected_tokens(drawn, 500) == 300
+    assert expected_tokens(drawn, 1300) == 500
+    assert expected_tokens(drawn, 200) == 175

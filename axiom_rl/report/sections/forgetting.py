@@ -5,6 +5,7 @@ from __future__ import annotations
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import percent, points
 from axiom_rl.evaluation.compare import POWER, Comparison, compare
+from axiom_rl.evaluation.forgetting import read_trained_on, trained_on_text
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text
 from axiom_rl.report.pictures import pictured
 from axiom_rl.report.run_folder import RunFolder
@@ -13,14 +14,26 @@ from axiom_rl.report.sections import result as answers
 
 def forgetting_blocks(run: RunFolder) -> list[Block]:
     """Compare each family by the method of the headline; what got worse stands first."""
-    if not run.forgetting:
-        return []
     compared, notes = _compare_all(run)
-    blocks: list[Block] = [Text(note, warning=True) for note in notes]
+    blocks: list[Block] = [Text(note, warning=True) for note in [*_trained_on(run), *notes]]
     if not compared:
         return blocks
     ordered = sorted(compared.items(), key=lambda item: item[1].difference.value)
     return [*blocks, Text(_sentence(compared)), _bars(run, ordered), _table(ordered)]
+
+
+def _trained_on(run: RunFolder) -> list[str]:
+    """Name the families that the run trains on, wholly or in part."""
+    known = read_trained_on(run.path)
+    if known is not None:
+        return [f"{trained_on_text(name, row)}." for name, row in known.items() if row]
+    trained = {problem.type for problem in run.problems.values() if problem.split == "train"}
+    notes = []
+    for family, (before, _after) in run.forgetting.items():  # folders of older versions
+        common = sorted(trained & {row.type for row in before.per_problem.values()})
+        if common:
+            notes.append(f"{family}: {', '.join(common)}: trained on; no measure of forgetting.")
+    return notes
 
 
 def _compare_all(run: RunFolder) -> tuple[dict[str, Comparison], list[str]]:

@@ -11,7 +11,7 @@ from axiom_rl.report.run_folder import RunFolder
 
 def provenance_section(run: RunFolder) -> Section:
     """Model (source, format, hash), sampler, hardware, commit, isolation, command."""
-    environment = run.environment
+    environment = run.sessions[-1] if run.sessions else {}
     evaluation = run.after or run.before
     model = environment.get("model") or (dict(evaluation.model) if evaluation else {})
     rows = [
@@ -41,7 +41,31 @@ def provenance_section(run: RunFolder) -> Section:
         ("platform", environment.get("platform")),
     ]
     cells = [[name, str(value)] for name, value in rows if value not in (None, "")]
-    return Section("Model, machine, command", [Table(["", ""], cells, left=True)] if cells else [])
+    blocks: list[Block] = [Table(["", ""], cells, left=True)] if cells else []
+    return Section("Model, machine, command", [*blocks, *_session_blocks(run.sessions)])
+
+
+def _session_blocks(sessions: list[dict[str, Any]]) -> list[Block]:
+    """List the starts of a run that was resumed, and warn where they were not alike."""
+    if len(sessions) < 2:
+        return []
+    named: dict[str, list[Any]] = {
+        "git commit": [_commit(session) for session in sessions],
+        "packages": [_pairs(session.get("packages", {})) for session in sessions],
+        "Python": [session.get("python") for session in sessions],
+        "processor": [session.get("cpu") for session in sessions],
+        "GPU": [session.get("gpu") for session in sessions],
+    }
+    unlike = {name: values for name, values in named.items() if len(set(values)) > 1}
+    blocks: list[Block] = [
+        Text(f"The run was started {len(sessions)} times; above stands its last start.")
+    ]
+    if unlike:
+        blocks = [Text(f"The starts of this run differ in: {', '.join(unlike)}.", warning=True)]
+    columns = [[str(session.get("started", "")) for session in sessions], *unlike.values()]
+    columns.append([str(session.get("command", "")) for session in sessions])
+    rows = [[str(value) for value in row] for row in zip(*columns, strict=True)]
+    return [*blocks, Table(["started", *unlike, "command"], rows, left=True)]
 
 
 def changes_section(run: RunFolder) -> Section:
@@ -64,8 +88,8 @@ def raw_section(run: RunFolder) -> Section:
     blocks: list[Block] = []
     if run.config:
         blocks.append(Code("Configuration (config.yaml)", harmless(run.config)))
-    if run.environment:
-        text = json.dumps(run.environment, indent=2, ensure_ascii=False)
+    if run.sessions:
+        text = json.dumps(run.sessions, indent=2, ensure_ascii=False)
         blocks.append(Code("Environment (environment.json)", harmless(text)))
     return Section("Configuration and environment", blocks)
 

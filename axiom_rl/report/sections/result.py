@@ -77,7 +77,7 @@ def method_text(evaluation: Evaluation) -> str:
     return (
         f"The {evaluation.problems} problems stand for more like them, so the 95 % intervals cover "
         "the choice of problems as well as the samples (Wilson at the effective sample size; "
-        "paired bootstrap over problems for the difference). Each problem counts alike."
+        "paired t interval over problems for the difference). Each problem counts alike."
     )
 
 

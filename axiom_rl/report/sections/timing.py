@@ -10,6 +10,7 @@ from axiom_rl.core.text import duration, percent
 from axiom_rl.report.blocks import Block, Chart, Section, Table, Text
 from axiom_rl.report.charts import Series, line_chart
 from axiom_rl.report.run_folder import Row, RunFolder
+from axiom_rl.run.folder import read_unfinished
 
 
 def training_section(run: RunFolder) -> Section:
@@ -76,7 +77,7 @@ def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
 
 def timing_blocks(run: RunFolder) -> list[Block]:
     """Time, tokens, time lost to the verifier and memory of each phase, and in all."""
-    rows = run.rows("timing")
+    rows = run.rows("timing") + [row | {"unfinished": True} for row in read_unfinished(run.path)]
     if not rows:
         return []
     within = _within_training(rows)
@@ -129,6 +130,8 @@ def _phase(row: Row, within: bool) -> str:
     name = str(row.get("name", ""))
     if row.get("of"):
         name += f" {row['of']}"
+    if row.get("unfinished"):
+        name += ", unfinished"
     return f"{name} at step {row['step']:.0f}" if within and known(row.get("step")) else name
 
 
@@ -139,12 +142,22 @@ def _totals(rows: list[Row], seconds: float) -> str:
     )
     peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
     text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"
-    if judged and seconds:
+    within = _within_training(rows)
+    measured = math.fsum(_measured(row) for row in rows if row not in within)
+    if judged and measured:
         text += (
             f"; the programs judged took {duration(judged)} of CPU time beside the sampling, which "
-            f"waited {duration(waited)} for verdicts, {percent(waited / seconds)} of the time"
+            f"waited {duration(waited)} for verdicts, {percent(waited / measured)} of the time"
         )
     return f"{text}; peak memory {max(peaks):.2f} GB." if peaks else f"{text}."
+
+
+def _measured(row: Row) -> float:
+    """Seconds that verify_seconds is part of: of the one start that finished the phase."""
+    share, waited = row.get("verify_share"), row.get("verify_seconds")
+    if known(share) and known(waited) and share:
+        return float(waited / share)
+    return float(row["seconds"]) if known(row.get("seconds")) else 0.0
 
 
 def _count(value: Any) -> str:

@@ -61,6 +61,22 @@ class Tracker:
         write_jsonl(self.path, kept[:rows])
         self.rows = rows
 
+    def cut_training(self, iteration: int, step: int) -> None:
+        """Drop an iteration's rows of training steps after `step`, where training goes on.
+
+        Whatever the state says: the checkpoint that it was saved with may be damaged.
+        """
+        rows = read_metrics(self.folder)
+        kept = [
+            row
+            for row in rows
+            if (row["phase"], row["iteration"]) != ("train", iteration)
+            or row.get("step", 0) <= step
+        ]
+        if len(kept) < len(rows):
+            write_jsonl(self.path, kept)
+            self.rows = len(kept)
+
     def close(self) -> None:
         """Finish; call it last, after the report is written."""
 

@@ -23,13 +23,11 @@ from axiom_rl.core.progress import progress
 from axiom_rl.core.types import Completion
 from axiom_rl.models.load import load_model, load_tokenizer
 from axiom_rl.models.lora.options import load_merged
+from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import Message, SampleRequest
 from axiom_rl.sampling.hf.next_token import draw_tokens, stream_for
 from axiom_rl.sampling.hf.slot_cache import ATTENTION, SlotCache
-
-LOGIT_BYTES = 20
-"""Bytes per row and vocabulary entry of one step: bf16 logits, float32 copy, softmax, sums."""
 
 
 @dataclass(slots=True)
@@ -209,7 +207,7 @@ class TransformersSampler:
             shape.hidden_size // shape.num_attention_heads
         )
         width = 2 * shape.num_hidden_layers * shape.num_key_value_heads * head_size
-        row_bytes = longest * width * self._model.dtype.itemsize + shape.vocab_size * LOGIT_BYTES
+        row_bytes = longest * width * self._model.dtype.itemsize + shape.vocab_size * DRAW_BYTES
         slots = int(self._config.memory_gb * 1e9 // row_bytes)
         if slots < 1:
             raise AxiomError(

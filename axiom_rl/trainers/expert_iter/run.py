@@ -28,6 +28,7 @@ from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.records import Drawn, Rollout
+from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
 from axiom_rl.trainers.sft.run import train_adapter
 
@@ -180,6 +181,7 @@ def _train(
         torch.manual_seed(context.seed)
         base, tokenizer = load_model(resolved, model_config)
         model = trainable_adapter(base, model_config.lora, start, resolved)
+        run.tracker.cut_training(iteration, max(whole_checkpoints(folder), default=0))
         log.info("training on %d solutions", len(rows))
         columns["steps"] = train_adapter(
             model,

@@ -8,21 +8,22 @@ which types lie between, and only those are trained on. The test split is not us
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-from axiom_rl.config import GrpoConfig, ModelConfig, load_config
+from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Status, Verdict
-from axiom_rl.evaluation.measure import Policy, RunContext, held_out, measure
+from axiom_rl.evaluation.forgetting import TrainedOn, trained_on_text, write_trained_on
+from axiom_rl.evaluation.measure import Policy, RunContext, headline_split, held_out, measure
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.sources.load import load_splits
 from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts import rewards
 from axiom_rl.rollouts.records import Rollout
+from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.expert_iter.run import publish, release
 from axiom_rl.trainers.grpo.session import ITERATION
@@ -43,14 +44,13 @@ def run_grpo(
         _import(module)
     rewards.get(trainer.reward)
     measured = replace(context, splits=held_out(context.splits))
-    families = {name: _family(context, name) for name in _forgetting(context, trainer)}
+    families = _watch(context, trainer)
     _say_plan(measured, trainer, families)
     policy = context.policy(model.adapter)
-    started = time.monotonic()
     rollouts = measure(measured, 0, policy, "before", step=0)
-    _say_expected(rollouts, time.monotonic() - started, trainer)
+    _say_expected(context, rollouts, trainer, families)
     for name, family in families.items():
-        measure(family, 0, policy, f"forgetting_{name}_before", of=name)
+        measure(family, 0, policy, f"forgetting_{name}_before", watched=True, of=name)
     release(policy)
     problems = choose_problems(measured.splits, context.splits.train, trainer, rollouts)
 
@@ -64,7 +64,7 @@ def run_grpo(
     steps = int(trainer.args["max_steps"])
     measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
     for name, family in families.items():
-        measure(family, ITERATION, policy, f"forgetting_{name}_after", of=name)
+        measure(family, ITERATION, policy, f"forgetting_{name}_after", watched=True, of=name)
     publish(context, ITERATION)
 
 
@@ -167,20 +167,34 @@ def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None
     log.warning("only partly passed tests give a signal here; %s", advice)
 
 
-def _forgetting(context: RunContext, trainer: GrpoConfig) -> list[str]:
-    """Return the families to watch; one that is trained on itself is measured anyway."""
-    trained = {problem.type for problem in context.splits.train}
-    kept = []
-    for name in trainer.forgetting:
-        if not trained & {problem.type for problem in _family(context, name).splits.train}:
-            kept.append(name)
-    return kept
+def _watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
+    """Return the families to watch for forgetting; say and write down what cannot be watched."""
+    found = {name: _family(context, name) for name in dict.fromkeys(trainer.forgetting)}
+    for name, (_family_scene, trained) in found.items():
+        if trained:
+            log.info("forgetting: %s", trained_on_text(name, trained))
+    write_trained_on(context.run.folder, {name: trained for name, (_s, trained) in found.items()})
+    return {name: family for name, (family, _t) in found.items() if any(_problems(family))}
 
 
-def _family(context: RunContext, name: str) -> RunContext:
+def _family(context: RunContext, name: str) -> tuple[RunContext, TrainedOn]:
+    """Return the part of a family that shows forgetting, and its types that are trained on.
+
+    Of its splits the one that a report is about, without the types that this run trains on.
+    """
     splits = load_splits(load_config(f"problems={name}").problems)
-    own = splits if not splits.test else Splits(train=(), val=(), test=splits.test)
-    return replace(context, splits=own)
+    split = headline_split(splits)
+    problems: tuple[Problem, ...] = getattr(splits, split)
+    trained = {problem.type for problem in context.splits.train}
+    kept = tuple(problem for problem in problems if problem.type not in trained)
+    shares = {name: kept if name == split else () for name in SPLITS}
+    own = Splits(train=shares["train"], val=shares["val"], test=shares["test"])
+    common = sorted(trained & {problem.type for problem in problems})
+    return replace(context, splits=own), TrainedOn(types=tuple(common), whole=not kept)
+
+
+def _problems(context: RunContext) -> tuple[Problem, ...]:
+    return (*context.splits.train, *context.splits.val, *context.splits.test)
 
 
 def _import(module: str) -> None:
@@ -190,19 +204,40 @@ def _import(module: str) -> None:
         raise AxiomError(f"trainer.imports: cannot import {module}: {error}") from error
 
 
-def _say_expected(rollouts: Sequence[Rollout], seconds: float, trainer: GrpoConfig) -> None:
-    """Say how long the rest will take, from what the baseline took; nothing if it was on disk."""
-    if seconds < 1 or not rollouts:
+def _say_expected(
+    context: RunContext,
+    rollouts: Sequence[Rollout],
+    trainer: GrpoConfig,
+    families: Mapping[str, RunContext],
+) -> None:
+    """Say how long the rest will take at the baseline's speed; nothing where it was not taken."""
+    timed = [row for row in read_metrics(context.run.folder, "timing") if row["name"] == "evaluate"]
+    speed = float(timed[0].get("tokens_per_second", 0)) if timed else 0.0
+    if not speed or not rollouts:
         return
     rows, extra = _rows_per_step(trainer)
-    sampling = int(trainer.args["max_steps"]) * seconds / len(rollouts)
+    length = int(trainer.args["max_completion_length"])
+    sampling = int(trainer.args["max_steps"]) * expected_tokens(rollouts, length) / speed
+    each = sum(item.completion.completion_tokens for item in rollouts) / len(rollouts)
+    after = len(rollouts) + sum(len(_problems(f)) * f.sampler.n for f in families.values())
     log.info(
         "expected: %s of sampling for training (%s if all groups that may be are replaced), on a "
         "CPU about as long again for the training itself, and %s for the evaluation after",
         duration(sampling * rows),
         duration(sampling * (rows + extra)),
-        duration(seconds),
+        duration(after * each / speed),
     )
+
+
+def expected_tokens(rollouts: Sequence[Rollout], length: int) -> float:
+    """Return the mean tokens of a sample that may have `length` tokens, from the baseline's.
+
+    A text that the baseline cut off is taken to go on to the new limit.
+    """
+    return sum(
+        length if item.completion.truncated else min(item.completion.completion_tokens, length)
+        for item in rollouts
+    ) / len(rollouts)
 
 
 def _rows_per_step(trainer: GrpoConfig) -> tuple[int, int]:
@@ -214,8 +249,7 @@ def _rows_per_step(trainer: GrpoConfig) -> tuple[int, int]:
 
 
 def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, RunContext]) -> None:
-    splits = [context.splits, *(family.splits for family in families.values())]
-    problems = sum(len(s.train) + len(s.val) + len(s.test) for s in splits)
+    problems = sum(len(_problems(each)) for each in (context, *families.values()))
     rows, extra = _rows_per_step(trainer)
     log.info(
         "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "

@@ -21,6 +21,7 @@ from transformers import (
 from axiom_rl.config import GrpoConfig
 from axiom_rl.core.text import duration
 from axiom_rl.evaluation.measure import RunContext
+from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.rollouts import rewards
 from axiom_rl.sampling import Sampler
@@ -99,6 +100,7 @@ class Session(TrainerCallback):
                 completions=self._context.run.folder / "completions" / "grpo.jsonl",
             )
             batch = source.draw(trainer.state.global_step + 1, len(prompts) // size)
+        free_memory()
         self._batch = batch
         rows = [item.completion for group in batch.used for item in group.rollouts]
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import math
 import sys
@@ -28,6 +26,7 @@ from trl.trainer.sft_config import SFTConfig
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.lora.merged_copy import compute_dtype
+from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.options import build_options, check_options, name_the_device
 from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
 
@@ -166,12 +165,8 @@ def rows_that_fit(
 
 def last_whole_checkpoint(folder: Path) -> str | None:
     """Return the newest checkpoint that was written to its end, which is its trainer_state.json."""
-    whole = {}
-    for checkpoint in folder.glob("checkpoint-*"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-            whole[int(state["global_step"])] = str(checkpoint)
-    return whole[max(whole)] if whole else None
+    whole = whole_checkpoints(folder)
+    return str(whole[max(whole)]) if whole else None
 
 
 class _Metrics(TrainerCallback):
