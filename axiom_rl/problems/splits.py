@@ -79,6 +79,8 @@ def content_hash(problem: Problem) -> str:
         _encode_tests(problem.public_tests),
         _encode_tests(problem.hidden_tests),
     ]
+    if problem.tolerance is not None:  # left out otherwise: hashes of older files stay
+        content.append(problem.tolerance)
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

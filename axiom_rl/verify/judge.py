@@ -274,7 +274,9 @@ def _compare(standard: Standard, index: int, tree: Any, *, first: bool) -> tuple
     problem = standard.problem
     test = problem.hidden_tests[index]
     if standard.checker is None:
-        right = values_match(value, test.expected, from_json=problem.from_json)
+        right = values_match(
+            value, test.expected, from_json=problem.from_json, tolerance=problem.tolerance
+        )
     else:
         right = _checked(standard.checker, test.args, value, test.expected)
     if right:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import importlib.util
 import json
@@ -113,6 +114,12 @@ def test_own_problems(tmp_path: Path) -> None:
         ({"difficulty": 11}, "line 2: difficulty 11: must be 1 to 10"),
         ({"time_limit_s": 0}, "line 2: time_limit_s 0: must be above 0"),
         ({"time_limit_s": float("inf")}, "line 2: time_limit_s inf"),
+        ({"tolerance": -1e-9}, "line 2: tolerance -1e-09: must be a finite number, 0 or more"),
+        ({"tolerance": float("nan")}, "line 2: tolerance nan: must be"),
+        ({"tolerance": float("inf")}, "line 2: tolerance inf: must be"),
+        ({"tolerance": "0.1"}, "line 2: tolerance has a value of type str"),
+        ({"tolerance": True}, "line 2: tolerance has a value of type bool"),
+        ({"tolerance": None}, "line 2: tolerance has a value of type NoneType"),
         ({"split": "training"}, "line 2: unknown split 'training'"),
         ({"difficulty": True}, "line 2: difficulty has a value of type bool"),
         ({"id": "jsonl/1"}, "line 2: the id 'jsonl/1' occurs twice"),
@@ -124,6 +131,28 @@ def test_mistakes_in_the_file_are_named_by_line(
     path = write_rows(tmp_path / "mine.jsonl", [DOUBLE, {**DOUBLE, **change}])
     with pytest.raises(AxiomError, match=message):
         read_user_problems(path)
+
+
+def test_a_tolerance_of_a_problems_own_is_kept_and_judged_by(tmp_path: Path) -> None:
+    row = {**DOUBLE, "tests": [{"args": [0.5], "expected": 1}, {"args": [3], "expected": 6.0}]}
+    path = write_rows(tmp_path / "mine.jsonl", [{**row, "tolerance": 0.25}, row])
+    write_problems(tmp_path / "kept.jsonl", read_user_problems(path))
+    problems = read_problems(tmp_path / "kept.jsonl")
+    assert [problem.tolerance for problem in problems] == [0.25, None]
+    near = "def double(n):\n    return 2.0 * n + 0.2"
+    far = "def double(n):\n    return 2.0 * n + 0.3"
+    exact = "from fractions import Fraction\ndef double(n):\n    return 2 * Fraction(n)"
+    candidates = [(problem, code) for problem in problems for code in (near, far, exact)]
+    with Verifier(load_config().sandbox) as verifier:
+        passed = [verdict.passed for verdict in verifier.verify(candidates)]
+    assert passed == [True, False, True, False, False, True]
+
+
+def test_a_problem_refuses_what_is_no_tolerance(tmp_path: Path) -> None:
+    (problem,) = read_user_problems(write_rows(tmp_path / "mine.jsonl", [DOUBLE]))
+    for wrong in (-1.0, float("nan"), float("inf"), "0.1", True):
+        with pytest.raises(ValueError, match="must be a finite number, 0 or more"):
+            dataclasses.replace(problem, tolerance=wrong)  # type: ignore[arg-type]
 
 
 def test_files_that_are_no_problems(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@
 
 `statement`, `entry_point` and `tests` (at least one) are needed; `examples` are shown in the prompt
 and must not be among the tests. Optional: `id` (default jsonl/<line>), `title`, `split` (train by
-default, val or test), `difficulty` and `time_limit_s`. Values are plain JSON, so a tuple that a
-program returns equals a list.
+default, val or test), `difficulty`, `time_limit_s` and `tolerance` (largest absolute difference of
+equal numbers). Values are plain JSON, so a tuple that a program returns equals a list.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import Problem, TestCase
+from axiom_rl.core.types import TOLERANCE_RULE, Problem, TestCase, is_tolerance
 from axiom_rl.problems.base import LEVEL_COUNT
 from axiom_rl.problems.generate import SPLITS, input_key
 from axiom_rl.problems.registry import unknown_name
@@ -37,6 +37,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "split": str,
     "difficulty": int,
     "time_limit_s": (int, float),
+    "tolerance": (int, float),
 }
 NEEDED = ("statement", "entry_point", "tests")
 
@@ -107,6 +108,8 @@ def _problem(row: dict[str, Any], number: int, where: str) -> Problem:
         raise AxiomError(f"{where}: difficulty {row['difficulty']}: must be 1 to {LEVEL_COUNT}")
     if not 0 < row.get("time_limit_s", 1) < math.inf:
         raise AxiomError(f"{where}: time_limit_s {row['time_limit_s']}: must be above 0")
+    if not is_tolerance(row.get("tolerance", 0)):
+        raise AxiomError(f"{where}: tolerance {row['tolerance']}: {TOLERANCE_RULE}")
     examples = _tests(row.get("examples", []), f"{where}: examples")
     tests = _tests(row["tests"], f"{where}: tests")
     shown = {input_key(test.args) for test in examples}
@@ -126,6 +129,7 @@ def _problem(row: dict[str, Any], number: int, where: str) -> Problem:
         hidden_tests=tests,
         time_limit_s=row.get("time_limit_s"),
         from_json=True,
+        tolerance=row.get("tolerance"),
     )
 
 
