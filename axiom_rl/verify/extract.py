@@ -2,14 +2,15 @@
 
 In order of preference, the last of each kind:
 
-1. a complete fenced block that parses and defines the entry point (or, without one, any function);
+1. a complete fenced block that parses and defines the entry point (or, without one, any function),
+   unless a later one begins to and does not parse: a broken last answer is a syntax error;
 2. the same in a fence that was never closed (a truncated completion);
 3. statements between the lines of prose, without a fence;
 4. the same three, where the text is read without what only surrounds code: `> ` of quotes, HTML,
    a sentence before the code on its first line, invisible characters outside of strings;
 5. a lesser binding of the name in the same order: a function without a body, an assignment, an
    import;
-6. a complete fenced block with a definition that does not parse, to be judged as a syntax error.
+6. a complete fenced block with a definition that does not parse, to be judged so.
 
 What cannot be part of a program is left out of it: prose after the code, an interactive session,
 the torn last statement of a truncated completion. Statements are taken whole or not at all; code
@@ -103,28 +104,44 @@ def extract_code(
     for least in (Binding.STUB, Binding.ASSIGNED, Binding.IMPORTED):
         for found in readings if not programs else ():
             programs += _programs(found, name, least, given)
-    return programs[0].code if programs else _broken(readings[0].broken, name)
+    return programs[0].code if programs else _broken(readings[0], name)
 
 
 def _programs(
     found: _Found, name: str | None, least: Binding, given: Sequence[Block]
 ) -> list[Program]:
-    """Return the last of the most complete blocks that bind `name` so well, with what it needs."""
+    """Return the last of the most complete blocks that bind `name` so well, with what it needs.
+
+    None if a complete block after it begins to define the function and does not parse: that is the
+    answer then, and a wrong one.
+    """
+    wrong = max((block.start for block in _broken_blocks(found, name, begun=True)), default=-1)
     for blocks in (found.closed, found.unclosed, found.bare):
         for block in reversed(blocks):
             if block.tree is not None and definition(block.tree, name) >= least:
-                return [assembled(block, [*given, *found.parsed])]
+                return [assembled(block, [*given, *found.parsed])] if block.start >= wrong else []
     return []
 
 
-def _broken(blocks: Sequence[Block], name: str | None) -> str | None:
+def _broken(found: _Found, name: str | None) -> str | None:
+    return next((block.code for block in _broken_blocks(found, name, begun=False)), None)
+
+
+def _broken_blocks(found: _Found, name: str | None, *, begun: bool) -> Iterator[Block]:
+    """Yield, last first, complete Python blocks that define `name` and do not parse.
+
+    Args:
+        found: what a reading of the text holds.
+        name: of the function.
+        begun: leave out blocks whose `def` is no beginning of a function in Python.
+    """
     pattern = r"\w+" if name is None else re.escape(name)
-    defines = re.compile(rf"^(?:async )?def[ \t]+{pattern}[ \t]*[(\[]", re.MULTILINE)
-    for block in reversed(blocks):
+    rest = r"(?:.*:|.*[(,][ \t]*$)" if begun else ""
+    defines = re.compile(rf"^(?:async )?def[ \t]+{pattern}[ \t]*(?=[(\[]){rest}", re.MULTILINE)
+    for block in reversed(found.broken):
         is_python = block.tag in ("", *PYTHON_TAGS)
         if is_python and defines.search(unicodedata.normalize("NFKC", block.code)):
-            return block.code
-    return None
+            yield block
 
 
 def _find(text: str) -> _Found:

@@ -31,7 +31,7 @@ _HEADER = re.compile(r"(?:async|def|class|if|for|while|with|try|match)\b")
 _GOES_ON = re.compile(r"(?:elif|else|except|finally)\b")
 _BROKEN_CODE = re.compile(
     r"(?:async[ \t]+def|def|class|from|import|return|assert|raise|yield|del|global)[ \t]"
-    r"|(?:if|for|while|with|elif|except|match)\b.*[:=(\[]|(?:else|try|finally)[ \t]*:|@\w"
+    r"|(?:if|for|while|with|elif|except|match|print)\b.*[:=(\[]|(?:else|try|finally)[ \t]*:|@\w"
     r"|[A-Za-z_]\w*[ \t]*(?:[(\[.][^ ]|[-+*/%|&^]?=)"
 )
 _PROMPT = re.compile(r"[ \t]*(>>>|\.\.\.)(?: |$)")

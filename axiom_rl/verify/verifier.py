@@ -7,6 +7,7 @@ import marshal
 import sys
 import threading
 import time
+import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
@@ -146,7 +147,8 @@ class Verifier:
             return self._without_code(problem)
         self._room.acquire()
         self._begin()
-        request = RunRequest(code, problem.entry_point, prepared.tests, prepared.limits)
+        entry_point = unicodedata.normalize("NFKC", problem.entry_point)  # as Python reads names
+        request = RunRequest(code, entry_point, prepared.tests, prepared.limits)
         try:
             future = self._pool.submit(
                 request, lambda outcome: judge(prepared.standard, prepared.limits, outcome)
