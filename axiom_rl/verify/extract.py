@@ -47,7 +47,7 @@ _THINK = re.compile(
     re.IGNORECASE,
 )
 _ANSWER_FOLLOWS = re.compile(r"[ \t]*(?:$|```|~~~|<|\n)|(?:(?:async )?def|class|import|from|@)\b")
-_QUOTE = re.compile(r"^ {0,3}>(?!>>) ?", re.MULTILINE)
+_QUOTE = re.compile(r"^(?: {0,3}>(?!>>) ?)+", re.MULTILINE)
 _HTML = re.compile(
     r"</?(?:answer|final_answer|solution|code|pre|python|output|response|p|div|br)\b[^<>\n]{0,80}>"
     r"|<\|[^|<>\n]{1,40}\|>|</?s>|\[/?(?:PYTHON|ANSWER|CODE)\]",
@@ -58,7 +58,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _BEFORE_CODE = re.compile(
     r"^[ \t]*(?=[^\s#])(?:[^\n#]{0,200}?[^\w\n]|python3?|py)"
-    r"(?=(?:async[ \t]+)?(?:def|class)[ \t]+\w+[ \t]*[(:\[]"
+    r"(?=(?:async[ \t]+)?(?:def|class)[ \t]+\w+[ \t]*[(:\[]|\w{1,80}[ \t]*=[ \t]*lambda\b"
     r"|(?<=[:.!?`>*] )(?:import|from)[ \t]+\w|(?<=[:`>*])(?:import|from)[ \t]+\w)",
     re.MULTILINE,
 )
@@ -176,9 +176,9 @@ def _parts(lines: Sequence[str], budget: Budget) -> tuple[list[Block], bool]:
         blocks, and whether there is also code that does not parse.
     """
     parts, broken = pythons(lines, budget)
-    if any(_defines_something(part) for part in parts) or not any(">>>" in line for line in lines):
+    if any(map(_defines_something, parts)) or not (session := typed_lines(lines)):
         return parts, broken
-    typed, wrong = pythons(typed_lines(lines), budget)
+    typed, wrong = pythons(session, budget)
     return (typed, wrong) if any(map(_defines_something, typed)) else (parts, broken)
 
 

@@ -34,7 +34,7 @@ _BROKEN_CODE = re.compile(
     r"|(?:if|for|while|with|elif|except|match|print)\b.*[:=(\[]|(?:else|try|finally)[ \t]*:|@\w"
     r"|[A-Za-z_]\w*[ \t]*(?:[(\[.][^ ]|[-+*/%|&^]?=)"
 )
-_PROMPT = re.compile(r"[ \t]*(>>>|\.\.\.)(?: |$)")
+_PROMPT = re.compile(r"[ \t]*(?:(>>>|In \[\d{1,9}\]:)(?: |(?=\w)|$)|\.\.\.:?(?: |$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ def _statements(lines: Sequence[str], budget: Budget) -> Iterator[tuple[int, int
         if start >= 0 and (
             (depth > 0 and adjacent and not _DEFINES.match(text))
             or (adjacent and lines[number - 1].endswith("\\"))
-            or text[0] in ")]}"
+            or (depth > 0 and text[0] in ")]}")
             or (indent > margin and takes_more)
             or (indent == margin and (decorated or (compound and _GOES_ON.match(text))))
         ):
@@ -315,7 +315,7 @@ def typed_lines(lines: Sequence[str]) -> list[str]:
     in_session = False
     for line in lines:
         prompt = _PROMPT.match(line)
-        if prompt and (in_session or prompt[1] == ">>>"):
+        if prompt and (in_session or prompt[1]):
             typed.append(line[prompt.end() :])
-        in_session = bool(prompt or (in_session and line.strip()))
+        in_session = bool((prompt and (in_session or prompt[1])) or (in_session and line.strip()))
     return typed
