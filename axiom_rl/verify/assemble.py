@@ -199,16 +199,44 @@ def _needed(
         for inner in flat([statement]):
             for name, kind in bindings(inner):  # of equally good ones the last counts
                 binders[name] = max(binders.get(name, (kind, number)), (kind, number))
-    chosen: set[int] = set()
+    fillers: dict[str, list[int]] = {}
+    for number, (statement, _lines, _block) in enumerate(pieces):
+        for name in _filled(statement):
+            fillers.setdefault(name, []).append(number)
+    chosen, looked_at = set[int](), set[int]()
     own = {name for inner in flat(tree.body) for name, _kind in bindings(inner)}
-    wanted, lacks = missing(tree), False
+    wanted, lacks, seen = missing(tree), False, set[str]()
     while wanted:
-        _kind, number = binders.get(wanted.pop(), binders.get("*", (Binding.NONE, -1)))
+        name = wanted.pop()
+        seen.add(name)
+        _kind, number = binders.get(name, binders.get("*", (Binding.NONE, -1)))
         lacks |= number < 0
-        if number >= 0 and number not in chosen:
-            chosen.add(number)
-            wanted |= missing(pieces[number][0]) - own
+        uses = fillers.get(name, ()) if name in binders else ()
+        for piece in [number, *(other for other in uses if other > number)]:
+            if piece < 0 or (piece in looked_at and (piece != number or piece in chosen)):
+                continue
+            looked_at.add(piece)
+            reads = missing(pieces[piece][0])
+            if piece == number or not reads & own:  # what calls the answer is an example of it
+                chosen.add(piece)
+                wanted |= reads - own - seen
     return chosen, lacks
+
+
+def _filled(statement: ast.stmt) -> set[str]:
+    """Names of the containers that a statement puts something into: `a[0] = 1`, `a.append(1)`."""
+    names: set[str] = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                names.add(name)
+            case ast.AugAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+                names.add(name)
+            case _:
+                pass
+    return set() if isinstance(statement, (*DEFINITIONS, ast.Assert)) else names
 
 
 def _is_future(statement: ast.stmt) -> bool:

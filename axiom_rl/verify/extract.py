@@ -19,10 +19,10 @@ that does not parse is never mended.
 Text between `<think>` and `</think>` is never an answer, closed or not. A program spread over
 several blocks is put together: top-level imports, functions, classes and assignments of other
 blocks are placed before the chosen one if it, or what was so added, uses their names and does not
-define them. Everything else in other blocks (example calls, prints, output) is left out; the
-chosen block itself is kept as it stands, prints, asserts and main guard included. Fenced blocks of
-the prompt count as such other blocks: a program to complete gives imports and functions that the
-completion need not repeat.
+define them, with what fills a table that is so taken. Everything else in other blocks (example
+calls, prints, output) is left out; the chosen block itself is kept as it stands, prints, asserts
+and main guard included. Fenced blocks of the prompt count as such other blocks: a program to
+complete gives imports and functions that the completion need not repeat.
 
 The time taken is linear in the length of the text, whatever the text.
 """

@@ -48,7 +48,6 @@ RIGHT = {
     "one_space_first": f" {F}",
     "one_space_prose": f" Here is it:\n {indented(' ')}\n It is.",
     "indented_prose": f"    Here is the code:\n\n{F}",
-    "indented_prose2": f"  Sure, here you go:\n{F}\n",
     "fence_in_docstring": (
         'def f(x):\n    """Doc.\n\n    ```python\n    f(1)\n    ```\n    """\n    return x + 1'
     ),
@@ -97,7 +96,6 @@ RIGHT = {
     ),
     "walrus": "```python\n(f := lambda x: x + 1)\n```",
     "walrus_if": "```python\nif f := (lambda x: x + 1):\n    pass\n```",
-    "walrus_print": "```python\nprint((f := lambda x: x + 1)(1))\n```",
     "finally": "```python\ntry:\n    pass\nfinally:\n    def f(x):\n        return x + 1\n```",
     "else_for": (
         "```python\nfor i in []:\n    pass\nelse:\n    def f(x):\n        return x + 1\n```"
@@ -139,6 +137,11 @@ RIGHT = {
     "rebind_helper": (
         "```python\ndef g(x):\n    return x\n```\n```python\ndef f(x):\n"
         "    return g(x) + 1\n```\n```python\nfrom solution import f, g\ng = g(1)\n```"
+    ),
+    "filled": "```\nt = {}\nt[1] = 1\nprint(t)\n```\n```\ndef f(x):\n    return x + t[x]\n```",
+    "filled_in_a_loop": (
+        "```\nt = []\nfor i in (0, 1):\n    t.append(i)\n```\n```\n"
+        "def f(x):\n    return x + t[x]\n```\n```\nfor i in (0, 1):\n    t.append(f(i))\n```"
     ),
     "helper_after": (
         "```python\ndef f(x):\n    return g(x) + 1\n```\nwhere\n```python\ndef g(x):\n"
@@ -225,8 +228,6 @@ RIGHT = {
     "dedent": "  ```python\n    import math\n    def f(x):\n        return x + 1\n  ```",
     "attr": f"```python {{.line-numbers}}\n{F}\n```",
     "attr2": f"```{{python}}\n{F}\n```",
-    "attr3": f"```python:solution.py\n{F}\n```",
-    "py3.11": f"```Python 3\n{F}\n```",
     "indent_first": f"```python\n {F}\n```",
     "bold": f"**Solution:** \n\n**{F}**",
 }
