@@ -35,10 +35,19 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from axiom_rl.verify.assemble import Binding, Program, assembled, definition
 from axiom_rl.verify.fences import PYTHON_TAGS, fenced_blocks, without_fences
-from axiom_rl.verify.statements import Block, Budget, literals, pythons, remark_in, typed_lines
+from axiom_rl.verify.statements import (
+    Block,
+    Budget,
+    literals,
+    looks_like_code,
+    pythons,
+    remark_in,
+    typed_lines,
+)
 
 _THINK = re.compile(
     r"(?P<open><(?:think|thinking|thought|thoughts|reasoning)\s*>|\[think\]|<\|begin_of_thought\|>)"
@@ -46,7 +55,9 @@ _THINK = re.compile(
     r"|<\|end_of_thought\|>)",
     re.IGNORECASE,
 )
-_ANSWER_FOLLOWS = re.compile(r"[ \t]*(?:$|```|~~~|<|\n)|(?:(?:async )?def|class|import|from|@)\b")
+_ANSWER_FOLLOWS = re.compile(
+    r"[ \t]*(?:$|```|~~~|<|\n|(?:(?:async )?def|class|import|from)\b|@)", re.IGNORECASE
+)
 _QUOTE = re.compile(r"^(?: {0,3}>(?!>>) ?)+", re.MULTILINE)
 _HTML = re.compile(
     r"</?(?:answer|final_answer|solution|code|pre|python|output|response|p|div|br)\b[^<>\n]{0,80}>"
@@ -57,8 +68,9 @@ _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27);")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _BEFORE_CODE = re.compile(
-    r"^[ \t]*(?=[^\s#])(?:[^\n#]{0,200}?[^\w\n]|python3?|py)"
-    r"(?=(?:async[ \t]+)?(?:def|class)[ \t]+\w+[ \t]*[(:\[]|\w{1,80}[ \t]*=[ \t]*lambda\b"
+    r"^[ \t]*(?=[^\s#])(?![^\n]{0,200}?(?:\"\"\"|'''))(?:[^\n#]{0,200}?[^\w\n]|python3?|py)"
+    r"(?=(?:async[ \t]+)?(?:def|class)[ \t]+\w+[ \t]*[(:\[]"
+    r"|(?<=[ `:>*])\w{1,80}[ \t]*=[ \t]*lambda\b"
     r"|(?<=[:.!?`>*] )(?:import|from)[ \t]+\w|(?<=[:`>*])(?:import|from)[ \t]+\w)",
     re.MULTILINE,
 )
@@ -192,15 +204,22 @@ def _readings(text: str) -> Iterator[str]:
     plain = _QUOTE.sub("", text)
     if _INVISIBLE.search(plain) or _SPACES.search(plain):
         plain = "".join(_visible(plain))
+    if plain != text:
+        yield plain
     unmarked = _HTML.sub("\n", plain)
     if unmarked != plain and _ENTITY.search(unmarked):
         unmarked = html.unescape(unmarked)
-    if unmarked != text:
+    if unmarked != plain:
         yield unmarked
     if _BEFORE_CODE.search(unmarked):
         ticked = _AFTER_CODE.sub("", unmarked)
-        yield _BEFORE_CODE.sub(lambda match: " " * len(match[0]), ticked)
-        yield _BEFORE_CODE.sub("", ticked)
+        for margin in (" ", ""):
+            yield _BEFORE_CODE.sub(partial(_replaced, margin), ticked)
+
+
+def _replaced(margin: str, sentence: re.Match[str]) -> str:
+    """Return what stands in the place of a sentence before code: code that is broken stays."""
+    return sentence[0] if looks_like_code(sentence[0].lstrip()) else margin * len(sentence[0])
 
 
 def _visible(text: str) -> Iterator[str]:

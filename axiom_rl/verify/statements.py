@@ -120,8 +120,7 @@ def _dedented(code: str) -> list[str]:
     line's margin taken off every line that has it (lines of a string stand where they like).
     """
     lines = code.rstrip().split("\n")
-    while len(lines) > 1 and not lines[0].strip():
-        del lines[0]
+    lines = lines[next((at for at, line in enumerate(lines) if line.strip()), 0) :]
     margins = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines if line.strip()]
     if not margins:
         return [""]
@@ -166,8 +165,13 @@ def pythons(lines: Sequence[str], budget: Budget) -> tuple[list[Block], bool]:
         if is_code:
             run.append((start, end))
         elif tree is None and start < end:
-            is_broken |= _BROKEN_CODE.match(lines[start].strip()) is not None
+            is_broken |= looks_like_code(lines[start].strip())
     return blocks, is_broken
+
+
+def looks_like_code(line: str) -> bool:
+    """Whether a line, without its margin, that does not parse is code rather than prose."""
+    return _BROKEN_CODE.match(line) is not None
 
 
 def remark_in(*trees: ast.Module) -> Callable[[ast.stmt], bool]:
