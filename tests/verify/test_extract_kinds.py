@@ -260,13 +260,12 @@ NONE = {
     "prose": "The function def f(x) adds one to x.",
     "body_only": "    return x + 1",
     "attribute": "```python\nclass A: pass\nA.f = lambda x: x + 1\n```",
-    "broken_line": "return def f(x): return x + 1",
+    "broken_line": "```python\nprint(1) def f(x): return x + 1\n```",
     "doc_prose": "You could write `f(x)` with def f(x): and then return x + 1.",
 }
 """Completions without a program that defines f."""
 
 BROKEN = {
-    "two_on_a_line": "```python\nprint(1) def f(x): return x + 1\n```",
     "usage": f"```python\n{F}\n\nprint(f(1)\n```",
     "helper": f"```python\ndef g(x:\n    return x\n\n{F}\n```",
     "smart": "```python\ndef f(x):\n    s = \u201ca\u201d\n    return x + 1\n```",
