@@ -50,8 +50,8 @@ among the tests. Optional are `id`, `title`, `split` (train by default, val or t
 (1 to 10), `time_limit_s` and `tolerance` (the largest absolute difference at which two numbers
 count as equal; without it two floats are equal within 1e-6 relative or 1e-9 absolute). Values are
 plain JSON, so a tuple that a program returns equals a list, a float within tolerance an integer,
-and the key 1 the key "1". What is wrong is reported with its line. Such problems have no generator and hence no fresh
-tests: keep some in the test split.
+and the key 1 the key "1". What is wrong is reported with its line. Such problems have no generator
+and hence no fresh tests: keep some in the test split.
 
 `problems=humaneval` and `problems=mbpp` are the public benchmarks: see docs/contamination.md.
 """
