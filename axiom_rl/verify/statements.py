@@ -251,7 +251,7 @@ def _statements(lines: Sequence[str], budget: Budget) -> Iterator[tuple[int, int
     inside, deeper = _shape(lines)
     start = end = -1
     margin = depth = 0
-    takes_more = compound = decorated = False
+    takes_more = compound = decorated = prose = False
     for number, line in enumerate(lines):
         text = line.strip()
         if start >= 0 and inside[number]:
@@ -262,7 +262,7 @@ def _statements(lines: Sequence[str], budget: Budget) -> Iterator[tuple[int, int
         indent = len(line) - len(line.lstrip(" \t"))
         adjacent = end == number
         if start >= 0 and (
-            (depth > 0 and adjacent and not _DEFINES.match(text))
+            (depth > 0 and adjacent and not prose and not _DEFINES.match(text))
             or (adjacent and lines[number - 1].endswith("\\"))
             or (depth > 0 and text[0] in ")]}")
             or (indent > margin and takes_more)
@@ -275,6 +275,7 @@ def _statements(lines: Sequence[str], budget: Budget) -> Iterator[tuple[int, int
             if start >= 0:
                 yield start, end
             start, margin, depth = number, indent, 0
+            prose = text[0].isalpha() and "=" not in text and not looks_like_code(text)
             decorated = text[0] == "@"
             compound = takes_more = bool(_HEADER.match(text)) and _is_header(
                 text, budget, is_open=deeper[number] > 0

@@ -227,7 +227,7 @@ RIGHT = {
     ),
     "dedent": "  ```python\n    import math\n    def f(x):\n        return x + 1\n  ```",
     "attr": f"```python {{.line-numbers}}\n{F}\n```",
-    "attr2": f"```{{python}}\n{F}\n```",
+    "prose_bracket": "It is (simple.\nf = lambda x: x + 1",
     "indent_first": f"```python\n {F}\n```",
     "bold": f"**Solution:** \n\n**{F}**",
 }
