@@ -3,7 +3,8 @@
 None, bool, str, finite float, list and small int are themselves; everything else is an object
 with one key that names its type: {"i": hex} large int, {"f": "nan"|"inf"|"-inf"}, {"t": [...]}
 tuple, {"d": [[key, value], ...]} dict, {"s": [...]} set, {"z": [...]} frozenset, {"b": hex} bytes,
-{"c": [re, im]} complex. Nothing read back is ever evaluated.
+{"c": [re, im]} complex, {"q": [numerator, denominator]} Fraction in lowest terms (a Decimal is
+written as the number that it is). Nothing read back is ever evaluated.
 
 `decode` accepts exactly what `encode` makes, within budgets, so that it is safe on hostile input:
 it raises nothing but ValueError and takes time linear in the size of the tree.
@@ -14,6 +15,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 LARGEST_PLAIN_INT = 2**53
@@ -24,6 +27,8 @@ MAX_NODES = 2_000_000
 """Containers and scalars in one value."""
 MAX_EQUAL_HASHES = 64
 """Keys of one set or dict with the same hash; integers chosen to collide make it quadratic."""
+MAX_FRACTION_BITS = 8192
+"""Of a numerator or denominator: bringing to lowest terms takes quadratic time."""
 
 
 def encode(value: Any) -> Any:
@@ -48,12 +53,27 @@ def _encode(value: Any, depth: int) -> Any:
             return {"b": value.hex()}
         case complex():
             return {"c": [_encode(value.real, depth), _encode(value.imag, depth)]}
+        case Fraction() | Decimal():
+            return _encode_exact(value)
         case list() | tuple() | dict() | set() | frozenset():
             if depth == 0:
                 raise ValueError(f"value nested deeper than {MAX_DEPTH}")
             return _encode_container(value, depth - 1)
         case _:
             raise TypeError(f"cannot encode a value of type {type(value).__name__}")
+
+
+def _encode_exact(value: Fraction | Decimal) -> Any:
+    if isinstance(value, Decimal) and not value.is_finite():
+        return _encode(math.nan if value.is_nan() else float(value), 0)
+    if isinstance(value, Decimal) and abs(value.adjusted()) * 4 > MAX_FRACTION_BITS:
+        raise ValueError(f"a Decimal of {abs(value.adjusted())} digits")
+    numerator, denominator = value.as_integer_ratio()
+    if denominator == 1:
+        return _encode(numerator, 0)
+    if max(numerator.bit_length(), denominator.bit_length()) > MAX_FRACTION_BITS:
+        raise ValueError(f"a fraction of more than {MAX_FRACTION_BITS} bits")
+    return {"q": [_encode(numerator, 0), _encode(denominator, 0)]}
 
 
 def _encode_container(value: Any, depth: int) -> Any:
@@ -135,6 +155,8 @@ class _Decoder:
                 parts = self.value(re, 0), self.value(im, 0)
                 if type(parts[0]) is type(parts[1]) is float:
                     return complex(*parts)
+            case "q", [numerator, denominator]:
+                return _fraction(self.value(numerator, 0), self.value(denominator, 0))
             case "t", list():
                 return tuple(self.items(body, depth))
             case "d", list() if all(type(pair) is list and len(pair) == 2 for pair in body):
@@ -148,6 +170,16 @@ class _Decoder:
             case _:
                 pass
         raise ValueError(f"malformed encoded value of kind {tag!r:.20}")
+
+
+def _fraction(numerator: Any, denominator: Any) -> Fraction:
+    if type(numerator) is type(denominator) is int and denominator > 1:
+        if max(numerator.bit_length(), denominator.bit_length()) > MAX_FRACTION_BITS:
+            raise ValueError("malformed encoded value: a fraction too long")  # gcd is quadratic
+        fraction = Fraction(numerator, denominator)
+        if fraction.denominator == denominator:
+            return fraction
+    raise ValueError("malformed encoded value of kind 'q'")
 
 
 def _decode_text(tag: str, body: str) -> int | float | bytes:

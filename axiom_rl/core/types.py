@@ -5,6 +5,7 @@ Standard library only: every other module may import this one, and it imports no
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,6 +25,15 @@ class Status(StrEnum):
     SECURITY_VIOLATION = "security_violation"
     SANDBOX_FAULT = "sandbox_fault"
     """Our failure, not the candidate's: no reward, and in no denominator."""
+
+
+TOLERANCE_RULE = "must be a finite number, 0 or more"
+
+
+def is_tolerance(value: object) -> bool:
+    """Whether a problem may carry this tolerance."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < math.inf  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +76,22 @@ class Problem:
     """CPU seconds for all tests of one candidate; None means the sandbox's own limit."""
     memory_limit_mb: int | None = None
     from_json: bool = False
-    """Values came from JSON, which has no tuples: lists and tuples then compare equal."""
+    """Values came from JSON: what it cannot say (tuples, keys that are numbers) compares equal."""
     checker: str | None = None
     """Name of the registered checker that judges returned values; None is plain equality."""
     fresh_tests: tuple[TestCase, ...] = ()
+    tolerance: float | None = None
+    """Largest absolute difference between two numbers that count as equal, of which one is no
+    integer; None means 1e-6 relative or 1e-9 absolute between floats."""
+
+    def __post_init__(self) -> None:
+        """Refuse a tolerance by which everything or nothing would be equal.
+
+        Raises:
+            ValueError: if it is no number, negative, NaN or infinite.
+        """
+        if self.tolerance is not None and not is_tolerance(self.tolerance):
+            raise ValueError(f"problem {self.id}: tolerance {self.tolerance!r}: {TOLERANCE_RULE}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

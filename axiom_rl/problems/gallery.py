@@ -51,9 +51,11 @@ over three lines:
 `statement`, `entry_point` and `tests` are needed. `examples` stand in the prompt and must not be
 among the tests. Optional are `signature` (`(nums: List[int]) -> int`, `def f(x):` or `x`; without
 one, a list is made that fits the tests), `id`, `title`, `split` (train by default, val or test),
-`difficulty` (1 to 10), `time_limit_s`, `solution` and `checker`. Values are plain JSON, so a tuple
-that a program returns equals a list. Such problems have no generator and hence no fresh tests: keep
-some in the test split.
+`difficulty` (1 to 10), `time_limit_s`, `tolerance` (the largest absolute difference at which two
+numbers count as equal; without it two floats are equal within 1e-6 relative or 1e-9 absolute),
+`solution` and `checker`. Values are plain JSON, so a tuple that a program returns equals a list, a
+float within tolerance an integer, and the key 1 the key "1". Such problems have no generator and
+hence no fresh tests: keep some in the test split.
 
 - A row with a mistake (no JSON object, an unknown field, arguments that do not fit the signature,
   two answers for one input, ...) is left out: the log and `problems/left_out.json` name its line

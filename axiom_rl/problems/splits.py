@@ -94,6 +94,8 @@ def content_hash(problem: Problem) -> str:
     ]
     if problem.checker is not None or problem.fresh_tests:
         content += [problem.checker, _encode_tests(problem.fresh_tests)]
+    if problem.tolerance is not None:  # left out otherwise: hashes of older files stay
+        content.append(problem.tolerance)
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

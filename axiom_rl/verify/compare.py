@@ -1,9 +1,17 @@
 """Whether a returned value is the right one: Python's `==` on plain values, with float tolerance.
 
 True equals 1 and 1 equals 1.0 (exactly, at any size); None equals only None; str, bytes and int are
-exact; list and tuple differ, except in problems that came from JSON; set equals frozenset; dicts
-are compared by content, whatever their order. Two floats are equal within 1e-6 relative or 1e-9
-absolute; NaN equals NaN, an infinity only itself. A complex number is compared part by part.
+exact; list and tuple differ; set equals frozenset; dicts are compared by content, whatever their
+order. Two floats are equal within 1e-6 relative or 1e-9 absolute; NaN equals NaN, an infinity only
+itself. A complex number is compared part by part. Fractions (a returned Decimal or Rational comes
+as one) are exact numbers: Fraction(1, 2) equals 0.5, Fraction(1, 10) does not equal the float 0.1.
+
+A problem that came from JSON, which has neither tuples nor keys other than text, is laxer by what
+JSON cannot say: list equals tuple, an expected integer takes a float within tolerance, and a key
+may be returned as the value that JSON writes as that text (1 for "1").
+
+A problem's own tolerance, an absolute difference, stands in the place of both default ones, and
+then holds between any two numbers of which one is no integer.
 
 In sets and dict keys the same holds: what is not found exactly is paired, in sorted order, with
 what is left over on the other side. Sorted pairing is complete for floats; for tuples of several
@@ -18,83 +26,144 @@ unequal). The cost is linear in the size of the values, plus the sorting of left
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 RELATIVE_TOLERANCE = 1e-6
 ABSOLUTE_TOLERANCE = 1e-9
+LARGEST_JSON_KEY = 4096
+"""Bits of an integer that may stand for a key: Python writes no more than 4,300 digits."""
 
 _Pairs = list[tuple[Any, Any]]
 
 
-def values_match(actual: Any, expected: Any, *, from_json: bool = False) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    from_json: bool
+    tolerance: float | None
+
+
+def values_match(
+    actual: Any, expected: Any, *, from_json: bool = False, tolerance: float | None = None
+) -> bool:
     """Return whether `actual` is the expected value.
 
     Args:
         actual: a plain value, decoded from what the candidate returned.
         expected: the problem's plain value.
-        from_json: the problem came from JSON, which has no tuples: list and tuple compare equal.
+        from_json: the problem came from JSON: tuples, integers and keys count as said above.
+        tolerance: the problem's own; largest absolute difference of two numbers that are equal.
     """
     try:
-        return _match(actual, expected, from_json)
+        return _match(actual, expected, _Rules(from_json, tolerance))
     except RecursionError:  # from hashing or comparing keys nested too deep
         return False
 
 
-def _match(actual: Any, expected: Any, from_json: bool) -> bool:
+def _match(actual: Any, expected: Any, rules: _Rules) -> bool:
     todo: _Pairs = [(actual, expected)]
     while todo:
         left, right = todo.pop()
         if isinstance(left, list | tuple) and isinstance(right, list | tuple):
             if len(left) != len(right):
                 return False
-            if isinstance(left, list) != isinstance(right, list) and not from_json:
+            if isinstance(left, list) != isinstance(right, list) and not rules.from_json:
                 return False
             todo.extend(zip(left, right, strict=True))
         elif isinstance(left, dict) and isinstance(right, dict):
-            pairs = _paired_keys(left, right)
+            pairs = _paired_keys(left, right, rules)
             if pairs is None:
                 return False
             todo.extend((left[mine], right[yours]) for mine, yours in pairs)
         elif isinstance(left, set | frozenset) and isinstance(right, set | frozenset):
-            if _paired_keys(left, right) is None:
+            if _paired_keys(left, right, rules) is None:
                 return False
-        elif not _scalars_match(left, right):
+        elif not _scalars_match(left, right, rules):
             return False
     return True
 
 
-def _scalars_match(left: Any, right: Any) -> bool:
+def _scalars_match(left: Any, right: Any, rules: _Rules) -> bool:
     if isinstance(left, float) and isinstance(right, float):
-        return _floats_match(left, right)
+        return _floats_match(left, right, rules.tolerance)
     if isinstance(left, complex) and isinstance(right, complex):
-        return _floats_match(left.real, right.real) and _floats_match(left.imag, right.imag)
+        return _floats_match(left.real, right.real, rules.tolerance) and _floats_match(
+            left.imag, right.imag, rules.tolerance
+        )
     if isinstance(left, str | bytes | None) or isinstance(right, str | bytes | None):
         return type(left) is type(right) and bool(left == right)
-    numbers = (int, float, complex)
-    return isinstance(left, numbers) and isinstance(right, numbers) and bool(left == right)
+    numbers = (int, float, complex, Fraction)
+    if not (isinstance(left, numbers) and isinstance(right, numbers)):
+        return False
+    return bool(left == right) or _nearly(left, right, rules)
 
 
-def _floats_match(left: float, right: float) -> bool:
+def _nearly(left: Any, right: Any, rules: _Rules) -> bool:
+    """Whether two real numbers of different types, or two Fractions, are within tolerance."""
+    kinds = {type(left), type(right)}
+    if complex in kinds or not kinds & {float, Fraction} or bool in kinds:
+        return False
+    if rules.tolerance is None:
+        is_json_integer = rules.from_json and type(left) is float and type(right) is int
+        return is_json_integer and _near_integer(left, right)
+    try:
+        return abs(Fraction(left) - Fraction(right)) <= Fraction(rules.tolerance)
+    except (ValueError, OverflowError):  # NaN and infinities are no fractions
+        return False
+
+
+def _near_integer(left: float, right: int) -> bool:
+    try:
+        return math.isclose(left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _floats_match(left: float, right: float, tolerance: float | None) -> bool:
     if math.isnan(left) or math.isnan(right):
         return math.isnan(left) and math.isnan(right)
+    if tolerance is not None:
+        return math.isclose(left, right, rel_tol=0.0, abs_tol=tolerance)
     return math.isclose(left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
 
 
 _Keys = dict[Any, Any] | set[Any] | frozenset[Any]
 
 
-def _paired_keys(left: _Keys, right: _Keys) -> _Pairs | None:
+def _paired_keys(left: _Keys, right: _Keys, rules: _Rules) -> _Pairs | None:
     """Pair every key or element of `left` with an equal one of `right`, or return None."""
     if len(left) != len(right):
         return None
     pairs: _Pairs = [(key, key) for key in left if key in right]
-    strangers = sorted((key for key in left if key not in right), key=_sort_key)
-    others = sorted((key for key in right if key not in left), key=_sort_key)
-    for mine, yours in zip(strangers, others, strict=True):
-        if not _match(mine, yours, from_json=False):
+    mine = [key for key in left if key not in right]
+    yours = [key for key in right if key not in left]
+    if rules.from_json and isinstance(left, dict):
+        written = {text: key for key in mine if (text := _as_json_key(key)) is not None}
+        texts = {key: written[key] for key in yours if isinstance(key, str) and key in written}
+        pairs += [(key, text) for text, key in texts.items()]
+        taken = set(texts.values())
+        mine = [key for key in mine if key not in taken]
+        yours = [key for key in yours if key not in texts]
+    plain = _Rules(from_json=False, tolerance=rules.tolerance)
+    for one, other in zip(sorted(mine, key=_sort_key), sorted(yours, key=_sort_key), strict=True):
+        if not _match(one, other, plain):
             return None
-        pairs.append((mine, yours))
+        pairs.append((one, other))
     return pairs
+
+
+def _as_json_key(key: Any) -> str | None:
+    """Return the text of a key of a JSON object; of a float without a fraction, its integer's."""
+    match key:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[key]
+        case int() if key.bit_length() < LARGEST_JSON_KEY:
+            return str(key)
+        case float() if math.isfinite(key):
+            return str(int(key)) if key.is_integer() else repr(key)
+        case _:
+            return None
 
 
 def _sort_key(key: Any) -> tuple[str, list[float]]:

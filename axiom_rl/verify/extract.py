@@ -1,38 +1,96 @@
 """From the text of a completion to the program in it.
 
-In order of preference:
+In order of preference, the last of each kind:
 
-1. the last complete fenced block that defines the entry point (or, without one, any function);
-   it need not parse, so that a broken answer is judged as a syntax error;
-2. an unclosed fence at the end (a truncated completion), if what is there parses;
-3. a bare function in the text, if it parses.
+1. a complete fenced block that parses and defines the entry point (or, without one, any function),
+   unless a later one begins to and does not parse: a broken last answer is a syntax error;
+2. the same in a fence that was never closed (a truncated completion);
+3. statements between the lines of prose, without a fence;
+4. the same three, where the text is read without what only surrounds code: `> ` of quotes, HTML,
+   a sentence before the code on its first line, invisible characters outside of strings;
+5. a lesser binding of the name in the same order: a function without a body, an assignment, an
+   import;
+6. a complete fenced block with a definition that does not parse, to be judged so.
+
+What cannot be part of a program is left out of it: prose after the code, an interactive session,
+the torn last statement of a truncated completion. Statements are taken whole or not at all; code
+that does not parse is never mended.
 
 Text between `<think>` and `</think>` is never an answer, closed or not. A program spread over
 several blocks is put together: top-level imports, functions, classes and assignments of other
 blocks are placed before the chosen one if it, or what was so added, uses their names and does not
-define them. Everything else in other blocks (example calls, prints, output) is left out; the
-chosen block itself is kept as it stands, prints, asserts and main guard included. Fenced blocks of
-the prompt count as such other blocks: a program to complete gives imports and functions that the
-completion need not repeat.
+define them, with what fills a table that is so taken. Everything else in other blocks (example
+calls, prints, output) is left out; the chosen block itself is kept as it stands, prints, asserts
+and main guard included. Fenced blocks of the prompt count as such other blocks: a program to
+complete gives imports and functions that the completion need not repeat.
 
 The time taken is linear in the length of the text, whatever the text.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
+import html
 import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-from axiom_rl.verify.fences import Block, Budget, dedent, fenced_blocks, without_fences
+from axiom_rl.verify.assemble import Binding, Program, assembled, definition
+from axiom_rl.verify.fences import PYTHON_TAGS, fenced_blocks, without_fences
+from axiom_rl.verify.statements import (
+    Block,
+    Budget,
+    literals,
+    looks_like_code,
+    pythons,
+    remark_in,
+    typed_lines,
+)
 
-_THINK = re.compile(r"^[ \t]*<(/?)think>|<(/)think>[ \t]*$", re.MULTILINE | re.IGNORECASE)
-_THINK_END = re.compile(r"</think>", re.IGNORECASE)
-_STARTS_CODE = re.compile(r"(?:async |def |class |@|from \w|import \w|[A-Za-z_]\w* ?(?::|=))")
-_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
-_NAMED = (*_FUNCTION, ast.ClassDef)
-_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+_THINK = re.compile(
+    r"(?P<open><(?:think|thinking|thought|thoughts|reasoning)\s*>|\[think\]|<\|begin_of_thought\|>)"
+    r"|(?P<close></\s*(?:think|thinking|thought|thoughts|reasoning)\s*>|\[/think\]"
+    r"|<\|end_of_thought\|>)",
+    re.IGNORECASE,
+)
+_ANSWER_FOLLOWS = re.compile(
+    r"[ \t]*(?:$|```|~~~|<|\n|(?:(?:async )?def|class|import|from)\b|@)", re.IGNORECASE
+)
+_QUOTE = re.compile(r"^(?: {0,3}>(?!>>) ?)+", re.MULTILINE)
+_HTML = re.compile(
+    r"</?(?:answer|final_answer|solution|code|pre|python|output|response|p|div|br)\b[^<>\n]{0,80}>"
+    r"|<\|[^|<>\n]{1,40}\|>|</?s>|\[/?(?:PYTHON|ANSWER|CODE)\]",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27);")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_BEFORE_CODE = re.compile(
+    r"^[ \t]*(?=[^\s#])(?![^\n]{0,200}?(?:\"\"\"|'''))(?:[^\n#]{0,200}?[^\w\n]|python3?|py)"
+    r"(?=(?:async[ \t]+)?(?:def|class)[ \t]+\w+[ \t]*[(:\[]"
+    r"|(?<=[ `:>*])\w{1,80}[ \t]*=[ \t]*lambda\b"
+    r"|(?<=[:.!?`>*] )(?:import|from)[ \t]+\w|(?<=[:`>*])(?:import|from)[ \t]+\w)",
+    re.MULTILINE,
+)
+_AFTER_CODE = re.compile(r"(?<=[^\s`])[ \t]?(?:`{1,2}|\*\*)[ \t.]{0,3}$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one reading of a text holds, each in the order of the text."""
+
+    closed: list[Block]
+    unclosed: list[Block]
+    bare: list[Block]
+    broken: list[Block]
+    """Complete fenced blocks that do not parse."""
+
+    @property
+    def parsed(self) -> list[Block]:
+        """All blocks that parse."""
+        return sorted([*self.closed, *self.unclosed, *self.bare], key=lambda block: block.start)
 
 
 def extract_code(
@@ -45,157 +103,185 @@ def extract_code(
         entry_point: name of the function that the program must define; None accepts any function.
         shown: what the prompt showed; the completion may use names from fenced blocks in it.
     """
-    text = completion_text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
-    text = _without_thinking(text)
-    budget = Budget(text)
-    blocks = fenced_blocks(text, budget)
+    name = None if entry_point is None else unicodedata.normalize("NFKC", entry_point)
+    text = _without_thinking(completion_text.replace("\r\n", "\n").replace("\r", "\n"))
     given = [block for block in fenced_blocks(shown, Budget(shown)) if block.tree]
-    for closed in (True, False):
+    readings: list[_Found] = []
+    programs: list[Program] = []
+    for reading in _readings(text):
+        readings.append(_find(reading))
+        programs += _programs(readings[-1], name, Binding.DEFINED, given)
+        if programs and not programs[-1].lacks:
+            return programs[-1].code
+    for least in (Binding.STUB, Binding.ASSIGNED, Binding.IMPORTED):
+        for found in readings if not programs else ():
+            programs += _programs(found, name, least, given)
+    return programs[0].code if programs else _broken(readings[0], name)
+
+
+def _programs(
+    found: _Found, name: str | None, least: Binding, given: Sequence[Block]
+) -> list[Program]:
+    """Return the last of the most complete blocks that bind `name` so well, with what it needs.
+
+    None if a complete block after it begins to define the function and does not parse: that is the
+    answer then, and a wrong one.
+    """
+    wrong = max((block.start for block in _broken_blocks(found, name, begun=True)), default=-1)
+    for blocks in (found.closed, found.unclosed, found.bare):
         for block in reversed(blocks):
-            if block.closed == closed and _is_answer(block, entry_point):
-                return _assembled(block, [*given, *(other for other in blocks if other.tree)])
-    return _bare_function(text, entry_point, budget, given)
+            if block.tree is not None and definition(block.tree, name) >= least:
+                return [assembled(block, [*given, *found.parsed])] if block.start >= wrong else []
+    return []
+
+
+def _broken(found: _Found, name: str | None) -> str | None:
+    return next((block.code for block in _broken_blocks(found, name, begun=False)), None)
+
+
+def _broken_blocks(found: _Found, name: str | None, *, begun: bool) -> Iterator[Block]:
+    """Yield, last first, complete Python blocks that define `name` and do not parse.
+
+    Args:
+        found: what a reading of the text holds.
+        name: of the function.
+        begun: leave out blocks whose `def` is no beginning of a function in Python.
+    """
+    pattern = r"\w+" if name is None else re.escape(name)
+    rest = r"(?:.*:|.*[(,][ \t]*$)" if begun else ""
+    defines = re.compile(rf"^(?:async )?def[ \t]+{pattern}[ \t]*(?=[(\[]){rest}", re.MULTILINE)
+    for block in reversed(found.broken):
+        is_python = block.tag in ("", *PYTHON_TAGS)
+        if is_python and defines.search(unicodedata.normalize("NFKC", block.code)):
+            yield block
+
+
+def _find(text: str) -> _Found:
+    budget = Budget(text)
+    lines = text.split("\n")
+    found = _Found([], [], [], [])
+    _code, tree = budget.parse_dedented(text)
+    if tree is not None and definition(tree, None) > Binding.NONE:
+        found.bare.extend(pythons(lines, budget)[0])  # fences in it are in its strings
+        return found
+    rest = without_fences(lines)
+    for block in fenced_blocks(text, budget):
+        kind = found.closed if block.closed else found.unclosed
+        if block.closed:
+            rest[block.start : block.end] = ["."] * (block.end - block.start)
+        if block.tree is not None and not any(map(remark_in(block.tree), block.tree.body)):
+            kind.append(block)
+            continue
+        parts, is_broken = _parts(block.code.split("\n"), budget)
+        if not (block.closed and is_broken):
+            kind.extend(replace(part, start=block.start, end=block.end) for part in parts)
+        if block.closed and block.tree is None:
+            found.broken.append(block)
+    found.bare.extend(_parts(rest, budget)[0])
+    return found
+
+
+def _parts(lines: Sequence[str], budget: Budget) -> tuple[list[Block], bool]:
+    """Return the Python in lines that are not all Python; of a session only if there is no other.
+
+    Returns:
+        blocks, and whether there is also code that does not parse.
+    """
+    parts, broken = pythons(lines, budget)
+    if any(map(_defines_something, parts)) or not (session := typed_lines(lines)):
+        return parts, broken
+    typed, wrong = pythons(session, budget)
+    return (typed, wrong) if any(map(_defines_something, typed)) else (parts, broken)
+
+
+def _defines_something(block: Block) -> bool:
+    return block.tree is not None and definition(block.tree, None) > Binding.NONE
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Yield the text as it stands, and then without what may surround or hide code."""
+    yield text
+    plain = _QUOTE.sub("", text)
+    if _INVISIBLE.search(plain) or _SPACES.search(plain):
+        plain = "".join(_visible(plain))
+    if plain != text:
+        yield plain
+    unmarked = _HTML.sub("\n", plain)
+    if unmarked != plain and _ENTITY.search(unmarked):
+        unmarked = html.unescape(unmarked)
+    if unmarked != plain:
+        yield unmarked
+    if _BEFORE_CODE.search(unmarked):
+        ticked = _AFTER_CODE.sub("", unmarked)
+        for margin in (" ", ""):
+            yield _BEFORE_CODE.sub(partial(_replaced, margin), ticked)
+
+
+def _replaced(margin: str, sentence: re.Match[str]) -> str:
+    """Return what stands in the place of a sentence before code: code that is broken stays."""
+    return sentence[0] if looks_like_code(sentence[0].lstrip()) else margin * len(sentence[0])
+
+
+def _visible(text: str) -> Iterator[str]:
+    """Yield pieces of `text`: outside of strings and comments, all spaces are plain ones."""
+    position = 0
+    for start, end in [*literals(text), (len(text), len(text))]:
+        if start < position or start == end < len(text):
+            continue
+        yield _SPACES.sub(" ", _INVISIBLE.sub("", text[position:start]))
+        yield text[start:end]
+        position = end
 
 
 def _without_thinking(text: str) -> str:
-    """Drop thinking: a closing tag without an opening one ends thinking that the prompt began."""
+    """Drop thinking: a closing tag without an opening one ends thinking that the prompt began.
+
+    A tag inside code that parses stands in a string or a comment, and is part of the program.
+    """
+    tags = list(_THINK.finditer(text))
+    if not tags:
+        return text
+    in_code, starts = _code_lines(text), _line_starts(text)
     kept: list[str] = []
-    start = 0
-    while match := _THINK.search(text, start):
-        if match[1] or match[2]:
-            kept.clear()
-            start = match.end()
+    start, thinking = 0, False
+    for tag in tags:
+        line = bisect_right(starts, tag.start()) - 1
+        if thinking:
+            if tag["close"]:
+                start, thinking = tag.end(), False
+        elif line in in_code:
             continue
-        kept.append(text[start : match.start()])
-        end = _THINK_END.search(text, match.end())
-        start = end.end() if end else len(text)
-    return "\n".join([*kept, text[start:]])
+        elif tag["close"] and _ends_thinking(text, tag, starts[line]):
+            kept.clear()
+            start = tag.end()
+        elif tag["open"] and not text[starts[line] : tag.start()].strip():
+            kept.append(text[start : tag.start()])
+            start, thinking = tag.end(), True
+    return "\n".join([*kept, "" if thinking else text[start:]])
 
 
-def _is_answer(block: Block, entry_point: str | None) -> bool:
-    if block.tree is not None:
-        return _defines(block.tree, entry_point)
-    if not block.closed or not block.python:
+def _ends_thinking(text: str, tag: re.Match[str], line_start: int) -> bool:
+    """Tell a closing tag from one that is only written about."""
+    before, after = text[line_start : tag.start()], text[tag.end() : tag.end() + 80]
+    if not before.strip():
+        return True
+    if before[-1] in "`'\"" or after[:1] in ("`", "'", '"'):
         return False
-    name = r"\w+" if entry_point is None else re.escape(entry_point)
-    return bool(re.search(rf"^(?:async )?def[ \t]+{name}[ \t]*[(\[]", block.code, re.MULTILINE))
+    return bool(_ANSWER_FOLLOWS.match(after)) or (before[-1] in ".!?:)" and after[:1].isalpha())
 
 
-def _defines(tree: ast.Module, entry_point: str | None) -> bool:
-    if entry_point is None:
-        return any(isinstance(node, _FUNCTION) for node in ast.walk(tree))
-    return any(entry_point in _bound(statement) for statement in _flat(tree.body))
+def _line_starts(text: str) -> list[int]:
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    return starts
 
 
-def _bound(statement: ast.stmt) -> set[str]:
-    """Names that a top-level definition, import or assignment binds."""
-    if isinstance(statement, _NAMED):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return {
-            node.id
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        }
-    return set()
-
-
-def _flat(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and, of `if` and `try`, those inside (without recursion)."""
-    stack: list[ast.AST] = list(reversed(statements))
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.stmt):
-            yield node
-        if isinstance(node, ast.If | ast.Try | ast.ExceptHandler):
-            stack.extend(ast.iter_child_nodes(node))
-
-
-def _missing(tree: ast.AST) -> set[str]:
-    """Names that are read somewhere in `tree` and bound nowhere in it."""
-    read: set[str] = set()
-    bound = set(_BUILTINS)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, (*_NAMED, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
-            bound.add(node.name or "")
-    return read - bound
-
-
-def _assembled(block: Block, others: Sequence[Block]) -> str:
-    """Return the block's code after the definitions of other blocks that it needs."""
-    if block.tree is None or block.code.lstrip().startswith("from __future__"):
-        return block.code  # a future import must come first
-    pieces = [
-        (statement, lines)
-        for other in others
-        if other is not block and other.tree
-        for lines in [other.code.split("\n")]
-        for statement in other.tree.body
-    ]
-    needed = _needed(block.tree, pieces) if pieces else ()
-    return "\n".join([*needed, block.code])
-
-
-def _needed(tree: ast.Module, pieces: list[tuple[ast.stmt, list[str]]]) -> Iterator[str]:
-    """Yield, in order, the source of the pieces that bind what `tree` and they miss."""
-    binders: dict[str, int] = {}
-    for number, (statement, _lines) in enumerate(pieces):
-        for inner in _flat([statement]):
-            binders.update(dict.fromkeys(_bound(inner), number))  # the last definition counts
-    chosen: set[int] = set()
-    own = {name for statement in _flat(tree.body) for name in _bound(statement)}
-    wanted = _missing(tree)
-    while wanted:
-        name = wanted.pop()
-        number = binders.get(name, binders.get("*", -1))
-        if number >= 0 and number not in chosen:
-            chosen.add(number)
-            wanted |= _missing(pieces[number][0]) - own
-    for number in sorted(chosen):
-        statement, lines = pieces[number]
-        yield "\n".join(lines[_first_line(statement) - 1 : statement.end_lineno])
-
-
-def _first_line(statement: ast.stmt) -> int:
-    decorators = statement.decorator_list if isinstance(statement, _NAMED) else []
-    return min([statement.lineno, *(node.lineno for node in decorators)])
-
-
-def _bare_function(
-    text: str, entry_point: str | None, budget: Budget, given: Sequence[Block]
-) -> str | None:
-    code = dedent(without_fences(text))
-    tree = budget.parse(code)
-    if tree is not None:
-        whole = Block(code, tree, python=True, closed=True)
-        return _assembled(whole, given) if _defines(tree, entry_point) else None
-    parts = [
-        Block(part, tree, python=True, closed=True)
-        for part in _paragraphs(code.split("\n"))
-        if (tree := budget.parse(part)) is not None
-    ]
-    for part in reversed(parts):
-        if _is_answer(part, entry_point):
-            return _assembled(part, [*given, *parts])
-    return None
-
-
-def _paragraphs(lines: list[str]) -> Iterator[str]:
-    """Yield the runs of lines that begin like code at the margin and go on indented."""
-    run: list[str] = []
-    for line in [*lines, "."]:
-        at_margin = bool(line.strip()) and line[0] not in " \t)]}#"
-        if at_margin and not (run and run[-1].startswith("@")):
-            if run:
-                yield "\n".join(run).rstrip()
-            run = []
-        if run or _STARTS_CODE.match(line):
-            run.append(line)
+def _code_lines(text: str) -> set[int]:
+    """Return the numbers of the lines that are part of code that parses."""
+    lines = text.split("\n")
+    numbers: set[int] = set()
+    for block in _find(text).parsed:
+        code = {line.strip() for line in block.code.split("\n")}
+        numbers.update(at for at in range(block.start, block.end) if lines[at].strip() in code)
+    return numbers

@@ -1,166 +1,199 @@
 """Fenced code blocks in the text of a chat model: found in linear time, forgiving of bad markdown.
 
-Differs from CommonMark where models do: a fence may be indented as deep as it likes, may open at
-the end of a line of prose and may close at the end of a line of code; a fence with a language tag
-always opens a block; and a block whose docstring shows a fence of its own goes on to the fence at
-which it parses as Python.
+Differs from CommonMark where models do. A fence may be indented as deep as it likes, stand in a
+list, open at the end of a line of prose and close at the end of a line of code; code may begin on
+the line of the fence; text after a closing fence does not keep it from closing. A fence with a
+language tag always opens a block, and so ends one that was never closed. A fence inside a comment
+or a string in triple quotes is part of the code.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-LOOKAHEAD = 32
-"""Fence lines looked at for the end of one block; a bound, so that hostile text costs no more."""
-MAX_CLOSERS = 4
-"""Closing fences tried for one block before it is taken to end at the first."""
-PARSED_PER_CHARACTER = 8
-"""Characters handed to the parser at most, over all blocks, per character of the text."""
+from axiom_rl.verify.statements import Block, Budget, literals
 
-_PREFIX = re.compile(r"[ \t]*(?:[-*+] |\d{1,9}[.)] )?[ \t]*")
-_BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
-_TAG = re.compile(r"[ \t]*\{?[ \t]*\.?(\w[\w+#.-]*)")
-_PYTHON_TAGS = frozenset({"", "python", "python3", "py", "py3", "python2", "pycon", "ipython"})
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The content of one fenced block."""
-
-    code: str
-    tree: ast.Module | None
-    """None where the code does not parse."""
-    python: bool
-    """The language tag is a name of Python, or there is none."""
-    closed: bool
+PYTHON_TAGS = frozenset({"python", "python3", "py", "py3", "python2", "pycon", "ipython"})
+_OTHER_TAGS = frozenset({"bash", "sh", "shell", "console", "text", "txt", "plaintext", "output"})
+_OTHER_TAGS |= frozenset(
+    {"markdown", "md", "json", "html", "javascript", "java", "c", "cpp", "c++"}
+)
+_PREFIX = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?:</?\w+>|\*\*)*[ \t]*")
+_TAG = re.compile(r"\{?[ \t]*\.?([A-Za-z_][\w+#.-]*)")
+_GLUED = re.compile(
+    r"(?:python3?|py3?)?[ \t:]*"
+    r"((?:(?:async[ \t]+)?def|class|from|import)[ \t]|@\w"
+    r"|\w{1,80}(?::[^=]{0,80}| )?=[ \t]*lambda\b)",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(r"(?:<[^<>]{1,40}>|[ \t*.])*")
+LOOKAHEAD = 64
+"""Fences looked at for the end of one block: a bound on what hostile text costs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fence:
     line: int
+    mark: int
+    """Where in the text its first character is."""
     character: str
     length: int
     tag: str
-    before: str
+    """What it says the block is; empty for a fence that may close one."""
+    opens: bool
+    glued: str = ""
+    """Code that begins on the line of the fence."""
+    before: str = ""
     """Text to the left on the same line, for a fence that ends a line; else empty."""
-
-
-class Budget:
-    """How many characters may still be parsed."""
-
-    def __init__(self, text: str) -> None:
-        self.left = PARSED_PER_CHARACTER * len(text) + 10_000
-
-    def parse(self, code: str) -> ast.Module | None:
-        """Return the syntax tree, or None if `code` is not Python or the budget is spent."""
-        self.left -= len(code)
-        if self.left < 0:
-            return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # invalid escapes are the candidate's business
-                return ast.parse(code)
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return None
+    inline: bool = False
+    """It ends on its own line, and `glued` is all of it."""
 
 
 def fenced_blocks(text: str, budget: Budget) -> list[Block]:
     """Return the fenced blocks of `text` in order; the last may be unclosed."""
     lines = text.split("\n")
-    fences = [fence for number, line in enumerate(lines) if (fence := _fence(number, line))]
+    fences = list(_fences(lines))
     blocks: list[Block] = []
     at = 0
     while at < len(fences):
-        if not _opens(fences[at]):
+        fence = fences[at]
+        if fence.inline:
+            code, tree = budget.parse_dedented(fence.glued)
+            blocks.append(Block(code, tree, closed=True, start=fence.line, end=fence.line + 1))
             at += 1
-            continue
-        block, at = _block_at(at, fences, lines, budget)
-        if block is not None:
+        elif fence.opens:
+            block, at = _block_at(at, fences, lines, text, budget)
             blocks.append(block)
-    return blocks
+        else:
+            at += 1
+    return [block for block in blocks if block.code]
 
 
-def without_fences(text: str) -> str:
-    """Return `text` with its fence lines made blank."""
-    return "\n".join("" if _fence(0, line) else line for line in text.split("\n"))
+def without_fences(lines: Sequence[str]) -> list[str]:
+    """Return the lines with fences, also those that are too short or of other quotes, blank."""
+    kept = list(lines)
+    for fence in _fences(lines):
+        kept[fence.line] = fence.glued or fence.before
+    return ["" if _BARE_MARK.fullmatch(line) else line for line in kept]
 
 
-def dedent(code: str) -> str:
-    """Take the first line's indentation off every line that has it; drop blank ends."""
-    blank = _BLANK_LINES.match(code)
-    lines = code[blank.end() if blank else 0 :].rstrip().split("\n")
-    margin = lines[0][: len(lines[0]) - len(lines[0].lstrip(" \t"))]
-    return "\n".join(line.removeprefix(margin) for line in lines)
+_BARE_MARK = re.compile(
+    r"[ \t]*(?:(?:`+|\'\'\'|\"\"\")[ \t]*(?:python3?|py)|`+)[ \t]*", re.IGNORECASE
+)
 
 
-def _fence(number: int, line: str) -> _Fence | None:
-    start = _prefix_end(line)
+def _fences(lines: Sequence[str]) -> Iterator[_Fence]:
+    offset = 0
+    for number, line in enumerate(lines):
+        if "```" in line or "~~~" in line:
+            fence = _at_margin(line, number, offset) or _in_the_line(line, number, offset)
+            if fence is not None:
+                yield fence
+        offset += len(line) + 1
+
+
+def _at_margin(line: str, number: int, offset: int) -> _Fence | None:
+    prefix = _PREFIX.match(line)
+    start = prefix.end() if prefix else 0
     character = line[start : start + 1]
-    if character in ("`", "~") and line.startswith(character * 3, start):
-        rest = line[start:].lstrip(character)
-        length = len(line) - start - len(rest)
-        if character == "~" or "`" not in rest:
-            return _Fence(number, character, length, _tag(rest), "")
-    before, mark, rest = line.rpartition("```")
-    if not mark or not before.strip(" \t`") or line.count("```") % 2 == 0:
+    if character not in ("`", "~") or not line.startswith(character * 3, start):
         return None
-    tag = rest.strip()
-    if tag.lower() not in _PYTHON_TAGS:
+    info = line[start:].lstrip(character)
+    mark, length = offset + start, len(line) - start - len(info)
+    info = info.strip()
+    if character == "`" and "`" in info:
+        return _inline(info, number, mark)
+    tag, glued = _tag_of(info)
+    return _Fence(number, mark, character, length, tag, opens=True, glued=glued)
+
+
+def _in_the_line(line: str, number: int, offset: int) -> _Fence | None:
+    before, found, after = line.rpartition("```")
+    if not found or not before.strip(" \t`"):
         return None
-    return _Fence(number, "`", 3, tag.lower(), before.rstrip("`"))
+    if line.count("```") % 2 == 0:
+        head, _found, inner = before.rpartition("```")
+        return _inline(inner + "```", number, offset + len(head))
+    tag, glued = _tag_of(after.strip())
+    before, length = before.rstrip("`"), 3
+    if tag and tag not in PYTHON_TAGS | _OTHER_TAGS:
+        return None
+    opens = bool(tag) or before.rstrip().endswith(":")
+    return _Fence(number, offset + len(before), "`", length, tag, opens, glued, before)
 
 
-def _prefix_end(line: str) -> int:
-    match = _PREFIX.match(line)
-    return match.end() if match else 0
+def _inline(info: str, number: int, mark: int) -> _Fence | None:
+    code = info.rpartition("```")[0].strip().rstrip("`")
+    tag, glued = _tag_of(code)
+    if not glued or "```" in code:
+        return None
+    return _Fence(number, mark, "`", 3, tag, opens=True, glued=glued, inline=True)
 
 
-def _tag(info: str) -> str:
+def _tag_of(info: str) -> tuple[str, str]:
+    """Return the tag in the text after a fence, and the code that begins there."""
+    if _MARKUP.fullmatch(info):
+        return "", ""
+    if glued := _GLUED.match(info):
+        return "python", info[glued.start(1) :]
     match = _TAG.match(info[:80])
-    return match.group(1).lower() if match else ""
-
-
-def _opens(fence: _Fence) -> bool:
-    """A fence that ends a line of prose opens; `return x```` outside a block only looks like it."""
-    return not fence.before or bool(fence.tag) or fence.before.rstrip().endswith(":")
+    tag = match[1].lower() if match else ""
+    words = info.split()
+    if len(words) == 1 or tag in PYTHON_TAGS or tag in _OTHER_TAGS or "=" in info:
+        return tag, ""
+    return "", ""  # prose
 
 
 def _block_at(
-    at: int, fences: list[_Fence], lines: list[str], budget: Budget
-) -> tuple[Block | None, int]:
-    """Return the block that opens at fence `at`, or None, and the fence to go on from."""
+    at: int, fences: Sequence[_Fence], lines: Sequence[str], text: str, budget: Budget
+) -> tuple[Block, int]:
+    """Return the block that opens at fence `at`, and the fence to go on from."""
     opener = fences[at]
-    window = range(at + 1, min(at + 1 + LOOKAHEAD, len(fences)))
-    closers = [other for other in window if _closes(fences[other], opener)][:MAX_CLOSERS]
-    python = opener.tag in _PYTHON_TAGS
-    if not closers:
-        last = at + 1 == len(fences)
-        code = dedent("\n".join(lines[opener.line + 1 :])) if last else ""
-        block = Block(code, budget.parse(code), python, closed=False)
-        return (block if last else None), at + 1
-    first: Block | None = None
-    for closer in closers:
-        code = _content(opener, fences[closer], lines)
-        block = Block(code, budget.parse(code), python, closed=True)
-        if block.tree is not None:
-            return block, closer + 1
-        first = first or block
-        if '"""' not in first.code and "'''" not in first.code:
-            break  # only a string can hold a fence and still be Python
-    if closers[0] > at + 1:  # a wrapper, or a block that was never closed: look inside
-        return None, at + 1
-    return first, closers[0] + 1
+    likely, nearest = _ends(at, fences, text)
+    block = _content(opener, fences[likely : likely + 1], lines, budget)
+    end = likely
+    if block.tree is None and nearest < likely:
+        block, end = _content(opener, fences[nearest : nearest + 1], lines, budget), nearest
+    return block, end + 1 if block.closed else end
 
 
-def _closes(fence: _Fence, opener: _Fence) -> bool:
-    return not fence.tag and fence.character == opener.character and fence.length >= opener.length
+def _content(
+    opener: _Fence, closer: Sequence[_Fence], lines: Sequence[str], budget: Budget
+) -> Block:
+    """Return what stands between two fences, or up to the end of the text if there is no closer."""
+    last = closer[0].line if closer else len(lines)
+    closed = bool(closer) and not closer[0].tag
+    inside = [opener.glued] if opener.glued else []
+    inside += lines[opener.line + 1 : last]
+    if closed and closer[0].before:
+        inside.append(closer[0].before)
+    if inside and inside[0].strip().lower() in PYTHON_TAGS:
+        del inside[0]
+    code, tree = budget.parse_dedented("\n".join(inside))
+    return Block(code, tree, closed, opener.tag, start=opener.line, end=last + closed)
 
 
-def _content(opener: _Fence, closer: _Fence, lines: list[str]) -> str:
-    inside = lines[opener.line + 1 : closer.line]
-    if closer.before:
-        inside.append(closer.before)
-    return dedent("\n".join(inside))
+def _ends(at: int, fences: Sequence[_Fence], text: str) -> tuple[int, int]:
+    """Return at which fences the block may end (the number of fences: at the end of the text).
+
+    The first is the likely one; the second is what to fall back on, the next fence that could end
+    it if strings, comments and the length of the fence did not count.
+    """
+    opener = fences[at]
+    window = fences[at + 1 : at + 1 + LOOKAHEAD]
+    stop = window[-1].mark if len(window) == LOOKAHEAD else len(text)
+    spans = literals(text, opener.mark + opener.length, stop)
+    start = end = -1
+    nearest = len(fences)
+    for number, fence in enumerate(window, start=at + 1):
+        if fence.inline:
+            continue
+        nearest = min(nearest, number)
+        while end <= fence.mark and (span := next(spans, None)):
+            start, end = span
+        fits = fence.character == opener.character and fence.length >= opener.length
+        if (fence.tag or fits) and not start < fence.mark < end:
+            return number, nearest
+    return len(fences), nearest

@@ -290,7 +290,9 @@ def _compare(
         record.values[index] = value
         right = True  # so far
     elif standard.checker is None:
-        right = values_match(value, test.expected, from_json=problem.from_json)
+        right = values_match(
+            value, test.expected, from_json=problem.from_json, tolerance=problem.tolerance
+        )
     else:
         right = _checked(standard.checker, test.args, value, test.expected)
     if right:

@@ -7,6 +7,7 @@ import marshal
 import sys
 import threading
 import time
+import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -77,7 +78,8 @@ class _Prepared:
         """Return what the sandbox runs for a program."""
         problem = self.standard.problem
         program, entry_point = adapted(problem, problem.hidden_tests, code)
-        return RunRequest(program, entry_point, self.tests, self.limits)
+        name = unicodedata.normalize("NFKC", entry_point)  # as Python reads names
+        return RunRequest(program, name, self.tests, self.limits)
 
 
 class Verifier:

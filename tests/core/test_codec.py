@@ -221,3 +221,14 @@ def _sorted(value: Any) -> Any:
             return type(value).__name__, sorted(repr(_sorted(item)) for item in value)
         case _:
             return value
+
+
+@pytest.mark.parametrize(
+    "body", [[1, 1], [2, 4], [1, 0], [1, -2], [1], [1, 2, 3], [1.0, 2], [True, 2], ["1", 2], "1/2"]
+)
+def test_fractions_come_in_lowest_terms_only(body: Any) -> None:
+    assert decode({"q": [-1, 2]}) == -0.5
+    with pytest.raises(ValueError, match="malformed encoded value"):
+        decode({"q": body})
+    with pytest.raises(ValueError, match="too long"):
+        decode({"q": [1, {"i": hex(10**5000)}]})

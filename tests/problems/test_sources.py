@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import re
@@ -78,6 +79,11 @@ def test_own_problems(tmp_path: Path) -> None:
         ({"signature": "(n"}, "write e.g. .nums, target."),
         ({"signature": "int -> int: n"}, "is no parameter list"),
         ({"tests": [{"args": [json.loads("[" * 151 + "]" * 151)], "expected": 0}]}, "nested deep"),
+        ({"tolerance": -1e-9}, "tolerance -1e-09: must be a finite number, 0 or more"),
+        ({"tolerance": float("nan")}, "tolerance nan: must be"),
+        ({"tolerance": float("inf")}, "tolerance inf: must be"),
+        ({"tolerance": "0.1"}, "tolerance has a value of type str"),
+        ({"tolerance": True}, "tolerance has a value of type bool"),
     ],
 )
 def test_rows_with_mistakes_are_left_out_by_line(
@@ -184,6 +190,28 @@ def test_a_row_names_its_checker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with Verifier(config.sandbox) as verifier:
         verdicts = verifier.verify([(plain, code), (even, code)])
     assert [verdict.passed for verdict in verdicts] == [False, True]
+
+
+def test_a_tolerance_of_a_problems_own_is_kept_and_judged_by(tmp_path: Path) -> None:
+    row = {**DOUBLE, "tests": [{"args": [0.5], "expected": 1}, {"args": [3], "expected": 6.0}]}
+    path = write_rows(tmp_path / "mine.jsonl", [{**row, "tolerance": 0.25}, row])
+    write_problems(tmp_path / "kept.jsonl", read_user_problems(path).problems)
+    problems = read_problems(tmp_path / "kept.jsonl")
+    assert [problem.tolerance for problem in problems] == [0.25, None]
+    near = "def double(n):\n    return 2.0 * n + 0.2"
+    far = "def double(n):\n    return 2.0 * n + 0.3"
+    exact = "from fractions import Fraction\ndef double(n):\n    return 2 * Fraction(n)"
+    candidates = [(problem, code) for problem in problems for code in (near, far, exact)]
+    with Verifier(load_config().sandbox) as verifier:
+        passed = [verdict.passed for verdict in verifier.verify(candidates)]
+    assert passed == [True, False, True, False, False, True]
+
+
+def test_a_problem_refuses_what_is_no_tolerance(tmp_path: Path) -> None:
+    (problem,) = read_user_problems(write_rows(tmp_path / "mine.jsonl", [DOUBLE])).problems
+    for wrong in (-1.0, float("nan"), float("inf"), "0.1", True):
+        with pytest.raises(ValueError, match="must be a finite number, 0 or more"):
+            dataclasses.replace(problem, tolerance=wrong)  # type: ignore[arg-type]
 
 
 def test_files_that_are_no_problems(tmp_path: Path) -> None:

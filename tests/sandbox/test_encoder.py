@@ -6,13 +6,15 @@ import collections
 import enum
 import json
 import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axiom_rl.core.codec import decode
+from axiom_rl.core.codec import decode, encode
 from axiom_rl.sandbox.child.encoder import MAX_DEPTH, Unencodable, tree_of
 from axiom_rl.verify.compare import values_match
 
@@ -112,8 +114,46 @@ def test_subclasses_are_read_as_what_they_are() -> None:
     assert through_the_wire(collections.OrderedDict(a=1)) == {"a": 1}
     assert through_the_wire(point(1, 2)) == (1, 2)
     assert through_the_wire(Colour.RED) == 7
+    assert through_the_wire(type("Q", (Fraction,), {"as_integer_ratio": None})(1, 2)) == 0.5
     assert through_the_wire(type("S", (str,), {})("x")) == "x"
     assert math.copysign(1, through_the_wire(type("F", (float,), {})(-0.0))) == -1
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (Fraction(1, 3), Fraction(1, 3)),
+        (Fraction(4), 4),
+        (Fraction(10**400, 7), Fraction(10**400, 7)),
+        (Decimal("2.5"), 2.5),
+        (Decimal("0.1"), Fraction(1, 10)),
+        (Decimal("1E+3"), 1000),
+        (Decimal("-Infinity"), -math.inf),
+        (Decimal("sNaN"), math.nan),
+        ({Decimal(1): [Fraction(1, 2)]}, {1: [0.5]}),
+    ],
+)
+def test_exact_numbers_are_stated_as_what_they_equal(value: Any, plain: Any) -> None:
+    assert values_match(through_the_wire(value), plain)
+    assert values_match(decode(encode(value)), plain)
+
+
+def test_numbers_of_sympy_are_stated_as_what_they_equal() -> None:
+    sympy = pytest.importorskip("sympy")
+    half, third = sympy.Rational(1, 2), sympy.Rational(1, 3)
+    numbers = [sympy.Integer(3), half, third, sympy.Float(0.1), sympy.oo, -sympy.oo, sympy.true]
+    plain = [3, 0.5, Fraction(1, 3), 0.1, math.inf, -math.inf, True]
+    assert values_match(through_the_wire(numbers), plain)
+    with pytest.raises(Unencodable, match="a value of type"):
+        tree_of(sympy.sqrt(2))
+
+
+@pytest.mark.parametrize("value", [Decimal("1e999999"), Decimal("1e-999999"), Fraction(1, 3**9999)])
+def test_exact_numbers_have_a_largest_size(value: Any) -> None:
+    with pytest.raises(Unencodable, match="of "):
+        tree_of(value)
+    with pytest.raises(ValueError, match="of "):
+        encode(value)
 
 
 @pytest.mark.parametrize("value", [object(), range(3), iter([]), print, int, {}.keys(), ...])

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -121,6 +122,107 @@ def test_lists_and_tuples_are_equal_only_where_values_came_from_json() -> None:
     assert values_match([(1, [2])], ([1, (2,)],), from_json=True)
     assert not values_match([(1, [2])], ([1, (2,)],))
     assert not values_match((1,), {1}, from_json=True)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        (330.00000000000006, 330),
+        ([1.0000000001, 2], [1, 2]),
+        ({"a": [0.9999999999]}, {"a": [1]}),
+        (1e-17, 0),
+        (-1e-10, 0),
+        (3, 3.0),
+        (float(2**53), 2**53 + 1),
+        ({1: "a", -2: "b"}, {"1": "a", "-2": "b"}),
+        ({1: {2: 3.0000000001}}, {"1": {"2": 3}}),
+        ({1.0: 5}, {"1": 5}),
+        ({2.5: 5, True: 6, None: 7}, {"2.5": 5, "true": 6, "null": 7}),
+        ({"1": 5, 2: 6}, {"1": 5, "2": 6}),
+        ((1.0000000001, (2,)), [1, [2]]),
+    ],
+)
+def test_what_json_cannot_say_is_equal_in_its_problems_only(actual: Any, expected: Any) -> None:
+    assert values_match(actual, expected, from_json=True)
+    assert values_match(actual, expected) == (actual == expected)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        (330.1, 330),
+        (1e-8, 0),
+        (NAN, 0),
+        (INF, 10**400),
+        (1.5, 10**400),
+        (331, 330),
+        (2**53 + 1, 2**53),
+        (1.0000000001, True),
+        ("1", 1),
+        ({1: "a"}, {"2": "a"}),
+        ({1: "b"}, {"1": "a"}),
+        ({1: "a", "1": "a"}, {"1": "a", "2": "a"}),
+        ({1: "a", "1": "a"}, {"1": "a"}),
+        ({1: "a"}, {"01": "a"}),
+        ({10**5000: "a"}, {"1": "a"}),
+        ({(1,): "a"}, {"1": "a"}),
+        ([1], {1}),
+        ("330.00000000000006", 330),
+    ],
+)
+def test_what_differs_in_json_problems_too(actual: Any, expected: Any) -> None:
+    assert not values_match(actual, expected, from_json=True)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "equal"),
+    [
+        (Fraction(1, 2), 0.5, True),
+        (Fraction(1, 10), 0.1, False),
+        (Fraction(1, 3), Fraction(1, 3), True),
+        (Fraction(1, 3), 1 / 3, False),
+        ([Fraction(5, 2)], [2.5], True),
+        ({Fraction(5, 2)}, {2.5}, True),
+        (Fraction(1, 3), "1/3", False),
+        (Fraction(1, 3), None, False),
+        (Fraction(10**9 + 1, 10**9), 1, False),
+    ],
+)
+def test_fractions_are_exact(actual: Any, expected: Any, *, equal: bool) -> None:
+    assert values_match(actual, expected) == equal
+    assert values_match(expected, actual) == equal
+    assert values_match(actual, expected, from_json=True) == equal
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "tolerance", "equal"),
+    [
+        (3.14, 3.1415, 0.01, True),
+        (3.2, 3.1415, 0.01, False),
+        (1e6 + 0.5, 1e6, 0.01, False),
+        (1.0000001, 1.0, 0, False),
+        (1.0, 1.0, 0, True),
+        (10.4, 10, 0.5, True),
+        (10, 10.4, 0.5, True),
+        (11, 10, 2, False),
+        (Fraction(1, 3), 0.333, 0.001, True),
+        (Fraction(1, 3), Fraction(1, 2), 0.1, False),
+        ([{"k": (1.01,)}], [{"k": (1.0,)}], 0.1, True),
+        ({1.01}, {1.0}, 0.1, True),
+        (NAN, NAN, 0.1, True),
+        (NAN, 1, 0.1, False),
+        (INF, 1, 5, False),
+        (INF, INF, 0, True),
+        ("a", "b", 9, False),
+        (True, 1.5, 1, False),
+        (1 + 2j, 1.05 + 2j, 0.1, True),
+    ],
+)
+def test_a_tolerance_of_the_problems_own(
+    actual: Any, expected: Any, tolerance: float, *, equal: bool
+) -> None:
+    assert values_match(actual, expected, tolerance=tolerance) == equal
+    assert values_match([actual], [expected], tolerance=tolerance, from_json=True) == equal
 
 
 def _nested(depth: int, leaf: Any, kind: str) -> Any:

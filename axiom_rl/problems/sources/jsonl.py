@@ -6,10 +6,10 @@
 
 `statement`, `entry_point` and `tests` (at least one) are needed; `examples` are shown in the prompt
 and must not be among the tests. Optional: `signature`, `id` (default jsonl/<line>), `title`,
-`split` (train by default, val or test), `difficulty`, `time_limit_s`, and `solution`, a program
-that must pass (it is judged when the problems are loaded, and never shown or trained on), and
-`checker`, the name of a registered one where several answers are right. Values are plain JSON, so a
-tuple that a program returns equals a list.
+`split` (train by default, val or test), `difficulty`, `time_limit_s`, `tolerance` (largest absolute
+difference of equal numbers), `solution`, a program that must pass (it is judged when the problems
+are loaded, and never shown or trained on), and `checker`, the name of a registered one where
+several answers are right. Values are plain JSON, so a tuple that a program returns equals a list.
 
 A row with a mistake is left out by name, with the reason; a file of such rows is an error.
 """
@@ -29,7 +29,7 @@ from typing import Any
 
 from axiom_rl.core.codec import encode
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import Problem, TestCase
+from axiom_rl.core.types import TOLERANCE_RULE, Problem, TestCase, is_tolerance
 from axiom_rl.problems.base import LEVEL_COUNT
 from axiom_rl.problems.generate import SPLITS, input_key
 from axiom_rl.problems.registry import checker_for, unknown_name
@@ -48,6 +48,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "time_limit_s": (int, float),
     "solution": str,
     "checker": str,
+    "tolerance": (int, float),
 }
 NEEDED = ("statement", "entry_point", "tests")
 LONGEST_REASON = 300
@@ -233,6 +234,8 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
         raise _Mistake(f"difficulty {row['difficulty']}: must be 1 to {LEVEL_COUNT}")
     if not 0 < row.get("time_limit_s", 1) < math.inf:
         raise _Mistake(f"time_limit_s {row['time_limit_s']}: must be above 0")
+    if not is_tolerance(row.get("tolerance", 0)):
+        raise _Mistake(f"tolerance {row['tolerance']}: {TOLERANCE_RULE}")
     examples = _tests(row.get("examples", []), "examples")
     tests = _tests(row["tests"], "tests")
     shown = {input_key(test.args) for test in examples}
@@ -254,6 +257,7 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
         time_limit_s=row.get("time_limit_s"),
         from_json=True,
         checker=row.get("checker"),
+        tolerance=row.get("tolerance"),
     )
 
 

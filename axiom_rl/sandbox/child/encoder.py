@@ -3,18 +3,24 @@
 The tags are those of `axiom_rl.core.codec`. A candidate's `__eq__`, `__iter__`, `__len__`,
 `__class__` or metaclass is never consulted: the type comes from `type()` and its true method
 resolution order, and a subclass (Counter, namedtuple, IntEnum, ...) is read as its plain base type.
+Fraction, Decimal and numbers of numpy and sympy are stated as the plain number, or the fraction,
+that they equal.
 """
 
 from __future__ import annotations
 
-from math import isfinite
+from collections.abc import Callable
+from math import inf, isfinite, nan
 from typing import Any
 
 MAX_DEPTH = 150
 MAX_NODES = 1_000_000
 LARGEST_PLAIN_INT = 2**53
+MAX_FRACTION_BITS = 8192
 
 _mro = type.__dict__["__mro__"].__get__
+_module = type.__dict__["__module__"].__get__
+_name = type.__dict__["__name__"].__get__
 _NAMED = frozenset({bool, str, type(None)})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _PLAIN = _CONTAINERS | {int, float, str, bytes, complex}
@@ -94,9 +100,13 @@ def _subclass(value: Any, kind: type, depth: int, budget: list[int]) -> Any:
         return {"b": bytes.hex(value)}
     if base is complex:
         return _tree(complex.__add__(value, 0j), depth, budget)
-    if type.__dict__["__module__"].__get__(kind) == "numpy" and hasattr(kind, "dtype"):
+    if _module(kind) == "numpy" and hasattr(kind, "dtype"):
         return _numpy_scalar(value, depth, budget)
-    raise Unencodable(f"a value of type {type.__dict__['__name__'].__get__(kind)}")
+    for entry in _mro(kind):
+        number = f"{_module(entry)}.{_name(entry)}"
+        if number in _EXACT:
+            return _exact(_EXACT[number](value, entry))
+    raise Unencodable(f"a value of type {_name(kind)}")
 
 
 def _numpy_scalar(value: Any, depth: int, budget: list[int]) -> Any:
@@ -105,3 +115,36 @@ def _numpy_scalar(value: Any, depth: int, budget: list[int]) -> Any:
     if type(plain) not in _PLAIN and type(plain) is not bool:
         raise Unencodable(f"a value of type {type(value).__name__}")
     return _tree(plain, depth, budget)
+
+
+def _decimal_parts(value: Any, base: Any) -> tuple[Any, Any]:
+    if base.is_nan(value):
+        return nan, 1
+    if base.is_infinite(value):
+        return base.__float__(value), 1
+    digits = abs(base.adjusted(value))
+    if digits * 4 > MAX_FRACTION_BITS:  # they would be written out
+        raise Unencodable(f"a Decimal of {digits} digits")
+    return base.as_integer_ratio(value)  # type: ignore[no-any-return]
+
+
+_EXACT: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
+    "fractions.Fraction": lambda value, base: base.as_integer_ratio(value),
+    "decimal.Decimal": _decimal_parts,
+    "sympy.core.numbers.Rational": lambda value, _base: (int(value.p), int(value.q)),
+    "sympy.core.numbers.Float": lambda value, _base: (float(value), 1),
+    "sympy.core.numbers.Infinity": lambda _value, _base: (inf, 1),
+    "sympy.core.numbers.NegativeInfinity": lambda _value, _base: (-inf, 1),
+    "sympy.logic.boolalg.BooleanAtom": lambda value, _base: (bool(value), 1),
+}
+"""Numbers that equal plain ones in Python, by the class that makes them so: their two parts."""
+
+
+def _exact(parts: tuple[Any, Any]) -> Any:
+    """`Fraction(1, 2) == 0.5` holds in Python; a class that only bears the name states a value."""
+    numerator, denominator = parts
+    if denominator == 1:
+        return _tree(numerator, 0, [0])
+    if max(int.bit_length(numerator), int.bit_length(denominator)) > MAX_FRACTION_BITS:
+        raise Unencodable(f"a fraction of more than {MAX_FRACTION_BITS} bits")
+    return {"q": [_tree(numerator, 0, [0]), _tree(denominator, 0, [0])]}
