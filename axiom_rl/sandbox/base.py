@@ -32,7 +32,7 @@ class IsolationLevel(StrEnum):
     """Linux: system calls filtered (seccomp), files and network closed (Landlock), rlimits, and
     namespaces where the machine allows them."""
     REDUCED = "reduced"
-    """Linux: one of seccomp and Landlock is missing; namespaces are there in its place or not."""
+    """Linux: seccomp, Landlock or the bound on threads is missing; namespaces are there or not."""
     PROCESS_ONLY = "process"
     """A process of its own with time and memory limits: does not contain hostile code. It can read
     the user's files, reach the network and start processes that stay."""
@@ -52,6 +52,8 @@ class Ending(StrEnum):
     SIGNALLED = "signalled"
     CPU_LIMIT = "cpu_limit"
     WALL_LIMIT = "wall_limit"
+    THREAD_LIMIT = "thread_limit"
+    """More threads than a candidate may have, where the kernel itself does not refuse them."""
     BROKE_SERVER = "broke_server"
     """Two servers in a row died under it while the canary passes."""
     FAULT = "fault"
@@ -134,5 +136,8 @@ def level_of(layers: dict[str, str]) -> IsolationLevel:
     """Return the level that layers amount to, each being `on` or off for a reason."""
     if not all(layers.get(name) == "on" for name in ("privileges", "rlimits")):
         return IsolationLevel.PROCESS_ONLY
-    on = sum(layers.get(name) == "on" for name in ("seccomp", "landlock"))
-    return (IsolationLevel.PROCESS_ONLY, IsolationLevel.REDUCED, IsolationLevel.FULL)[on]
+    filters = [name for name in ("seccomp", "landlock") if layers.get(name) == "on"]
+    if not filters:
+        return IsolationLevel.PROCESS_ONLY
+    is_whole = len(filters) == 2 and layers.get("threads") == "on"
+    return IsolationLevel.FULL if is_whole else IsolationLevel.REDUCED

@@ -31,6 +31,8 @@ class Assignment:
     """A program whose outcome is known; its judge says whether the server is healthy."""
     servers_broken: int = 0
     faults: int = 0
+    was_killed: bool = False
+    """Ended once by SIGKILL for no reason that could be seen."""
 
     @property
     def failures(self) -> int:
@@ -49,6 +51,18 @@ class Assignment:
             self.future.set_exception(error)
         else:
             self.future.set_result(judgement)
+
+
+@dataclass(slots=True, eq=False)
+class Vacancy:
+    """The place of a server that is gone, and the jobs that the next one takes over."""
+
+    retries: deque[Assignment]
+    suspects: list[Assignment]
+    why: str = ""
+    """What kept the next one from starting."""
+    until: float = 0.0
+    """On the monotonic clock, when it is tried again."""
 
 
 @dataclass(slots=True, eq=False)

@@ -92,6 +92,8 @@ def _ending(why: int, status: int) -> tuple[Ending, int]:
         return Ending.CPU_LIMIT, 0
     if why == watch.WALL_KILL:
         return Ending.WALL_LIMIT, 0
+    if why == watch.THREAD_KILL:
+        return Ending.THREAD_LIMIT, 0
     if os.WIFSIGNALED(status):
         return Ending.SIGNALLED, os.WTERMSIG(status)
     return Ending.EXITED, os.waitstatus_to_exitcode(status)

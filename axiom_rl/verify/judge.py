@@ -140,6 +140,8 @@ def _ending(limits: Limits, outcome: Outcome, complete: bool) -> tuple[Status, s
             return Status.TIME_LIMIT, f"more than {limits.cpu_s:g} s of CPU time"
         case Ending.WALL_LIMIT:
             return Status.TIME_LIMIT, f"more than {limits.wall_s:g} s of wall time"
+        case Ending.THREAD_LIMIT:
+            return Status.RUNTIME_ERROR, "started more threads than the sandbox allows"
         case Ending.SIGNALLED:
             return _signalled(limits, outcome)
         case Ending.EXITED | Ending.BROKE_SERVER | Ending.FAULT:

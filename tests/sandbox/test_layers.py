@@ -28,14 +28,16 @@ from axiom_rl.sandbox.process import ServerSettings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only")
 
-ALL_ON = dict.fromkeys(("namespaces", "privileges", "landlock", "seccomp", "rlimits"), "on")
+LAYERS = ("namespaces", "root", "privileges", "landlock", "seccomp", "rlimits", "threads")
+ALL_ON = dict.fromkeys(LAYERS, "on")
 
 
 @pytest.mark.parametrize(
     ("missing", "level"),
     [
         ((), IsolationLevel.FULL),
-        (("namespaces",), IsolationLevel.FULL),
+        (("namespaces", "root"), IsolationLevel.FULL),
+        (("threads",), IsolationLevel.REDUCED),
         (("landlock",), IsolationLevel.REDUCED),
         (("seccomp", "namespaces"), IsolationLevel.REDUCED),
         (("seccomp", "landlock"), IsolationLevel.PROCESS_ONLY),
@@ -48,7 +50,7 @@ def test_levels(missing: tuple[str, ...], level: IsolationLevel) -> None:
     assert level_of({**ALL_ON, **dict.fromkeys(missing, "refused")}) is level
 
 
-@pytest.mark.parametrize("name", ["namespaces", "privileges", "landlock", "seccomp", "rlimits"])
+@pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_can_be_missing(name: str) -> None:
     """Each is found missing by itself, and candidates still run."""
     pool = open_pool(1, ServerSettings(without=(name,)))

@@ -10,7 +10,6 @@ for what an earlier candidate of the same problem wrote.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import importlib
@@ -21,18 +20,18 @@ import mmap
 import os
 import random
 import resource
-import signal
 import socket
 import struct
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import runner
-from .watch import Watch
+from . import library, runner, state
+from .watch import PARENT_GONE, Watch
 
 if sys.platform == "linux":
     from .layers import Layers
@@ -41,6 +40,14 @@ ANSWER = struct.Struct("<BBiddQQQ")
 """The kind, and an End."""
 LENGTH = struct.Struct("<I")
 HELLO, ENDED, FAULT = 0, 1, 2
+RECORD = state.CHANNEL
+"""The descriptor of a candidate's record; the channel is closed by putting it there."""
+STAGE = struct.Struct("<?i")
+"""Whether the candidate's part has begun, and the errno of what kept it from beginning."""
+NO_ROOM = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""What the system says while it has no process, descriptor or memory to give."""
+NO_ROOM_EXIT = 75
+""""Try again later", the exit status of a server that found no room to start in."""
 
 WARM_UP_RUNS = 20
 USUAL_MODULES = """
@@ -117,23 +124,25 @@ STANDING_LIMITS = {
 class _Server:
     """The state of this process: its socket, its layers, and what a bare child weighs."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.channel = socket.socket(fileno=settings["fd"])
+    def __init__(self, channel: socket.socket, settings: dict[str, Any]) -> None:
+        self.channel = channel
         self.without: list[str] = settings["without"]
         self.layers: Layers | None = None
         if sys.platform == "linux":
             self.layers = Layers(self.without)
             self.layers.enter_namespaces()
         _preload(settings["paths"], settings["preload"])
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        library.adapt()
         if "rlimits" not in self.without:
             for kind, value in STANDING_LIMITS.items():
-                _set_limit(kind, value)
+                state.set_limit(kind, value)
         self.watch = Watch(self.channel)
+        self.stage = mmap.mmap(-1, STAGE.size)
+        """Shared with a child until its candidate begins: whether it did, or what hindered it."""
         self.vm_bytes = _address_space()
         if self.layers is not None:
-            self.layers.lock(settings["readable"], lambda: self._limit(WARM_UP_LIMITS))
+            limit = partial(self._limit, WARM_UP_LIMITS)
+            self.layers.lock(settings["readable"], limit, self.watch)
 
     def serve(self) -> None:
         """Warm up, say hello, then answer requests until the parent is gone."""
@@ -163,6 +172,7 @@ class _Server:
         printed = result = -1
         try:
             printed, result = _memory_file(), _memory_file()
+            self.stage[:] = STAGE.pack(False, 0)
             started = time.monotonic()
             pid = os.fork()
             if pid == 0:
@@ -170,6 +180,9 @@ class _Server:
             why, (_, status, usage) = self.watch.wait(pid, limits.cpu_s, limits.wall_s, started)
             wall = time.monotonic() - started
             self.watch.kill_strays()
+            begun, hindrance = STAGE.unpack(self.stage[:])
+            if not begun and why != PARENT_GONE:
+                raise OSError(hindrance or errno.EAGAIN, "a child ended before its candidate began")
             cpu, size = usage.ru_utime + usage.ru_stime, os.fstat(printed).st_size
             answer(End(why, status, cpu, wall, usage.ru_maxrss, size, limits.record), result)
         except OSError as error:
@@ -190,16 +203,21 @@ class _Server:
             os.open(os.devnull, os.O_RDONLY)  # of its own: flags of a shared one outlive us
             os.dup2(printed, 1)
             os.dup2(printed, 2)
-            os.dup2(result, 3)
-            os.closerange(4, 1024)
+            os.dup2(result, RECORD)
+            state.close_from(RECORD + 1)
             self._limit(limits)
+            state.size_stacks(limits.memory)
+            random.seed(0)  # after a fork Python seeds it anew; verdicts must not depend on chance
             if self.layers is not None:
                 self.layers.lock_child()
-            random.seed(0)  # after a fork Python seeds it anew; verdicts must not depend on chance
+            self.stage[:] = STAGE.pack(True, 0)
+            self.stage.close()
             code, entry_point, tests = marshal.loads(program)
-            runner.run(code, entry_point, tests, limits.result, runner.frame_writer(3))
+            runner.run(code, entry_point, tests, limits.result, runner.frame_writer(RECORD))
             leave(0)
-        except BaseException:  # noqa: BLE001 (nothing may return into the server's code)
+        except BaseException as error:  # noqa: BLE001 (nothing may return into the server's code)
+            if not self.stage.closed:
+                self.stage[:] = STAGE.pack(False, getattr(error, "errno", None) or 0)
             leave(70)
         finally:
             leave(71)
@@ -207,11 +225,11 @@ class _Server:
     def _limit(self, limits: ChildLimits) -> None:
         if "rlimits" in self.without:
             return
-        _set_limit(resource.RLIMIT_FSIZE, max(limits.output, limits.record))
+        state.set_limit(resource.RLIMIT_FSIZE, max(limits.output, limits.record))
         # Where we cannot read a child's CPU clock this limit ends it; elsewhere it stands behind.
         seconds = math.ceil(limits.cpu_s) + (2 if self.watch.reads_clocks else 0)
-        _set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
-        _set_limit(resource.RLIMIT_AS, self.vm_bytes + limits.memory)
+        state.set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
+        state.set_limit(resource.RLIMIT_AS, self.vm_bytes + limits.memory)
 
     def _receive(self, view: memoryview) -> None:
         """Fill `view` from the socket."""
@@ -243,8 +261,30 @@ class _Server:
 
 
 def main() -> None:
-    """Serve by the JSON settings in the second command-line argument; never returns."""
-    _Server(json.loads(sys.argv[2])).serve()
+    """Serve the pool at the other end of standard input; never returns."""
+    channel = state.take_channel()
+    try:
+        state.reset()
+        settings = json.loads(_receive_settings(channel))
+        state.forget_the_start()
+        _Server(channel, settings).serve()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        os._exit(NO_ROOM_EXIT)
+
+
+def _receive_settings(channel: socket.socket) -> bytes:
+    """Return the first message: what is to be preloaded, read and left out, as JSON."""
+    data = b""
+    while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
+        part = channel.recv(65536)
+        if not part:
+            os._exit(0)  # the parent is gone
+        data += part
+    return data[LENGTH.size :]
 
 
 def _preload(paths: list[str], modules: list[str]) -> None:
@@ -255,11 +295,6 @@ def _preload(paths: list[str], modules: list[str]) -> None:
     for path in paths:
         sys.path.remove(path)
     sys.path_importer_cache.clear()
-
-
-def _set_limit(kind: int, soft: int, hard: int | None = None) -> None:
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
-        resource.setrlimit(kind, (soft, soft if hard is None else hard))
 
 
 def _memory_file() -> int:

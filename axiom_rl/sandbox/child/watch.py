@@ -10,10 +10,12 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
-NOT_KILLED, CPU_KILL, WALL_KILL, PARENT_GONE = 0, 1, 2, 3
+NOT_KILLED, CPU_KILL, WALL_KILL, PARENT_GONE, THREAD_KILL = 0, 1, 2, 3, 4
 CORES = os.cpu_count() or 1
 LONGEST_PAUSE_MS = 20.0
+COUNT_EVERY_MS = 5.0
 
 Reaped = tuple[int, int, resource.struct_rusage]
 """What wait4 returns: process, status, resources used."""
@@ -28,6 +30,8 @@ class Watch:
         self.reads_clocks = hasattr(os, "pidfd_open")
         """Whether a child's end and its CPU clock can be watched (Linux), or only polled for."""
         self._children = _open_list_of_children()
+        self.most_threads = 0
+        """Of a candidate, where the kernel does not bound them; else 0."""
 
     def wait(self, pid: int, cpu_s: float, wall_s: float, started: float) -> tuple[int, Reaped]:
         """Wait for a child's end; returns why it was killed, if it was, and how it ended."""
@@ -58,6 +62,10 @@ class Watch:
                 return WALL_KILL, None
             pause = min(2 * pause, LONGEST_PAUSE_MS)
             longest = 1000 * min(cpu_left / CORES, wall_left) if pidfd >= 0 else pause
+            if self.most_threads:
+                if _threads_of(pid) > self.most_threads:
+                    return THREAD_KILL, None
+                longest = min(longest, COUNT_EVERY_MS)
             events = poll.poll(max(1.0, longest))
             if any(descriptor == pidfd for descriptor, _ in events):
                 return NOT_KILLED, None
@@ -93,6 +101,14 @@ def _cpu_time(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
         return 0.0
+
+
+def _threads_of(pid: int) -> int:
+    """How many threads a process has: its folder of them tells, without being opened."""
+    try:
+        return Path(f"/proc/{pid}/task").stat().st_nlink - 2
+    except OSError:
+        return 0
 
 
 def _open_list_of_children() -> int:
