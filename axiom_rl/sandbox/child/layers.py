@@ -54,7 +54,7 @@ class Layers:
             limit: sets the resource limits of a candidate in a child.
             watch: what waits for candidates, and ends those of too many threads.
         """
-        if self.states["namespaces"] == ON:
+        if self.states["namespaces"] == ON or "root" in self._without:
             self._put_on("root", lambda: root.enter(readable))
         else:
             self.states["root"] = "needs namespaces"
@@ -182,7 +182,7 @@ def _is_refused_threads() -> bool:
     return False
 
 
-REFUSALS = (errno.EACCES, errno.EPERM, errno.ENOENT)
+REFUSALS = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS)
 
 
 def _is_refused(call: Callable[[], object], *numbers: int) -> bool:

@@ -29,9 +29,11 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32_BIT = 0x40000000
 """Calls of the x32 interface of x86-64 carry this bit, and would slip past a list of numbers."""
 ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-THREAD_FLAGS = (0x3D0F00, 0x7D0F00)
-"""Of clone, for a thread: glibc's and musl's. Memory, files, signal handlers and folder are shared;
-a descriptor table for each thread would hold memory that no limit counts."""
+SHARED = (0x100, 0x200, 0x400, 0x800, 0x10000)
+"""What a thread shares: memory, folder, descriptors, signal handlers, process. A descriptor table
+for each thread would hold memory that no limit counts."""
+THREAD_FLAGS = sum(SHARED) | 0x40000 | 0x80000 | 0x100000 | 0x200000 | 0x400000
+"""Of clone, all that C libraries start threads with: no signal at its end, no new namespace."""
 CLOSE_ON_EXEC = 4
 """A flag of close_range; the other one makes a descriptor table of the thread's own."""
 MESSAGE_FLAGS = 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x4000 | 0x8000
@@ -252,8 +254,10 @@ def _threads_only() -> _Program:
     program.load(_argument(0, high=True))
     program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)
     program.load(_argument(0))
-    program.when_any(THREAD_FLAGS, ALLOW)
-    program.give(ERRNO | errno.EPERM)
+    program.when(_IF_ANY_BIT, ~THREAD_FLAGS & 0xFFFFFFFF, ERRNO | errno.EPERM)
+    for flag in SHARED:
+        program.unless(_IF_ANY_BIT, flag, ERRNO | errno.EPERM)
+    program.give(ALLOW)
     return program
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from corpus.honest_library import LIBRARY
 from corpus.honest_styles import STYLES
+from corpus.honest_surroundings import SURROUNDINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +18,4 @@ class Honest:
     from_json: bool = False
 
 
-HONEST: list[Honest] = [Honest(*row) for row in (*STYLES, *LIBRARY)]
+HONEST: list[Honest] = [Honest(*row) for row in (*STYLES, *LIBRARY, *SURROUNDINGS)]
