@@ -6,6 +6,7 @@ from typing import Any
 from corpus.honest_library import LIBRARY
 from corpus.honest_styles import STYLES
 from corpus.honest_surroundings import SURROUNDINGS
+from corpus.honest_threads import THREADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +19,4 @@ class Honest:
     from_json: bool = False
 
 
-HONEST: list[Honest] = [Honest(*row) for row in (*STYLES, *LIBRARY, *SURROUNDINGS)]
+HONEST: list[Honest] = [Honest(*row) for row in (*STYLES, *LIBRARY, *SURROUNDINGS, *THREADS)]
