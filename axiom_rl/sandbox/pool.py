@@ -73,6 +73,7 @@ class ServerPool:
         self._promised: IsolationLevel | None = None
         """The level that the first servers reached, below which none that replaces them is used."""
         self._worked_at = time.monotonic()
+        self._lacks_room = False
         self._queue: deque[Assignment] = deque()
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -323,14 +324,19 @@ class ServerPool:
         self._settle_probes()
 
     def _settle_probes(self) -> None:
-        """Tell those who wait for the canary, once it has passed in every server."""
+        """Tell those who wait for the canary, once it has passed in every server that there is."""
         with self._lock:
             places = len(self._slots) + len(self._vacancies)
-            if places < self._servers or not all(slot.is_sound for slot in self._slots):
+            if (
+                places < self._servers
+                or not self._slots
+                or not all(slot.is_sound for slot in self._slots)
+            ):
                 return
             probes, self._probes = self._probes, []
         if self._promised is None:
             self._promised = level_of(self._layers)
+        self._lacks_room &= bool(self._vacancies)
         self._ready.set()
         for probe in probes:
             probe.set_result(None)
@@ -377,19 +383,21 @@ class ServerPool:
             SandboxUnavailableError: with the reason, if the first servers find no room, or if for a
                 minute there was no server at all.
         """
+        self._vacancies.append(vacancy)
         waited = time.monotonic() - self._worked_at
         if not self._ready.is_set() or (waited > PATIENCE_SECONDS and not self._slots):
             raise SandboxUnavailableError(f"there is no room for the sandbox's servers: {why}")
-        if why != vacancy.why:
+        if not self._lacks_room:
             log.warning("sandbox: no room for a server, trying again: %s", why)
-        vacancy.why, vacancy.until = why, time.monotonic() + VACANT_SECONDS
+        self._lacks_room = True
+        vacancy.until = time.monotonic() + VACANT_SECONDS
         if self._slots:
             other = self._slots[0]
             other.retries += vacancy.retries
             other.suspects += vacancy.suspects
             other.probe_wanted |= bool(vacancy.suspects)
             vacancy.retries, vacancy.suspects = deque(), []
-        self._vacancies.append(vacancy)
+            self._settle_probes()
 
     def _fill_vacancies(self) -> None:
         now = time.monotonic()

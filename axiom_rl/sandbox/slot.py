@@ -59,8 +59,6 @@ class Vacancy:
 
     retries: deque[Assignment]
     suspects: list[Assignment]
-    why: str = ""
-    """What kept the next one from starting."""
     until: float = 0.0
     """On the monotonic clock, when it is tried again."""
 

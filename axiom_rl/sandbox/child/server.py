@@ -126,6 +126,8 @@ class _Server:
 
     def __init__(self, channel: socket.socket, settings: dict[str, Any]) -> None:
         self.channel = channel
+        self.serves = False
+        """Whether the pool has been told that requests may come."""
         self.without: list[str] = settings["without"]
         self.layers: Layers | None = None
         if sys.platform == "linux":
@@ -156,6 +158,7 @@ class _Server:
         states = self.layers.states if self.layers is not None else {}
         body = json.dumps({"peak": peaks[-1] if peaks else 0, "layers": states}).encode()
         self._send(LENGTH.pack(ANSWER.size + len(body)) + ANSWER.pack(HELLO, *End()) + body)
+        self.serves = True
         head = bytearray(HEAD.size)
         while True:
             self._receive(memoryview(head))
@@ -186,6 +189,8 @@ class _Server:
             cpu, size = usage.ru_utime + usage.ru_stime, os.fstat(printed).st_size
             answer(End(why, status, cpu, wall, usage.ru_maxrss, size, limits.record), result)
         except OSError as error:
+            if not self.serves:
+                raise
             fault = ANSWER.pack(FAULT, *End(status=error.errno or 0))
             self._send(LENGTH.pack(ANSWER.size) + fault)
         finally:
