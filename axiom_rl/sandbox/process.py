@@ -30,11 +30,6 @@ BOOT = (
     "child.server.main()"
 )
 """The folder is appended, so that no file in it can stand before a standard module."""
-PLAIN_START = (
-    "import os, signal, sys; signal.pthread_sigmask(signal.SIG_SETMASK, ()); "
-    "signal.signal(signal.SIGCHLD, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-)
-"""Before a wrapper: it would inherit signals that we block or ignore, and miss its child's end."""
 PYTHON_OPTIONS = ("-s", "-S", "-P", "-B")
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the same order of sets in every server
@@ -228,7 +223,8 @@ def _command(settings: ServerSettings) -> tuple[list[str], bytes]:
     folder = Path(child.__file__).resolve().parent.parent
     command = [sys.executable, *PYTHON_OPTIONS, "-c", BOOT, str(folder)]
     if settings.wrapper:
-        command = [sys.executable, *PYTHON_OPTIONS, "-c", PLAIN_START, *settings.wrapper, *command]
+        reaper = str(folder / "child" / "reaper.py")
+        command = [sys.executable, *PYTHON_OPTIONS, reaper, *settings.wrapper, *command]
     return command, json.dumps(options).encode()
 
 

@@ -167,7 +167,13 @@ def test_a_lamed_server_is_found_by_the_canary() -> None:
 
 @pytest.mark.parametrize(
     ("function", "errno"),
-    [("fork", "EAGAIN"), ("memfd_create", "EMFILE"), ("fstat", "ENOSPC")],
+    [
+        ("fork", "EAGAIN"),
+        ("memfd_create", "EMFILE"),
+        ("fstat", "ENOSPC"),
+        ("dup2", "EMFILE"),  # in the child, before the candidate begins
+        ("getpid", "ENOMEM"),
+    ],
 )
 def test_a_fault_of_the_system_is_not_the_candidates(
     function: str, errno: str, monkeypatch: pytest.MonkeyPatch
