@@ -132,6 +132,11 @@ class Sandbox(Protocol):
         """Leave no process, thread or descriptor behind."""
 
 
+def missing_layers(layers: dict[str, str]) -> str:
+    """Return the layers that are off, each with the reason."""
+    return "; ".join(f"{name}: {why}" for name, why in layers.items() if why != "on")
+
+
 def level_of(layers: dict[str, str]) -> IsolationLevel:
     """Return the level that layers amount to, each being `on` or off for a reason."""
     if not all(layers.get(name) == "on" for name in ("privileges", "rlimits")):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import selectors
-import signal
 import socket
 import threading
 import time
@@ -28,6 +27,7 @@ from axiom_rl.sandbox.base import (
     RunRequest,
     SandboxUnavailableError,
     level_of,
+    missing_layers,
 )
 from axiom_rl.sandbox.process import NoRoomError, ServerProcess, ServerSettings
 from axiom_rl.sandbox.slot import Assignment, Slot, Vacancy
@@ -269,7 +269,11 @@ class ServerPool:
             raise ProtocolError("an answer to no question")
         job = slot.jobs[0]
         # Once: who is killed again, in a server whose canary has passed since, did it himself.
-        was_killed = not job.was_killed and self._died_of_the_machine(job, answer)
+        was_killed = (
+            not job.was_killed
+            and self._layers.get("seccomp") == "on"
+            and job.may_have_died_of_the_machine(answer)
+        )
         job.was_killed |= was_killed
         if answer.ending is Ending.FAULT or was_killed:
             why = f"the system refused it a resource ({answer.ending} {answer.code})"
@@ -282,28 +286,12 @@ class ServerPool:
             job.finish(answer)
         return False
 
-    def _died_of_the_machine(self, job: Assignment, outcome: Outcome) -> bool:
-        """Whether it may be that the system killed a candidate for want of memory it had not taken.
-
-        Under the system call filter a candidate cannot send SIGKILL, not even to itself.
-        """
-        killed = outcome.ending is Ending.SIGNALLED and outcome.code == signal.SIGKILL
-        limits = job.request.limits
-        return (
-            killed
-            and self._layers.get("seccomp") == "on"
-            and outcome.cpu_s < limits.cpu_s
-            and outcome.peak_memory_mb * 2**20 < limits.memory_bytes / 2
-        )
-
     def _require_promised(self, layers: dict[str, str]) -> None:
         """Refuse a server that comes back with less than the first ones had."""
         level = level_of(layers)
         if self._promised is not None and level.rank < self._promised.rank:
-            missing = "; ".join(f"{name}: {why}" for name, why in layers.items() if why != "on")
-            raise ProtocolError(
-                f"a new server reaches the level {level} instead of {self._promised} ({missing})"
-            )
+            lost = f"{level} instead of {self._promised} ({missing_layers(layers)})"
+            raise ProtocolError(f"a new server reaches the level {lost}")
 
     def _note_layers(self, layers: dict[str, str]) -> None:
         """Keep the worst state of each layer over all servers there have been."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from axiom_rl.sandbox.base import Outcome, RunRequest
+from axiom_rl.sandbox.base import Ending, Outcome, RunRequest
 from axiom_rl.sandbox.process import ServerProcess
 from axiom_rl.sandbox.wire import Hello, request_bytes
 
@@ -38,6 +39,18 @@ class Assignment:
     def failures(self) -> int:
         """Tries that came to nothing."""
         return self.servers_broken + self.faults
+
+    def may_have_died_of_the_machine(self, outcome: Outcome) -> bool:
+        """Whether it may be that the system killed it for want of memory it had not taken.
+
+        Under the system call filter a candidate cannot send SIGKILL, not even to itself.
+        """
+        limits = self.request.limits
+        return (
+            (outcome.ending, outcome.code) == (Ending.SIGNALLED, signal.SIGKILL)
+            and outcome.cpu_s < limits.cpu_s
+            and outcome.peak_memory_mb * 2**20 < limits.memory_bytes / 2
+        )
 
     def begin(self) -> bool:
         """Mark the job as running; False if whoever waited has given up."""

@@ -90,7 +90,6 @@ STATES = {
     + "resource.setrlimit(resource.RLIMIT_NOFILE, (4000, hard))",
     "no standard descriptors": "os.close(0); os.close(2)",
     "stack of 256 MiB": "resource.setrlimit(resource.RLIMIT_STACK, (256 << 20, -1))",
-    "stack without end": "resource.setrlimit(resource.RLIMIT_STACK, (-1, -1))",
     "small soft limits": "for name in ('CORE', 'STACK', 'DATA', 'FSIZE', 'SIGPENDING'):\n"
     "    kind = getattr(resource, 'RLIMIT_' + name)\n"
     "    hard = resource.getrlimit(kind)[1]\n"
@@ -98,19 +97,19 @@ STATES = {
     "blocked signals": "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
     "ignored signals": "for number in signal.valid_signals() - {9, 19, 2}:\n"
     "    signal.signal(number, signal.SIG_IGN)",
-    "ignored SIGCHLD": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
-    "handled SIGCHLD": "signal.signal(signal.SIGCHLD, lambda number, frame: None)",
-    "umask": "os.umask(0o777)",
-    "environment": "os.environ.update(LC_ALL='tr_TR', TZ='Asia/Kolkata', PYTHONHASHSEED='7', "
-    "PYTHONMALLOC='debug', PYTHONPATH='/tmp', MALLOC_ARENA_MAX='64', PYTHONWARNINGS='error')",
-    "niceness": "os.nice(7)",
-    "batch scheduling": "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))",
-    "a session's leader": "os.setsid() if os.getpid() != os.getpgrp() else None",
-    "another folder": "os.chdir('/usr')",
-    "a timer": "signal.signal(signal.SIGALRM, lambda n, f: None); "
-    "signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)",
-    "a personality": "import ctypes; ctypes.CDLL(None).personality(0x0040000 | 0x0020000)",
-    "a core pinned": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
+    "everything else": """
+import ctypes
+os.umask(0o777)
+os.environ.update(LC_ALL="tr_TR", TZ="Asia/Kolkata", PYTHONHASHSEED="7", PYTHONMALLOC="debug")
+os.environ.update(PYTHONPATH="/tmp", MALLOC_ARENA_MAX="64", PYTHONWARNINGS="error", DEBUG="1")
+os.nice(7)
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.chdir("/usr")
+ctypes.CDLL(None).personality(0x0040000 | 0x0020000)
+signal.signal(signal.SIGALRM, lambda number, frame: None)
+signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+""",
 }
 
 

@@ -72,7 +72,7 @@ def test_no_descriptors_at_a_restart(servers: int, caplog: pytest.LogCaptureFixt
     pool = open_pool(servers)
     try:
         with caplog.at_level(logging.WARNING):
-            waiting = [pool.submit(SLOW, same) for _ in range(6)]
+            waiting = [pool.submit(SLOW, same) for _ in range(3)]
             time.sleep(0.1)
             victims = processes_of(pool)
             with no_descriptors():
@@ -95,7 +95,7 @@ def test_one_place_without_room_does_not_hold_up_the_others(
     pool = open_pool(2)
     try:
         monkeypatch.setattr(process, "BOOT", FULL_BOOT.format(errno="EAGAIN", where="os.fork"))
-        waiting = [pool.submit(SLOW, same) for _ in range(8)]
+        waiting = [pool.submit(SLOW, same) for _ in range(4)]
         time.sleep(0.1)
         os.kill(pool._slots[0].server.process.pid, signal.SIGKILL)
         assert all(is_well(future.result(20)) for future in waiting)
@@ -113,17 +113,19 @@ def test_one_place_without_room_does_not_hold_up_the_others(
 def test_a_new_server_without_room_is_tried_again(
     errno: str, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(pool_module, "VACANT_SECONDS", 0.05)
     pool = open_pool()
     try:
         boot = FULL_BOOT.format(errno=errno, where=where)
+        plain = process.BOOT
         monkeypatch.setattr(process, "BOOT", boot)
         future = pool.submit(SLOW, same)
         time.sleep(0.1)
         kill_servers(pool)
         assert wait_until(lambda: "no room for a server" in caplog.text)
-        time.sleep(2)  # longer than three starts take
+        time.sleep(1)  # longer than three starts take
         assert not future.done()
-        monkeypatch.undo()
+        monkeypatch.setattr(process, "BOOT", plain)
         assert is_well(future.result(20))
     finally:
         pool.close()
