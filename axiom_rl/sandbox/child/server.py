@@ -121,6 +121,9 @@ STANDING_LIMITS = {
 """The same for every candidate, and so set once."""
 
 
+PER_CANDIDATE = (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS)
+
+
 class _Server:
     """The state of this process: its socket, its layers, and what a bare child weighs."""
 
@@ -142,6 +145,7 @@ class _Server:
         self.stage = mmap.mmap(-1, STAGE.size)
         """Shared with a child until its candidate begins: whether it did, or what hindered it."""
         self.vm_bytes = _address_space()
+        self.most = [state.hard_limit(kind) for kind in PER_CANDIDATE]
         if self.layers is not None:
             limit = partial(self._limit, WARM_UP_LIMITS)
             self.layers.lock(settings["readable"], limit, self.watch)
@@ -230,11 +234,12 @@ class _Server:
     def _limit(self, limits: ChildLimits) -> None:
         if "rlimits" in self.without:
             return
-        state.set_limit(resource.RLIMIT_FSIZE, max(limits.output, limits.record))
+        most = self.most
+        _set(resource.RLIMIT_FSIZE, min(max(limits.output, limits.record), most[0]))
         # Where we cannot read a child's CPU clock this limit ends it; elsewhere it stands behind.
         seconds = math.ceil(limits.cpu_s) + (2 if self.watch.reads_clocks else 0)
-        state.set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
-        state.set_limit(resource.RLIMIT_AS, self.vm_bytes + limits.memory)
+        _set(resource.RLIMIT_CPU, min(seconds, most[1]), min(seconds + 1, most[1]))
+        _set(resource.RLIMIT_AS, min(self.vm_bytes + limits.memory, most[2]))
 
     def _receive(self, view: memoryview) -> None:
         """Fill `view` from the socket."""
@@ -300,6 +305,15 @@ def _preload(paths: list[str], modules: list[str]) -> None:
     for path in paths:
         sys.path.remove(path)
     sys.path_importer_cache.clear()
+
+
+def _set(kind: int, soft: int, hard: int | None = None) -> None:
+    """Set a limit that is known to be within the hard one; some systems refuse some of them."""
+    try:
+        resource.setrlimit(kind, (soft, soft if hard is None else hard))
+    except (ValueError, OSError):
+        if sys.platform == "linux":
+            raise
 
 
 def _memory_file() -> int:

@@ -101,6 +101,12 @@ def set_limit(kind: int, soft: int, hard: int | None = None, *, keep_hard: bool 
         resource.setrlimit(kind, (_least(soft, hard), hard))
 
 
+def hard_limit(kind: int) -> int:
+    """Return the most that a limit may be set to, a large number where it is not bounded."""
+    most = resource.getrlimit(kind)[1]
+    return most if most != resource.RLIM_INFINITY else sys.maxsize
+
+
 def _least(first: int, second: int) -> int:
     values = [value for value in (first, second) if value != resource.RLIM_INFINITY]
     return min(values) if values else resource.RLIM_INFINITY
