@@ -65,6 +65,7 @@ size = int.from_bytes(outcomes[-1].frames[:4], "little")
 print(outcomes[-1].frames[4:4 + size].decode())
 print(pool.report.level)
 pool.close()
+signal.setitimer(signal.ITIMER_REAL, 0)
 """
 MANY_DESCRIPTORS = """
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
