@@ -71,9 +71,19 @@ class Limits:
     result_bytes: int
 
     @property
+    def spare_s(self) -> float:
+        """CPU seconds beyond the limit within which a crowded machine may be to blame."""
+        return 0.1 * self.cpu_s
+
+    @property
     def wall_s(self) -> float:
-        """The backstop for code that waits instead of computing."""
+        """The backstop for code that waits instead of computing; not counted on a busy machine."""
         return 2 * self.cpu_s + 1
+
+    @property
+    def hard_wall_s(self) -> float:
+        """Wall seconds after which a program ends, however busy the machine is."""
+        return 4 * self.cpu_s + 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,8 @@ class Outcome:
     idle_memory_mb: float = 0.0
     """What that is."""
     output_bytes: int = 0
+    was_crowded: bool = False
+    """Whether there was more to run than processors meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,8 @@ class PoolReport:
     servers: int = 0
     restarts: int = 0
     retries: int = 0
+    second_judgements: int = 0
+    """Programs run once more, alone, since a busy machine may have been to blame."""
 
 
 class Sandbox(Protocol):

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from axiom_rl.sandbox.base import (
@@ -43,6 +43,14 @@ VACANT_SECONDS = 0.5
 """Between two tries to start a server that the system had no room for."""
 PATIENCE_SECONDS = 60.0
 """How long the pool waits for room while it has no server at all."""
+LATE_SECONDS = 0.5
+"""Our thread runs later than it asked for by more than this only if it was kept from running."""
+DRAIN_SECONDS = 5.0
+"""How long a second judgement waits for the queue to become empty, before it goes first."""
+HEAVY_BYTES = 1 << 16
+"""Of a record, from which on it is judged on a thread of its own."""
+MOST_HEAVY = 8
+"""Records that wait to be judged there; meanwhile no new program starts."""
 
 T = TypeVar("T")
 Canary = tuple[RunRequest, Callable[[Outcome], bool]]
@@ -82,7 +90,13 @@ class ServerPool:
         self._bell.setblocking(False)
         self._closing = False
         self._failure: SandboxUnavailableError | None = None
-        self._failed_starts = self._restarts = self._retries = 0
+        self._failed_starts = self._restarts = self._retries = self._seconds = 0
+        self._again: deque[Assignment] = deque()
+        """To be judged a second time, alone."""
+        self._again_since = 0.0
+        self._looked_at = time.monotonic()
+        self._judges = ThreadPoolExecutor(1, thread_name_prefix="sandbox-judge")
+        self._heavy = 0
         self._layers: dict[str, str] = {}
         self._probes: list[Future[None]] = []
         self._ready = threading.Event()
@@ -125,7 +139,12 @@ class ServerPool:
     def report(self) -> PoolReport:
         """What the pool has reached and done so far."""
         return PoolReport(
-            level_of(self._layers), self._layers, self._servers, self._restarts, self._retries
+            level_of(self._layers),
+            self._layers,
+            self._servers,
+            self._restarts,
+            self._retries,
+            self._seconds,
         )
 
     def close(self) -> None:
@@ -133,6 +152,7 @@ class ServerPool:
         self._closing = True
         self._ring()
         self._thread.join()
+        self._judges.shutdown()
         for resource in (self._wake, self._bell, self._selector):
             resource.close()
 
@@ -171,7 +191,7 @@ class ServerPool:
     def _end(self) -> None:
         with self._lock:
             self._closing = True
-            jobs = list(self._queue)
+            jobs = [*self._queue, *self._again]
             self._queue.clear()
             probes, self._probes = self._probes, []
         for slot in self._slots:
@@ -202,6 +222,8 @@ class ServerPool:
                 slot.probe_wanted = False
                 for request, is_healthy in self._canaries:
                     slot.send(Assignment(request, is_healthy, is_canary=True))
+        if self._is_kept_free():
+            self._send_alone()
         for slot in self._slots:
             if not slot.jobs:
                 self._send_next(slot)
@@ -214,7 +236,25 @@ class ServerPool:
             if self._selector.get_key(slot.server.channel).events != events:
                 self._selector.modify(slot.server.channel, events, slot)
 
+    def _is_kept_free(self) -> bool:
+        """Whether nothing may start, since a program is judged alone or soon will be."""
+        if any(job.is_alone for slot in self._slots for job in slot.jobs):
+            return True
+        waited = time.monotonic() - self._again_since
+        return bool(self._again) and (not self._queue or waited > DRAIN_SECONDS)
+
+    def _send_alone(self) -> None:
+        """Start a second judgement once every server has nothing else to do."""
+        if self._again and not any(slot.jobs for slot in self._slots):
+            slot = next((slot for slot in self._slots if slot.has_room), None)
+            if slot is not None:
+                self._seconds += 1
+                slot.send(self._again.popleft())
+                self._again_since = time.monotonic()
+
     def _send_next(self, slot: Slot) -> None:
+        if self._is_kept_free() or self._heavy >= MOST_HEAVY:
+            return
         if slot.has_room and (job := self._next_job(slot)) is not None:
             slot.send(job)
 
@@ -234,7 +274,10 @@ class ServerPool:
         now = time.monotonic()
         busy = [slot.deadline - now for slot in self._slots if slot.jobs or slot.hello is None]
         busy += [vacancy.until - now for vacancy in self._vacancies]
-        for key, events in self._selector.select(max(0.0, min([IDLE_SECONDS, *busy]))):
+        asked = max(0.0, min([IDLE_SECONDS, *busy]))
+        found = self._selector.select(asked)
+        self._forgive_lateness(asked)
+        for key, events in found:
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     self._wake.recv(4096)
@@ -242,9 +285,25 @@ class ServerPool:
                 self._serve(key.data, events)
         for slot in list(self._slots):
             if slot.is_overdue:
+                self._serve(slot, selectors.EVENT_READ)  # its answer may have come meanwhile
+            if slot.is_overdue and not slot.server.is_closed:
                 self._replace(slot, "it stopped answering")
             elif slot.served >= RECYCLE_AFTER and not slot.jobs:
                 self._replace(slot, "")
+
+    def _forgive_lateness(self, asked: float) -> None:
+        """Put every deadline off by the time in which this thread could not look for answers.
+
+        A stopped process (Ctrl-Z), or another thread in a long call that holds the interpreter's
+        lock, is not the servers' fault, nor the candidates'. The limits of a candidate are kept by
+        its server, which goes on meanwhile.
+        """
+        now = time.monotonic()
+        late = now - self._looked_at - asked - LATE_SECONDS
+        self._looked_at = now
+        if late > 0:
+            for slot in self._slots:
+                slot.deadline += late
 
     def _serve(self, slot: Slot, events: int) -> None:
         try:
@@ -282,8 +341,13 @@ class ServerPool:
         job = slot.take()
         if job.is_canary:
             self._judge_canary(slot, job, answer)
+        elif self._blames_the_machine(job, answer):
+            job.is_alone = True
+            if not self._again:
+                self._again_since = time.monotonic()
+            self._again.append(job)
         else:
-            job.finish(answer)
+            self._finish(job, answer)
         return False
 
     def _require_promised(self, layers: dict[str, str]) -> None:
@@ -292,6 +356,33 @@ class ServerPool:
         if self._promised is not None and level.rank < self._promised.rank:
             lost = f"{level} instead of {self._promised} ({missing_layers(layers)})"
             raise ProtocolError(f"a new server reaches the level {lost}")
+
+    def _blames_the_machine(self, job: Assignment, outcome: Outcome) -> bool:
+        """Whether a program must be judged again, alone, since others kept the processors busy."""
+        if job.is_alone or not outcome.was_crowded:
+            return False
+        is_close = outcome.cpu_s > job.request.limits.cpu_s
+        return outcome.ending is Ending.WALL_LIMIT or (
+            is_close and outcome.ending is not Ending.CPU_LIMIT
+        )
+
+    def _finish(self, job: Assignment, outcome: Outcome) -> None:
+        """Have the outcome judged; a large one elsewhere, so that no other verdict waits for it."""
+        if len(outcome.frames) < HEAVY_BYTES:
+            job.finish(outcome)
+            return
+        with self._lock:
+            self._heavy += 1
+        self._judges.submit(self._finish_heavy, job, outcome)
+
+    def _finish_heavy(self, job: Assignment, outcome: Outcome) -> None:
+        if self._closing:
+            job.future.set_exception(SandboxUnavailableError("the sandbox was closed meanwhile"))
+        else:
+            job.finish(outcome)
+        with self._lock:
+            self._heavy -= 1
+        self._ring()
 
     def _note_layers(self, layers: dict[str, str]) -> None:
         """Keep the worst state of each layer over all servers there have been."""

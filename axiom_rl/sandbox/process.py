@@ -73,6 +73,7 @@ class ServerProcess:
             SandboxUnavailableError: if it cannot be started or a preloaded module is missing.
         """
         self._largest = largest_message
+        self._buffer = bytearray(READ_BYTES)
         self._inbox = bytearray()
         self._outbox = bytearray()
         command, options = _command(settings)
@@ -118,14 +119,14 @@ class ServerProcess:
             ProtocolError: at the end of the stream, or for a message that is too large.
         """
         try:
-            data = self.channel.recv(READ_BYTES)
+            count = self.channel.recv_into(self._buffer)
         except BlockingIOError:
             return []
         except ConnectionResetError:
-            data = b""
-        if not data:
+            count = 0
+        if not count:
             raise ProtocolError("the server is gone")
-        self._inbox += data
+        self._inbox += memoryview(self._buffer)[:count]
         return self._complete_messages()
 
     def _complete_messages(self) -> list[bytes]:

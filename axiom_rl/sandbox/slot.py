@@ -17,8 +17,8 @@ from axiom_rl.sandbox.wire import Hello, request_bytes
 DEPTH = 2
 """Jobs held by one server: one that runs and one at hand."""
 START_SECONDS = 60.0
-GRACE_SECONDS = 2.0
-"""Beyond a candidate's wall limit, before its server counts as wedged."""
+GRACE_SECONDS = 10.0
+"""Beyond a candidate's hard wall limit, before its server counts as wedged."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +30,8 @@ class Assignment:
     future: Future[Any] = field(default_factory=Future)
     is_canary: bool = False
     """A program whose outcome is known; its judge says whether the server is healthy."""
+    is_alone: bool = False
+    """A second judgement, beside which nothing else may run."""
     servers_broken: int = 0
     faults: int = 0
     was_killed: bool = False
@@ -123,7 +125,7 @@ class Slot:
         self.jobs.append(job)
         if len(self.jobs) == 1:
             self._start_clock()
-        self.server.queue(request_bytes(job.request))
+        self.server.queue(request_bytes(job.request, is_last=job.is_alone))
 
     def take(self) -> Assignment:
         """Return the job that has just ended; the next one's time begins."""
@@ -134,5 +136,5 @@ class Slot:
 
     def _start_clock(self) -> None:
         if self.jobs:
-            wall = self.jobs[0].request.limits.wall_s
+            wall = self.jobs[0].request.limits.hard_wall_s
             self.deadline = time.monotonic() + wall + GRACE_SECONDS

@@ -9,16 +9,20 @@ In sets and dict keys the same holds: what is not found exactly is paired, in so
 what is left over on the other side. Sorted pairing is complete for floats; for tuples of several
 floats it can miss a pairing in which nearly equal first floats stand in another order.
 
-Only plain decoded values are compared, so no method of a candidate's class ever runs. The walk is
-a loop, not a recursion: lists, tuples and dict values may nest as deep as memory allows (elements
-of sets and keys of dicts, which Python compares by recursion, some hundred deep; deeper ones are
-unequal). The cost is linear in the size of the values, plus the sorting of leftovers.
+Only plain decoded values are compared, so no method of a candidate's class ever runs, and nothing
+is hashed (see `keys`). The walk is a loop, not a recursion: lists, tuples and dict values may nest
+as deep as memory allows (elements of sets and keys of dicts some hundred deep; deeper ones are
+unequal). The cost is linear in the size of the values, plus the sorting of elements and keys.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
+
+from axiom_rl.core.codec import DictItems, SetItems
+from axiom_rl.verify.keys import Entries, by_shape, pair_up
 
 RELATIVE_TOLERANCE = 1e-6
 ABSOLUTE_TOLERANCE = 1e-9
@@ -36,7 +40,7 @@ def values_match(actual: Any, expected: Any, *, from_json: bool = False) -> bool
     """
     try:
         return _match(actual, expected, from_json)
-    except RecursionError:  # from hashing or comparing keys nested too deep
+    except RecursionError:  # keys nested too deep
         return False
 
 
@@ -44,20 +48,24 @@ def _match(actual: Any, expected: Any, from_json: bool) -> bool:
     todo: _Pairs = [(actual, expected)]
     while todo:
         left, right = todo.pop()
-        if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        if isinstance(left, _SETS) or isinstance(right, _SETS):
+            if not isinstance(left, _SETS) or not isinstance(right, _SETS):
+                return False
+            if not _sets_match(left, right):
+                return False
+        elif isinstance(left, _DICTS) or isinstance(right, _DICTS):
+            if not isinstance(left, _DICTS) or not isinstance(right, _DICTS):
+                return False
+            pairs = _paired(_entries(left), _entries(right))
+            if pairs is None:
+                return False
+            todo.extend(pairs)
+        elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
             if len(left) != len(right):
                 return False
             if isinstance(left, list) != isinstance(right, list) and not from_json:
                 return False
             todo.extend(zip(left, right, strict=True))
-        elif isinstance(left, dict) and isinstance(right, dict):
-            pairs = _paired_keys(left, right)
-            if pairs is None:
-                return False
-            todo.extend((left[mine], right[yours]) for mine, yours in pairs)
-        elif isinstance(left, set | frozenset) and isinstance(right, set | frozenset):
-            if _paired_keys(left, right) is None:
-                return False
         elif not _scalars_match(left, right):
             return False
     return True
@@ -80,43 +88,33 @@ def _floats_match(left: float, right: float) -> bool:
     return math.isclose(left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
 
 
-_Keys = dict[Any, Any] | set[Any] | frozenset[Any]
+_SETS = (set, frozenset, SetItems)
+_DICTS = (dict, DictItems)
 
 
-def _paired_keys(left: _Keys, right: _Keys) -> _Pairs | None:
-    """Pair every key or element of `left` with an equal one of `right`, or return None."""
+def _entries(items: Any) -> Entries:
+    return list(items.items()) if isinstance(items, dict) else items
+
+
+def _sets_match(left: Collection[Any], right: Collection[Any]) -> bool:
+    if len(left) != len(right):
+        return False
+    return _paired([(key, None) for key in left], [(key, None) for key in right]) is not None
+
+
+def _paired(left: Entries, right: Entries) -> _Pairs | None:
+    """Return what belongs to the equal keys of two collections, in pairs; None if keys differ."""
     if len(left) != len(right):
         return None
-    pairs: _Pairs = [(key, key) for key in left if key in right]
-    strangers = sorted((key for key in left if key not in right), key=_sort_key)
-    others = sorted((key for key in right if key not in left), key=_sort_key)
-    for mine, yours in zip(strangers, others, strict=True):
-        if not _match(mine, yours, from_json=False):
+    found = pair_up(left, right)
+    if found is None:
+        return None
+    pairs, *rests = found
+    mine, yours = map(by_shape, rests)
+    if mine is None or yours is None:
+        return None
+    for (my_key, my_item), (your_key, your_item) in zip(mine, yours, strict=True):
+        if not _match(my_key, your_key, from_json=False):
             return None
-        pairs.append((mine, yours))
+        pairs.append((my_item, your_item))
     return pairs
-
-
-def _sort_key(key: Any) -> tuple[str, list[float]]:
-    """Return the key's shape, with a mark for every float, and those floats (NaN as 0)."""
-    shape: list[str] = []
-    floats: list[float] = []
-    todo = [key]
-    while todo:
-        match todo.pop():
-            case tuple() as items:
-                shape.append(f"({len(items)}")
-                todo.extend(reversed(items))
-            case frozenset() as items:
-                shape.append(f"{{{len(items)}")
-                for inner, numbers in sorted(map(_sort_key, items)):  # each once: no 2**depth
-                    shape.append(inner)
-                    floats += numbers
-            case float() as number:
-                shape.append("nan" if math.isnan(number) else ".")
-                floats.append(0.0 if math.isnan(number) else number)
-            case int() as number:
-                shape.append(hex(number))  # decimal digits cost quadratic time, and have a limit
-            case other:
-                shape.append(repr(other))
-    return " ".join(shape), floats

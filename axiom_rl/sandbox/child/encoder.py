@@ -7,6 +7,7 @@ resolution order, and a subclass (Counter, namedtuple, IntEnum, ...) is read as 
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import Any
 
@@ -15,7 +16,9 @@ MAX_NODES = 1_000_000
 LARGEST_PLAIN_INT = 2**53
 
 _mro = type.__dict__["__mro__"].__get__
-_NAMED = frozenset({bool, str, type(None)})
+_NAMED = frozenset({bool, type(None)})
+_pair_in = re.compile("[\ud800-\udbff][\udc00-\udfff]").search
+"""A surrogate pair, which JSON would merge into one character."""
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _PLAIN = _CONTAINERS | {int, float, str, bytes, complex}
 
@@ -37,6 +40,8 @@ def _tree(value: Any, depth: int, budget: list[int]) -> Any:
     kind = type(value)
     if kind in _NAMED:
         return value
+    if kind is str:
+        return _text(value)
     if kind is int:
         if -LARGEST_PLAIN_INT <= value <= LARGEST_PLAIN_INT:
             return value
@@ -77,7 +82,15 @@ def _are_plain(items: list[int]) -> bool:
     kinds = set(map(type, items))
     if kinds == {int}:
         return min(items) >= -LARGEST_PLAIN_INT and max(items) <= LARGEST_PLAIN_INT
+    if kinds == {str}:
+        return all(map(str.isascii, items))  # type: ignore[arg-type]
     return kinds <= _NAMED
+
+
+def _text(value: str) -> Any:
+    if value.isascii() or _pair_in(value) is None:
+        return value
+    return {"u": value.encode("utf-8", "surrogatepass").hex()}
 
 
 def _subclass(value: Any, kind: type, depth: int, budget: list[int]) -> Any:
@@ -89,7 +102,7 @@ def _subclass(value: Any, kind: type, depth: int, budget: list[int]) -> Any:
     if base is float:
         return _tree(float.__float__(value), depth, budget)
     if base is str:
-        return str.__str__(value)
+        return _text(str.__str__(value))
     if base is bytes:
         return {"b": bytes.hex(value)}
     if base is complex:

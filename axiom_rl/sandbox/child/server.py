@@ -31,12 +31,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import library, runner, state
+from .exchange import Exchange, unshared_pages
 from .watch import PARENT_GONE, Watch
 
 if sys.platform == "linux":
     from .layers import Layers
 
-ANSWER = struct.Struct("<BBiddQQQ")
+ANSWER = struct.Struct("<BBiddQQ?")
 """The kind, and an End."""
 LENGTH = struct.Struct("<I")
 HELLO, ENDED, FAULT = 0, 1, 2
@@ -81,18 +82,23 @@ class End(NamedTuple):
     """Resident memory at most, in units of ru_maxrss."""
     printed: int = 0
     """Bytes."""
-    most: int = 0
-    """Bytes of the record that are sent at most."""
+    crowded: bool = False
+    """Whether others kept the machine busy meanwhile."""
 
 
-HEAD = struct.Struct("<ddQQQII")
+HEAD = struct.Struct("<ddddQQQIII")
 
 
 class ChildLimits(NamedTuple):
     """What goes before each program; the order of the fields is that of HEAD."""
 
     cpu_s: float
+    spare_s: float
+    """CPU seconds more on a crowded machine: a first judgement, which a second one may follow."""
     wall_s: float
+    """While the machine is not crowded."""
+    hard_s: float
+    """Wall seconds in any case."""
     memory: int
     """Bytes of address space beyond the server's own."""
     output: int
@@ -102,8 +108,10 @@ class ChildLimits(NamedTuple):
     tests: int
     """How many there are."""
     size: int
-    """Bytes of the program that follows: code, entry point, and each test's arguments, marshalled
-    apart so that every test gets fresh ones."""
+    """Bytes of the program that follows, code and entry point."""
+    arguments: int
+    """Bytes of the tests' arguments behind it, each with its length, marshalled apart so that every
+    test gets fresh ones."""
 
     @property
     def record(self) -> int:
@@ -111,8 +119,11 @@ class ChildLimits(NamedTuple):
         return self.result + 65536 + 4096 * self.tests
 
 
-WARM_UP = marshal.dumps((SAMPLE, "f", (marshal.dumps((9,)),) * 3))
-WARM_UP_LIMITS = ChildLimits(1.0, 3.0, 2**28, 2**20, 2**20, 3, len(WARM_UP))
+WARM_UP = marshal.dumps((SAMPLE, "f"))
+WARM_UP_ARGUMENTS = (LENGTH.pack(len(marshal.dumps((9,)))) + marshal.dumps((9,))) * 3
+WARM_UP_LIMITS = ChildLimits(
+    *(1.0, 0.0, 3.0, 9.0), *(2**28, 2**20, 2**20), *(3, len(WARM_UP), len(WARM_UP_ARGUMENTS))
+)
 STANDING_LIMITS = {
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_NOFILE: 64,
@@ -154,9 +165,14 @@ class _Server:
         """Warm up, say hello, then answer requests until the parent is gone."""
         peaks: list[int] = []
         for _ in range(WARM_UP_RUNS):
-            with mmap.mmap(-1, len(WARM_UP)) as program:
+            with (
+                mmap.mmap(-1, len(WARM_UP)) as program,
+                unshared_pages(len(WARM_UP_ARGUMENTS)) as arguments,
+            ):
                 program.write(WARM_UP)
-                self._judge(WARM_UP_LIMITS, program, lambda end, _file: peaks.append(end.peak))
+                arguments.write(WARM_UP_ARGUMENTS)
+                pages = program, arguments
+                self._judge(WARM_UP_LIMITS, pages, lambda end, _: peaks.append(end.peak))
         gc.collect()
         gc.freeze()
         states = self.layers.states if self.layers is not None else {}
@@ -167,43 +183,74 @@ class _Server:
         while True:
             self._receive(memoryview(head))
             limits = ChildLimits(*HEAD.unpack(head))
-            with mmap.mmap(-1, limits.size) as program:
-                with memoryview(program) as view:
-                    self._receive(view)
-                self._judge(limits, program, self._answer)
+            with (
+                mmap.mmap(-1, limits.size) as program,
+                unshared_pages(limits.arguments) as arguments,
+            ):
+                for part, size in ((program, limits.size), (arguments, limits.arguments)):
+                    with memoryview(part) as view:
+                        self._receive(view[:size])
+                self._judge(limits, (program, arguments), self._answer)
 
     def _judge(
-        self, limits: ChildLimits, program: mmap.mmap, answer: Callable[[End, int], object]
+        self,
+        limits: ChildLimits,
+        pages: tuple[mmap.mmap, mmap.mmap],
+        answer: Callable[[End, Exchange], object],
     ) -> None:
-        """Run one candidate to its end; `answer` gets how it ended and the file it wrote."""
-        printed = result = -1
+        """Run one candidate to its end; `answer` gets how it ended and what it answered.
+
+        Args:
+            limits: of this candidate.
+            pages: the program, and the arguments of its tests.
+            answer: takes the outcome.
+        """
+        program, arguments = pages
+        printed = -1
+        exchange = None
         try:
-            printed, result = _memory_file(), _memory_file()
+            printed = _memory_file()
             self.stage[:] = STAGE.pack(False, 0)
-            started = time.monotonic()
-            pid = os.fork()
-            if pid == 0:
-                self._become_candidate(limits, program, printed, result)
-            why, (_, status, usage) = self.watch.wait(pid, limits.cpu_s, limits.wall_s, started)
+            ours, theirs = socket.socketpair()
+            exchange = Exchange(
+                ours, arguments, limits.arguments, limits.record, LENGTH.size + ANSWER.size
+            )
+            with theirs:
+                started = time.monotonic()
+                pid = os.fork()
+                if pid == 0:
+                    self._become_candidate(limits, program, printed, theirs.fileno())
+            why, (_, status, usage) = self.watch.wait(
+                pid,
+                limits.cpu_s,
+                limits.wall_s,
+                started,
+                spare_s=limits.spare_s,
+                hard_s=limits.hard_s,
+                exchange=exchange,
+            )
             wall = time.monotonic() - started
+            exchange.drain()
             self.watch.kill_strays()
             begun, hindrance = STAGE.unpack(self.stage[:])
             if not begun and why != PARENT_GONE:
                 raise OSError(hindrance or errno.EAGAIN, "a child ended before its candidate began")
             cpu, size = usage.ru_utime + usage.ru_stime, os.fstat(printed).st_size
-            answer(End(why, status, cpu, wall, usage.ru_maxrss, size, limits.record), result)
+            crowded = self.watch.was_crowded
+            answer(End(why, status, cpu, wall, usage.ru_maxrss, size, crowded), exchange)
         except OSError as error:
             if not self.serves:
                 raise
             fault = ANSWER.pack(FAULT, *End(status=error.errno or 0))
             self._send(LENGTH.pack(ANSWER.size) + fault)
         finally:
-            for descriptor in (printed, result):
-                if descriptor >= 0:
-                    os.close(descriptor)
+            if exchange is not None:
+                exchange.close()
+            if printed >= 0:
+                os.close(printed)
 
     def _become_candidate(
-        self, limits: ChildLimits, program: mmap.mmap, printed: int, result: int
+        self, limits: ChildLimits, program: mmap.mmap, printed: int, talk: int
     ) -> None:
         """Turn this forked process into the candidate; never returns."""
         leave = os._exit
@@ -212,7 +259,7 @@ class _Server:
             os.open(os.devnull, os.O_RDONLY)  # of its own: flags of a shared one outlive us
             os.dup2(printed, 1)
             os.dup2(printed, 2)
-            os.dup2(result, RECORD)
+            os.dup2(talk, RECORD)
             state.close_from(RECORD + 1)
             self._limit(limits)
             state.size_stacks(limits.memory)
@@ -221,8 +268,9 @@ class _Server:
                 self.layers.lock_child()
             self.stage[:] = STAGE.pack(True, 0)
             self.stage.close()
-            code, entry_point, tests = marshal.loads(program)
-            runner.run(code, entry_point, tests, limits.result, runner.frame_writer(RECORD))
+            code, entry_point = marshal.loads(program)
+            receive, write = runner.argument_reader(RECORD), runner.frame_writer(RECORD)
+            runner.run(code, entry_point, limits.tests, limits.result, receive, write)
             leave(0)
         except BaseException as error:  # noqa: BLE001 (nothing may return into the server's code)
             if not self.stage.closed:
@@ -235,9 +283,9 @@ class _Server:
         if "rlimits" in self.without:
             return
         most = self.most
-        _set(resource.RLIMIT_FSIZE, min(max(limits.output, limits.record), most[0]))
+        _set(resource.RLIMIT_FSIZE, min(limits.output, most[0]))
         # Where we cannot read a child's CPU clock this limit ends it; elsewhere it stands behind.
-        seconds = math.ceil(limits.cpu_s) + (2 if self.watch.reads_clocks else 0)
+        seconds = math.ceil(limits.cpu_s + limits.spare_s) + (2 if self.watch.reads_clocks else 0)
         _set(resource.RLIMIT_CPU, min(seconds, most[1]), min(seconds + 1, most[1]))
         _set(resource.RLIMIT_AS, min(self.vm_bytes + limits.memory, most[2]))
 
@@ -250,16 +298,11 @@ class _Server:
                 os._exit(0)  # the parent is gone
             done += count
 
-    def _answer(self, end: End, record: int) -> None:
-        """Send how a candidate ended and the file that it wrote."""
-        size = min(os.fstat(record).st_size, end.most)
-        head = LENGTH.pack(ANSWER.size + size) + ANSWER.pack(ENDED, *end)
-        if not size:
-            self._send(head)
-            return
-        with mmap.mmap(record, size, prot=mmap.PROT_READ) as pages, memoryview(pages) as view:
-            self._send(head)  # only now: a fault must not break into the middle of an answer
-            self._send(view)
+    def _answer(self, end: End, exchange: Exchange) -> None:
+        """Send how a candidate ended and what it answered."""
+        head = LENGTH.pack(ANSWER.size + exchange.length) + ANSWER.pack(ENDED, *end)
+        with exchange.with_head(head) as answer:
+            self._send(answer)
 
     def _send(self, data: bytes | memoryview) -> None:
         try:
