@@ -70,6 +70,10 @@ class Limits:
     output_bytes: int
     result_bytes: int
 
+    def record_bytes(self, tests: int) -> int:
+        """Bytes of a whole record at most: the values, and room for frames without a value."""
+        return self.result_bytes + 65536 + 4096 * tests
+
     @property
     def spare_s(self) -> float:
         """CPU seconds beyond the limit within which a crowded machine may be to blame."""

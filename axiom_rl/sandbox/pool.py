@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 from axiom_rl.sandbox.base import (
@@ -29,6 +29,7 @@ from axiom_rl.sandbox.base import (
     level_of,
     missing_layers,
 )
+from axiom_rl.sandbox.judging import Judging, SecondRuns
 from axiom_rl.sandbox.process import NoRoomError, ServerProcess, ServerSettings
 from axiom_rl.sandbox.slot import Assignment, Slot, Vacancy
 from axiom_rl.sandbox.wire import Hello, ProtocolError, parse_answer
@@ -45,12 +46,6 @@ PATIENCE_SECONDS = 60.0
 """How long the pool waits for room while it has no server at all."""
 LATE_SECONDS = 0.5
 """Our thread runs later than it asked for by more than this only if it was kept from running."""
-DRAIN_SECONDS = 5.0
-"""How long a second judgement waits for the queue to become empty, before it goes first."""
-HEAVY_BYTES = 1 << 16
-"""Of a record, from which on it is judged on a thread of its own."""
-MOST_HEAVY = 8
-"""Records that wait to be judged there; meanwhile no new program starts."""
 
 T = TypeVar("T")
 Canary = tuple[RunRequest, Callable[[Outcome], bool]]
@@ -90,13 +85,10 @@ class ServerPool:
         self._bell.setblocking(False)
         self._closing = False
         self._failure: SandboxUnavailableError | None = None
-        self._failed_starts = self._restarts = self._retries = self._seconds = 0
-        self._again: deque[Assignment] = deque()
-        """To be judged a second time, alone."""
-        self._again_since = 0.0
+        self._failed_starts = self._restarts = self._retries = 0
+        self._judging = Judging(self._ring)
+        self._second_runs = SecondRuns()
         self._looked_at = time.monotonic()
-        self._judges = ThreadPoolExecutor(1, thread_name_prefix="sandbox-judge")
-        self._heavy = 0
         self._layers: dict[str, str] = {}
         self._probes: list[Future[None]] = []
         self._ready = threading.Event()
@@ -144,7 +136,7 @@ class ServerPool:
             self._servers,
             self._restarts,
             self._retries,
-            self._seconds,
+            self._second_runs.started,
         )
 
     def close(self) -> None:
@@ -152,7 +144,7 @@ class ServerPool:
         self._closing = True
         self._ring()
         self._thread.join()
-        self._judges.shutdown()
+        self._judging.close()
         for resource in (self._wake, self._bell, self._selector):
             resource.close()
 
@@ -191,7 +183,7 @@ class ServerPool:
     def _end(self) -> None:
         with self._lock:
             self._closing = True
-            jobs = [*self._queue, *self._again]
+            jobs = [*self._queue, *self._second_runs.jobs]
             self._queue.clear()
             probes, self._probes = self._probes, []
         for slot in self._slots:
@@ -237,23 +229,20 @@ class ServerPool:
                 self._selector.modify(slot.server.channel, events, slot)
 
     def _is_kept_free(self) -> bool:
-        """Whether nothing may start, since a program is judged alone or soon will be."""
+        """Whether nothing may start, since a program runs alone or soon will."""
         if any(job.is_alone for slot in self._slots for job in slot.jobs):
             return True
-        waited = time.monotonic() - self._again_since
-        return bool(self._again) and (not self._queue or waited > DRAIN_SECONDS)
+        return self._second_runs.is_due(bool(self._queue))
 
     def _send_alone(self) -> None:
-        """Start a second judgement once every server has nothing else to do."""
-        if self._again and not any(slot.jobs for slot in self._slots):
+        """Start a second run once every server has nothing else to do."""
+        if self._second_runs.jobs and not any(slot.jobs for slot in self._slots):
             slot = next((slot for slot in self._slots if slot.has_room), None)
             if slot is not None:
-                self._seconds += 1
-                slot.send(self._again.popleft())
-                self._again_since = time.monotonic()
+                slot.send(self._second_runs.next())
 
     def _send_next(self, slot: Slot) -> None:
-        if self._is_kept_free() or self._heavy >= MOST_HEAVY:
+        if self._is_kept_free() or self._judging.is_full:
             return
         if slot.has_room and (job := self._next_job(slot)) is not None:
             slot.send(job)
@@ -341,13 +330,8 @@ class ServerPool:
         job = slot.take()
         if job.is_canary:
             self._judge_canary(slot, job, answer)
-        elif self._blames_the_machine(job, answer):
-            job.is_alone = True
-            if not self._again:
-                self._again_since = time.monotonic()
-            self._again.append(job)
-        else:
-            self._finish(job, answer)
+        elif not self._second_runs.take(job, answer):
+            self._judging.finish(job, answer)
         return False
 
     def _require_promised(self, layers: dict[str, str]) -> None:
@@ -356,33 +340,6 @@ class ServerPool:
         if self._promised is not None and level.rank < self._promised.rank:
             lost = f"{level} instead of {self._promised} ({missing_layers(layers)})"
             raise ProtocolError(f"a new server reaches the level {lost}")
-
-    def _blames_the_machine(self, job: Assignment, outcome: Outcome) -> bool:
-        """Whether a program must be judged again, alone, since others kept the processors busy."""
-        if job.is_alone or not outcome.was_crowded:
-            return False
-        is_close = outcome.cpu_s > job.request.limits.cpu_s
-        return outcome.ending is Ending.WALL_LIMIT or (
-            is_close and outcome.ending is not Ending.CPU_LIMIT
-        )
-
-    def _finish(self, job: Assignment, outcome: Outcome) -> None:
-        """Have the outcome judged; a large one elsewhere, so that no other verdict waits for it."""
-        if len(outcome.frames) < HEAVY_BYTES:
-            job.finish(outcome)
-            return
-        with self._lock:
-            self._heavy += 1
-        self._judges.submit(self._finish_heavy, job, outcome)
-
-    def _finish_heavy(self, job: Assignment, outcome: Outcome) -> None:
-        if self._closing:
-            job.future.set_exception(SandboxUnavailableError("the sandbox was closed meanwhile"))
-        else:
-            job.finish(outcome)
-        with self._lock:
-            self._heavy -= 1
-        self._ring()
 
     def _note_layers(self, layers: dict[str, str]) -> None:
         """Keep the worst state of each layer over all servers there have been."""

@@ -53,6 +53,7 @@ def request_bytes(request: RunRequest, *, is_last: bool = False) -> bytes:
         tests=len(request.tests),
         size=len(body),
         arguments=len(arguments),
+        record=limits.record_bytes(len(request.tests)),
     )
     return server.HEAD.pack(*head) + body + arguments
 

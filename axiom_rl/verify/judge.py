@@ -27,7 +27,7 @@ MAX_DETAIL = 300
 LARGEST_OTHER = 8192
 """Bytes of a frame without a value; the runner writes at most 300 characters of detail."""
 SPARE_BYTES = 2**20
-"""Bytes of values that are judged although larger than right ones; they take up to half a second."""
+"""Bytes of values that are judged although larger than right ones: up to half a second's work."""
 MAX_DIGITS = 40
 """The runner writes larger integers in hexadecimal."""
 MEMORY_SHARE = 0.9
@@ -78,7 +78,7 @@ def judge(standard: Standard, limits: Limits, outcome: Outcome) -> Verdict:
         detail = "took down two servers, while the canary passes"
         return replace(measured, status=Status.SECURITY_VIOLATION, detail=detail)
     try:
-        record = _read_record(standard, outcome)
+        record = _read_record(standard, limits, outcome)
     except MalformedRecord as error:
         return replace(measured, status=Status.SECURITY_VIOLATION, detail=_clean(str(error)))
     ended = _ending(limits, outcome, record.closed or record.load_failure is not None)
@@ -180,11 +180,14 @@ def _signalled(limits: Limits, outcome: Outcome) -> tuple[Status, str]:
     return Status.RUNTIME_ERROR, f"killed by {name}"
 
 
-def _read_record(standard: Standard, outcome: Outcome) -> _Record:
+def _read_record(standard: Standard, limits: Limits, outcome: Outcome) -> _Record:
     record = _Record(outcome.idle_memory_mb)
     data, start = outcome.frames, 0
+    most = limits.record_bytes(len(standard.problem.hidden_tests))
     while start + LENGTH.size <= len(data):
         end = start + LENGTH.size + LENGTH.unpack_from(data, start)[0]
+        if end > most:  # whatever came of it, which a race with the server may decide
+            raise MalformedRecord("a result longer than any")
         if end > len(data):
             break
         if record.closed or record.load_failure is not None:

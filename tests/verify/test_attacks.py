@@ -138,7 +138,7 @@ def solve(x):
 
 @pytest.mark.parametrize("filler", ["", FILLER, FILLER * 30], ids=["short", "long", "very_long"])
 def test_no_test_tells_an_earlier_one_its_arguments(verifier: Verifier, filler: str) -> None:
-    """Nothing of the second test's arguments is anywhere in the process while the first one runs."""
+    """Nothing of the second test's arguments is in the process while the first one runs."""
     asked = [TestCase(args=(x,), expected=False) for x in ("first", filler + "LEFTOVER-4712")]
     problem = replace(
         problem_for(None, {}), hidden_tests=tuple(asked), time_limit_s=3.0, memory_limit_mb=1024

@@ -175,7 +175,7 @@ FLOATS_IN_TUPLES = frozenset((1, k + 0.5) for k in range(1000))
     [
         {2**k for k in range(5000)},
         set(EQUAL_HASH),
-        dict.fromkeys(EQUAL_HASH, [1]),
+        {key: [1] for key in EQUAL_HASH},
         {frozenset(EQUAL_HASH[:600]) - {n} for n in EQUAL_HASH[:30]},
         {frozenset({frozenset(EQUAL_HASH[:100]) - {n}}) for n in EQUAL_HASH[:100]},
         {frozenset({0.5, frozenset({(k, 0.1 + 0.2)})}) for k in range(500)},

@@ -16,7 +16,7 @@ from axiom_rl.core.types import Problem, Status, TestCase, Verdict
 from axiom_rl.sandbox.base import Ending, Limits, Outcome
 from axiom_rl.verify.judge import LENGTH, Checker, judge, standard_of
 
-LIMITS = Limits(cpu_s=1.0, memory_bytes=1 << 30, output_bytes=1000, result_bytes=1 << 20)
+LIMITS = Limits(cpu_s=1.0, memory_bytes=1 << 30, output_bytes=1000, result_bytes=8 << 20)
 TESTS = (TestCase(args=(1,), expected=10), TestCase(args=(2,), expected=[20, (1, 2)]))
 RIGHT_SECOND = [20, {"t": [1, 2]}]
 
@@ -109,6 +109,12 @@ def test_forged_records_are_violations(frames: list[Any]) -> None:
 def test_no_bytes_upset_the_judge(raw: bytes) -> None:
     assert not judged(raw=raw).passed
     assert not judged(raw=LENGTH.pack(len(raw)) + raw).passed
+
+
+@pytest.mark.parametrize("ending", [Ending.EXITED, Ending.WALL_LIMIT, Ending.SIGNALLED])
+def test_a_frame_longer_than_any_is_a_violation_however_it_ends(ending: Ending) -> None:
+    verdict = judged(raw=b"\xff" * 64, ending=ending, code=70)
+    assert verdict.status is Status.SECURITY_VIOLATION
 
 
 def test_nesting_bombs_are_violations() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from pathlib import Path
 
 CROWDED = 0.6
-"""Share of the time in which somebody waited for a processor, from which on the time is not counted.
+"""Share of the time in which somebody waited for a processor, from which on it is not counted.
 
 Programs on every processor, and a trainer that wakes up now and then, stay well below.
 """
@@ -82,7 +83,6 @@ def _is_readable(descriptor: int) -> bool:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
+        return Path(path).read_text(encoding="ascii")
     except OSError:
         return "unread"

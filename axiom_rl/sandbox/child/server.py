@@ -86,7 +86,7 @@ class End(NamedTuple):
     """Whether others kept the machine busy meanwhile."""
 
 
-HEAD = struct.Struct("<ddddQQQIII")
+HEAD = struct.Struct("<ddddQQQIIIQ")
 
 
 class ChildLimits(NamedTuple):
@@ -112,17 +112,14 @@ class ChildLimits(NamedTuple):
     arguments: int
     """Bytes of the tests' arguments behind it, each with its length, marshalled apart so that every
     test gets fresh ones."""
-
-    @property
-    def record(self) -> int:
-        """Bytes of the whole record: the values' budget and room for frames without a value."""
-        return self.result + 65536 + 4096 * self.tests
+    record: int
+    """Bytes of the whole record at most."""
 
 
 WARM_UP = marshal.dumps((SAMPLE, "f"))
 WARM_UP_ARGUMENTS = (LENGTH.pack(len(marshal.dumps((9,)))) + marshal.dumps((9,))) * 3
 WARM_UP_LIMITS = ChildLimits(
-    *(1.0, 0.0, 3.0, 9.0), *(2**28, 2**20, 2**20), *(3, len(WARM_UP), len(WARM_UP_ARGUMENTS))
+    *(1.0, 0.0, 3.0, 9.0), *(2**28, 2**20, 2**20), *(3, len(WARM_UP), len(WARM_UP_ARGUMENTS), 2**20)
 )
 STANDING_LIMITS = {
     resource.RLIMIT_CORE: 0,
