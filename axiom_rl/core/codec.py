@@ -4,17 +4,22 @@ None, bool, str, finite float, list and small int are themselves; everything els
 with one key that names its type: {"i": hex} large int, {"f": "nan"|"inf"|"-inf"}, {"t": [...]}
 tuple, {"d": [[key, value], ...]} dict, {"s": [...]} set, {"z": [...]} frozenset, {"b": hex} bytes,
 {"c": [re, im]} complex, {"q": [numerator, denominator]} Fraction in lowest terms (a Decimal is
-written as the number that it is). Nothing read back is ever evaluated.
+written as the number that it is), {"u": hex of UTF-8} a string with a surrogate pair, which JSON
+would merge into one character. Nothing read back is ever evaluated.
 
 `decode` accepts exactly what `encode` makes, within budgets, so that it is safe on hostile input:
-it raises nothing but ValueError and takes time linear in the size of the tree.
+it raises nothing but ValueError, and takes time linear in the size of the tree. Python's own sets
+and dicts are quadratic in keys of equal hash, which anybody can choose (multiples of 2**61 - 1,
+frozensets of equal checksum): before one is built, the comparisons it may take are counted. With
+`hashed=False` none is built at all; elements and pairs come as lists of a kind of their own.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+import re
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -25,10 +30,27 @@ MAX_DEPTH = 150
 """Containers inside containers, counted from 1."""
 MAX_NODES = 2_000_000
 """Containers and scalars in one value."""
-MAX_EQUAL_HASHES = 64
-"""Keys of one set or dict with the same hash; integers chosen to collide make it quadratic."""
+MAX_STEPS = 1_000_000
+"""Comparisons of equal-hash keys that building one value may take: some hundredths of a second.
+
+`{2**k for k in range(5000)}` takes 200,000: its integers have only 61 hashes.
+"""
+DIGITS_PER_STEP = 512
 MAX_FRACTION_BITS = 8192
 """Of a numerator or denominator: bringing to lowest terms takes quadratic time."""
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+class ValueTooLarge(ValueError):
+    """A well-formed value that is over a budget."""
+
+
+class SetItems(list[Any]):
+    """The elements of a set or frozenset that was not built; in no order, maybe repeated."""
+
+
+class DictItems(list[tuple[Any, Any]]):
+    """The pairs of a dict that was not built; in their order, keys maybe repeated."""
 
 
 def encode(value: Any) -> Any:
@@ -43,8 +65,10 @@ def encode(value: Any) -> Any:
 
 def _encode(value: Any, depth: int) -> Any:
     match value:
-        case None | bool() | str():
+        case None | bool():
             return value
+        case str():
+            return {"u": _utf8(value).hex()} if _has_pair(value) else value
         case int():
             return value if abs(value) <= LARGEST_PLAIN_INT else {"i": hex(value)}
         case float():
@@ -88,14 +112,28 @@ def _encode_container(value: Any, depth: int) -> Any:
     return {"s" if isinstance(value, set) else "z": sorted(items, key=json.dumps)}
 
 
-def decode(tree: Any, *, max_nodes: int = MAX_NODES) -> Any:
+def _has_pair(text: str) -> bool:
+    return not text.isascii() and _SURROGATE_PAIR.search(text) is not None
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(tree: Any, *, max_nodes: int = MAX_NODES, hashed: bool = True) -> Any:
     """Return the Python value of a tree made by `encode`.
 
+    Args:
+        tree: what `encode` returned, or anything else.
+        max_nodes: containers and scalars at most.
+        hashed: build sets and dicts; else they come as SetItems and DictItems.
+
     Raises:
-        ValueError: if the tree is not one that `encode` makes, or is over a budget.
+        ValueTooLarge: if it has too many nodes or too many keys of equal hash.
+        ValueError: if the tree is not one that `encode` makes.
     """
     try:
-        return _Decoder(max_nodes).value(tree, MAX_DEPTH)
+        return _Decoder(max_nodes, hashed).value(tree, MAX_DEPTH)
     except RecursionError:  # the caller's own stack was nearly full
         raise ValueError("malformed encoded value: nested too deep") from None
 
@@ -123,53 +161,126 @@ def loads(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Any:
 
 
 class _Decoder:
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, hashed: bool) -> None:
         self.nodes = nodes
+        self.steps = MAX_STEPS
+        self.hashed = hashed
+        self.integers: dict[str, set[str]] = {}
+        """The big ones seen, as text, by their hash."""
+        self.fractions: dict[str, set[tuple[int, int]]] = {}
+        """Those seen, by their hash."""
+        self.sets: dict[str, list[frozenset[Any]]] = {}
+        self.weights: dict[int, int] = {}
+        """By identity, of tuples and frozensets: steps that a comparison with its like may take."""
+        self.most = 1
+        """Different keys of one hash, so far: what finding one among its like takes."""
 
-    def value(self, tree: Any, depth: int) -> Any:
+    def value(self, tree: Any, depth: int, *, is_key: bool = False) -> Any:
         self.nodes -= 1
         if self.nodes < 0:
-            raise ValueError("malformed encoded value: too large")
+            raise ValueTooLarge("malformed encoded value: too large")
         if tree is None or type(tree) in (bool, str):
             return tree
         if type(tree) is int and abs(tree) <= LARGEST_PLAIN_INT:
             return tree
         if type(tree) is float and math.isfinite(tree):
             return tree
-        if type(tree) is list:
+        if type(tree) is list and not is_key:
             return self.items(tree, depth)
         if type(tree) is dict and len(tree) == 1:
-            return self.tagged(*next(iter(tree.items())), depth)
+            return self.tagged(*next(iter(tree.items())), depth, is_key)
         raise ValueError(f"malformed encoded value: a bare {type(tree).__name__}")
 
-    def items(self, body: list[Any], depth: int) -> list[Any]:
+    def items(self, body: list[Any], depth: int, *, are_keys: bool = False) -> list[Any]:
         if depth == 0:
             raise ValueError("malformed encoded value: nested too deep")
-        return [self.value(item, depth - 1) for item in body]
+        return [self.value(item, depth - 1, is_key=are_keys) for item in body]
 
-    def tagged(self, tag: Any, body: Any, depth: int) -> Any:
+    def tagged(self, tag: Any, body: Any, depth: int, is_key: bool) -> Any:
         match tag, body:
-            case "i" | "b" | "f", str():
-                return _decode_text(tag, body)
+            case "i" | "b" | "f" | "u", str():
+                return self.text(tag, body)
             case "c", [re, im]:
                 parts = self.value(re, 0), self.value(im, 0)
                 if type(parts[0]) is type(parts[1]) is float:
                     return complex(*parts)
             case "q", [numerator, denominator]:
-                return _fraction(self.value(numerator, 0), self.value(denominator, 0))
+                return self.fraction(self.value(numerator, 0), self.value(denominator, 0))
             case "t", list():
-                return tuple(self.items(body, depth))
-            case "d", list() if all(type(pair) is list and len(pair) == 2 for pair in body):
-                keys = _distinct(self.items([key for key, _item in body], depth))
+                return self.tupled(body, depth, is_key)
+            case "d", list() if not is_key and all(map(_is_pair, body)):
+                keys = self.items([key for key, _item in body], depth, are_keys=True)
                 items = self.items([item for _key, item in body], depth)
+                if not self.hashed:
+                    return DictItems(zip(keys, items, strict=True))
                 return _whole(dict(zip(keys, items, strict=True)), body)
-            case "s", list():
-                return _whole(set(_distinct(self.items(body, depth))), body)
+            case "s", list() if not is_key:
+                keys = self.items(body, depth, are_keys=True)
+                return _whole(set(keys), body) if self.hashed else SetItems(keys)
             case "z", list():
-                return _whole(frozenset(_distinct(self.items(body, depth))), body)
+                return self.frozen(body, depth)
             case _:
                 pass
         raise ValueError(f"malformed encoded value of kind {tag!r:.20}")
+
+    def text(self, tag: str, body: str) -> int | float | bytes | str:
+        value = _decode_text(tag, body)
+        if tag == "i" and self.hashed:
+            like = self.integers.setdefault(f"{hash(value):x}", set())
+            if body not in like:
+                self.spend(len(like) * (1 + len(body) // DIGITS_PER_STEP))
+                like.add(body)
+                self.most = max(self.most, len(like))
+        return value
+
+    def tupled(self, body: list[Any], depth: int, is_key: bool) -> tuple[Any, ...]:
+        made = tuple(self.items(body, depth, are_keys=is_key))
+        if is_key and self.hashed:
+            self.weights[id(made)] = self.weight(made)
+        return made
+
+    def frozen(self, body: list[Any], depth: int) -> frozenset[Any] | SetItems:
+        keys = self.items(body, depth, are_keys=True)
+        if not self.hashed:
+            return SetItems(keys)
+        weight = self.most * self.weight(keys)
+        made: frozenset[Any] = _whole(frozenset(keys), body)
+        like = self.sets.setdefault(f"{hash(made):x}", [])
+        for other in like:
+            self.spend(weight)
+            if other == made:
+                return other
+        like.append(made)
+        self.weights[id(made)] = weight
+        self.most = max(self.most, len(like))
+        return made
+
+    def fraction(self, numerator: Any, denominator: Any) -> Fraction:
+        value = _fraction(numerator, denominator)
+        if self.hashed:  # the hash of a fraction can be chosen as well
+            like = self.fractions.setdefault(f"{hash(value):x}", set())
+            if (numerator, denominator) not in like:
+                self.spend(len(like))
+                like.add((numerator, denominator))
+                self.most = max(self.most, len(like))
+        return value
+
+    def weight(self, keys: Iterable[Any]) -> int:
+        return 1 + sum(self.weights.get(id(key), 1) for key in keys)
+
+    def spend(self, steps: int) -> None:
+        """Count comparisons of keys of equal hash, before they are made.
+
+        Only big integers, frozensets, and tuples of them can be given equal hashes. All in the
+        value are counted, in whatever container: a checker may put them into one set.
+        """
+        self.steps -= steps
+        if self.steps < 0:
+            raise ValueTooLarge("malformed encoded value: too many keys with the same hash")
+
+
+def _is_pair(item: Any) -> bool:
+    return type(item) is list and len(item) == 2
 
 
 def _fraction(numerator: Any, denominator: Any) -> Fraction:
@@ -182,29 +293,20 @@ def _fraction(numerator: Any, denominator: Any) -> Fraction:
     raise ValueError("malformed encoded value of kind 'q'")
 
 
-def _decode_text(tag: str, body: str) -> int | float | bytes:
+def _decode_text(tag: str, body: str) -> int | float | bytes | str:
     if tag == "f" and body in ("nan", "inf", "-inf"):
         return float(body)
     if tag == "i":
         number = int(body, 16)
         if abs(number) > LARGEST_PLAIN_INT and hex(number) == body:
             return number
-    if tag == "b":
+    if tag in ("b", "u"):
         data = bytes.fromhex(body)
-        if data.hex() == body:
+        if data.hex() == body and tag == "b":
             return data
+        if data.hex() == body and _has_pair(text := data.decode("utf-8", "surrogatepass")):
+            return text
     raise ValueError(f"malformed encoded value of kind {tag!r}")
-
-
-def _distinct(keys: list[Any]) -> list[Any]:
-    """Return the keys, all of them hashable and no more than a few with the same hash."""
-    try:
-        hashes = Counter(map(hash, keys))
-    except TypeError as error:
-        raise ValueError(f"malformed encoded value: {error}") from None
-    if hashes and max(hashes.values()) > MAX_EQUAL_HASHES:
-        raise ValueError("malformed encoded value: too many keys with the same hash")
-    return keys
 
 
 def _whole(made: Any, body: list[Any]) -> Any:

@@ -32,7 +32,7 @@ class IsolationLevel(StrEnum):
     """Linux: system calls filtered (seccomp), files and network closed (Landlock), rlimits, and
     namespaces where the machine allows them."""
     REDUCED = "reduced"
-    """Linux: one of seccomp and Landlock is missing; namespaces are there in its place or not."""
+    """Linux: seccomp, Landlock or the bound on threads is missing; namespaces are there or not."""
     PROCESS_ONLY = "process"
     """A process of its own with time and memory limits: does not contain hostile code. It can read
     the user's files, reach the network and start processes that stay."""
@@ -52,6 +52,8 @@ class Ending(StrEnum):
     SIGNALLED = "signalled"
     CPU_LIMIT = "cpu_limit"
     WALL_LIMIT = "wall_limit"
+    THREAD_LIMIT = "thread_limit"
+    """More threads than a candidate may have, where the kernel itself does not refuse them."""
     BROKE_SERVER = "broke_server"
     """Two servers in a row died under it while the canary passes."""
     FAULT = "fault"
@@ -68,10 +70,24 @@ class Limits:
     output_bytes: int
     result_bytes: int
 
+    def record_bytes(self, tests: int) -> int:
+        """Bytes of a whole record at most: the values, and room for frames without a value."""
+        return self.result_bytes + 65536 + 4096 * tests
+
+    @property
+    def spare_s(self) -> float:
+        """CPU seconds beyond the limit within which a crowded machine may be to blame."""
+        return 0.1 * self.cpu_s
+
     @property
     def wall_s(self) -> float:
-        """The backstop for code that waits instead of computing."""
+        """The backstop for code that waits instead of computing; not counted on a busy machine."""
         return 2 * self.cpu_s + 1
+
+    @property
+    def hard_wall_s(self) -> float:
+        """Wall seconds after which a program ends, however busy the machine is."""
+        return 4 * self.cpu_s + 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,8 @@ class Outcome:
     idle_memory_mb: float = 0.0
     """What that is."""
     output_bytes: int = 0
+    was_crowded: bool = False
+    """Whether there was more to run than processors meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,8 @@ class PoolReport:
     servers: int = 0
     restarts: int = 0
     retries: int = 0
+    second_judgements: int = 0
+    """Programs run once more, alone, since a busy machine may have been to blame."""
 
 
 class Sandbox(Protocol):
@@ -130,9 +150,17 @@ class Sandbox(Protocol):
         """Leave no process, thread or descriptor behind."""
 
 
+def missing_layers(layers: dict[str, str]) -> str:
+    """Return the layers that are off, each with the reason."""
+    return "; ".join(f"{name}: {why}" for name, why in layers.items() if why != "on")
+
+
 def level_of(layers: dict[str, str]) -> IsolationLevel:
     """Return the level that layers amount to, each being `on` or off for a reason."""
     if not all(layers.get(name) == "on" for name in ("privileges", "rlimits")):
         return IsolationLevel.PROCESS_ONLY
-    on = sum(layers.get(name) == "on" for name in ("seccomp", "landlock"))
-    return (IsolationLevel.PROCESS_ONLY, IsolationLevel.REDUCED, IsolationLevel.FULL)[on]
+    filters = [name for name in ("seccomp", "landlock") if layers.get(name) == "on"]
+    if not filters:
+        return IsolationLevel.PROCESS_ONLY
+    is_whole = len(filters) == 2 and layers.get("threads") == "on"
+    return IsolationLevel.FULL if is_whole else IsolationLevel.REDUCED

@@ -46,7 +46,9 @@ class InThisProcess:
         started, cpu = time.monotonic(), time.process_time()
         with redirect_stdout(io.StringIO()):
             budget = request.limits.result_bytes
-            runner.run(request.code, request.entry_point, request.tests, budget, write)
+            tests = request.tests
+            receive = iter(tests).__next__
+            runner.run(request.code, request.entry_point, len(tests), budget, receive, write)
         outcome = Outcome(
             Ending.EXITED,
             frames=bytes(frames),

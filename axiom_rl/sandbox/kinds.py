@@ -11,7 +11,13 @@ from pathlib import Path
 
 from axiom_rl.config import SandboxConfig
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.sandbox.base import IsolationLevel, PoolReport, Sandbox, SandboxUnavailableError
+from axiom_rl.sandbox.base import (
+    IsolationLevel,
+    PoolReport,
+    Sandbox,
+    SandboxUnavailableError,
+    missing_layers,
+)
 from axiom_rl.sandbox.debug import InThisProcess
 from axiom_rl.sandbox.pool import Canary, ServerPool
 from axiom_rl.sandbox.process import ServerSettings
@@ -76,7 +82,7 @@ def require_level(report: PoolReport, wanted: str) -> None:
     Raises:
         SandboxUnavailableError: with what is missing, why, and what to type instead.
     """
-    missing = "; ".join(f"{name}: {why}" for name, why in report.layers.items() if why != "on")
+    missing = missing_layers(report.layers)
     level = report.level
     if sys.platform == "linux" and level.rank < IsolationLevel(wanted).rank:
         raise SandboxUnavailableError(

@@ -9,8 +9,8 @@ more in the new server; the one at hand was not yet touched and goes back to the
 from __future__ import annotations
 
 import contextlib
+import logging
 import selectors
-import signal
 import socket
 import threading
 import time
@@ -21,20 +21,31 @@ from typing import TypeVar
 
 from axiom_rl.sandbox.base import (
     Ending,
+    IsolationLevel,
     Outcome,
     PoolReport,
     RunRequest,
     SandboxUnavailableError,
     level_of,
+    missing_layers,
 )
-from axiom_rl.sandbox.process import ServerProcess, ServerSettings
-from axiom_rl.sandbox.slot import Assignment, Slot
+from axiom_rl.sandbox.judging import Judging, SecondRuns
+from axiom_rl.sandbox.process import NoRoomError, ServerProcess, ServerSettings
+from axiom_rl.sandbox.slot import Assignment, Slot, Vacancy
 from axiom_rl.sandbox.wire import Hello, ProtocolError, parse_answer
+
+log = logging.getLogger(__name__)
 
 START_ATTEMPTS = 3
 RECYCLE_AFTER = 10_000
 """Candidates, after which a server is replaced by a fresh one."""
 IDLE_SECONDS = 1.0
+VACANT_SECONDS = 0.5
+"""Between two tries to start a server that the system had no room for."""
+PATIENCE_SECONDS = 60.0
+"""How long the pool waits for room while it has no server at all."""
+LATE_SECONDS = 0.5
+"""Our thread runs later than it asked for by more than this only if it was kept from running."""
 
 T = TypeVar("T")
 Canary = tuple[RunRequest, Callable[[Outcome], bool]]
@@ -61,6 +72,11 @@ class ServerPool:
         self._largest = largest_message
         self._servers = servers
         self._slots: list[Slot] = []
+        self._vacancies: list[Vacancy] = []
+        self._promised: IsolationLevel | None = None
+        """The level that the first servers reached, below which none that replaces them is used."""
+        self._worked_at = time.monotonic()
+        self._lacks_room = False
         self._queue: deque[Assignment] = deque()
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -70,6 +86,9 @@ class ServerPool:
         self._closing = False
         self._failure: SandboxUnavailableError | None = None
         self._failed_starts = self._restarts = self._retries = 0
+        self._judging = Judging(self._ring)
+        self._second_runs = SecondRuns()
+        self._looked_at = time.monotonic()
         self._layers: dict[str, str] = {}
         self._probes: list[Future[None]] = []
         self._ready = threading.Event()
@@ -112,7 +131,12 @@ class ServerPool:
     def report(self) -> PoolReport:
         """What the pool has reached and done so far."""
         return PoolReport(
-            level_of(self._layers), self._layers, self._servers, self._restarts, self._retries
+            level_of(self._layers),
+            self._layers,
+            self._servers,
+            self._restarts,
+            self._retries,
+            self._second_runs.started,
         )
 
     def close(self) -> None:
@@ -120,6 +144,7 @@ class ServerPool:
         self._closing = True
         self._ring()
         self._thread.join()
+        self._judging.close()
         for resource in (self._wake, self._bell, self._selector):
             resource.close()
 
@@ -143,6 +168,7 @@ class ServerPool:
             while not self._closing:
                 self._feed()
                 self._wait()
+                self._fill_vacancies()
         except SandboxUnavailableError as error:
             self._failure = error
         except BaseException as error:
@@ -157,16 +183,19 @@ class ServerPool:
     def _end(self) -> None:
         with self._lock:
             self._closing = True
-            jobs = list(self._queue)
+            jobs = [*self._queue, *self._second_runs.jobs]
             self._queue.clear()
             probes, self._probes = self._probes, []
         for slot in self._slots:
             jobs += [*slot.jobs, *slot.retries, *slot.suspects]
             self._close_server(slot)
+        for vacancy in self._vacancies:
+            jobs += [*vacancy.retries, *vacancy.suspects]
         self._slots.clear()
+        self._vacancies.clear()
         error = self._failure or SandboxUnavailableError("the sandbox was closed meanwhile")
         for future in [*probes, *(job.future for job in jobs)]:
-            if not future.done() and not future.cancel():
+            if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
                 future.set_exception(error)
 
     def _open_slot(self) -> Slot:
@@ -185,6 +214,8 @@ class ServerPool:
                 slot.probe_wanted = False
                 for request, is_healthy in self._canaries:
                     slot.send(Assignment(request, is_healthy, is_canary=True))
+        if self._is_kept_free():
+            self._send_alone()
         for slot in self._slots:
             if not slot.jobs:
                 self._send_next(slot)
@@ -197,7 +228,22 @@ class ServerPool:
             if self._selector.get_key(slot.server.channel).events != events:
                 self._selector.modify(slot.server.channel, events, slot)
 
+    def _is_kept_free(self) -> bool:
+        """Whether nothing may start, since a program runs alone or soon will."""
+        if any(job.is_alone for slot in self._slots for job in slot.jobs):
+            return True
+        return self._second_runs.is_due(bool(self._queue))
+
+    def _send_alone(self) -> None:
+        """Start a second run once every server has nothing else to do."""
+        if self._second_runs.jobs and not any(slot.jobs for slot in self._slots):
+            slot = next((slot for slot in self._slots if slot.has_room), None)
+            if slot is not None:
+                slot.send(self._second_runs.next())
+
     def _send_next(self, slot: Slot) -> None:
+        if self._is_kept_free() or self._judging.is_full:
+            return
         if slot.has_room and (job := self._next_job(slot)) is not None:
             slot.send(job)
 
@@ -216,7 +262,11 @@ class ServerPool:
     def _wait(self) -> None:
         now = time.monotonic()
         busy = [slot.deadline - now for slot in self._slots if slot.jobs or slot.hello is None]
-        for key, events in self._selector.select(max(0.0, min([IDLE_SECONDS, *busy]))):
+        busy += [vacancy.until - now for vacancy in self._vacancies]
+        asked = max(0.0, min([IDLE_SECONDS, *busy]))
+        found = self._selector.select(asked)
+        self._forgive_lateness(asked)
+        for key, events in found:
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     self._wake.recv(4096)
@@ -224,9 +274,25 @@ class ServerPool:
                 self._serve(key.data, events)
         for slot in list(self._slots):
             if slot.is_overdue:
+                self._serve(slot, selectors.EVENT_READ)  # its answer may have come meanwhile
+            if slot.is_overdue and not slot.server.is_closed:
                 self._replace(slot, "it stopped answering")
             elif slot.served >= RECYCLE_AFTER and not slot.jobs:
                 self._replace(slot, "")
+
+    def _forgive_lateness(self, asked: float) -> None:
+        """Put every deadline off by the time in which this thread could not look for answers.
+
+        A stopped process (Ctrl-Z), or another thread in a long call that holds the interpreter's
+        lock, is not the servers' fault, nor the candidates'. The limits of a candidate are kept by
+        its server, which goes on meanwhile.
+        """
+        now = time.monotonic()
+        late = now - self._looked_at - asked - LATE_SECONDS
+        self._looked_at = now
+        if late > 0:
+            for slot in self._slots:
+                slot.deadline += late
 
     def _serve(self, slot: Slot, events: int) -> None:
         try:
@@ -243,35 +309,37 @@ class ServerPool:
         """Act on one message; True if the server was replaced for a fault it reported."""
         answer = parse_answer(message, slot.hello.peak if slot.hello else 0)
         if isinstance(answer, Hello):
+            self._require_promised(answer.layers)
             slot.hello = answer
             self._note_layers(answer.layers)
             return False
         if not slot.jobs:
             raise ProtocolError("an answer to no question")
-        if answer.ending is Ending.FAULT or self._died_of_the_machine(slot.jobs[0], answer):
+        job = slot.jobs[0]
+        # Once: who is killed again, in a server whose canary has passed since, did it himself.
+        was_killed = (
+            not job.was_killed
+            and self._layers.get("seccomp") == "on"
+            and job.may_have_died_of_the_machine(answer)
+        )
+        job.was_killed |= was_killed
+        if answer.ending is Ending.FAULT or was_killed:
             why = f"the system refused it a resource ({answer.ending} {answer.code})"
             self._replace(slot, why, is_fault=True)
             return True
         job = slot.take()
         if job.is_canary:
             self._judge_canary(slot, job, answer)
-        else:
-            job.finish(answer)
+        elif not self._second_runs.take(job, answer):
+            self._judging.finish(job, answer)
         return False
 
-    def _died_of_the_machine(self, job: Assignment, outcome: Outcome) -> bool:
-        """Whether the system killed a candidate for want of memory that it had not taken.
-
-        Under the system call filter a candidate cannot send SIGKILL, not even to itself.
-        """
-        killed = outcome.ending is Ending.SIGNALLED and outcome.code == signal.SIGKILL
-        limits = job.request.limits
-        return (
-            killed
-            and self._layers.get("seccomp") == "on"
-            and outcome.cpu_s < limits.cpu_s
-            and outcome.peak_memory_mb * 2**20 < limits.memory_bytes / 2
-        )
+    def _require_promised(self, layers: dict[str, str]) -> None:
+        """Refuse a server that comes back with less than the first ones had."""
+        level = level_of(layers)
+        if self._promised is not None and level.rank < self._promised.rank:
+            lost = f"{level} instead of {self._promised} ({missing_layers(layers)})"
+            raise ProtocolError(f"a new server reaches the level {lost}")
 
     def _note_layers(self, layers: dict[str, str]) -> None:
         """Keep the worst state of each layer over all servers there have been."""
@@ -285,17 +353,26 @@ class ServerPool:
             return
         slot.proven = True
         self._failed_starts = 0
+        self._worked_at = time.monotonic()
         for suspect in slot.suspects:
             suspect.finish(Outcome(Ending.BROKE_SERVER))
         slot.suspects.clear()
         self._settle_probes()
 
     def _settle_probes(self) -> None:
-        """Tell those who wait for the canary, once it has passed in every server."""
+        """Tell those who wait for the canary, once it has passed in every server that there is."""
         with self._lock:
-            if len(self._slots) < self._servers or not all(slot.is_sound for slot in self._slots):
+            places = len(self._slots) + len(self._vacancies)
+            if (
+                places < self._servers
+                or not self._slots
+                or not all(slot.is_sound for slot in self._slots)
+            ):
                 return
             probes, self._probes = self._probes, []
+        if self._promised is None:
+            self._promised = level_of(self._layers)
+        self._lacks_room &= bool(self._vacancies)
         self._ready.set()
         for probe in probes:
             probe.set_result(None)
@@ -306,30 +383,74 @@ class ServerPool:
         slot.server.kill()
         self._close_server(slot)
         self._restarts += 1
-        if not slot.proven or (slot.jobs and slot.jobs[0].is_canary):
-            self._failed_starts += 1
-        if self._failed_starts >= START_ATTEMPTS:
-            raise SandboxUnavailableError(
-                f"the sandbox's servers do not work: {why}. {words}".strip()
-            )
-        fresh = self._open_slot()
-        self._slots[self._slots.index(slot)] = fresh
-        fresh.suspects, fresh.retries = slot.suspects, slot.retries
+        lacks_room = is_fault or slot.server.found_no_room
         held = [job for job in slot.jobs if not job.is_canary]
+        is_unproven = not slot.proven or len(held) < len(slot.jobs)
+        if is_unproven and not lacks_room:
+            self._failed_starts += 1
+        why = f"{why}. {words}".strip(". ")
+        if self._failed_starts >= START_ATTEMPTS:
+            raise SandboxUnavailableError(f"the sandbox's servers do not work: {why}")
+        self._slots.remove(slot)
+        vacancy = Vacancy(slot.retries, slot.suspects)
         if held and held[0] is slot.jobs[0]:
-            self._try_again(fresh, held.pop(0), is_fault)
+            self._try_again(vacancy, held.pop(0), is_fault)
         with self._lock:
             self._queue.extendleft(reversed(held))
+        if lacks_room and is_unproven:
+            self._leave_vacant(vacancy, why)
+        else:
+            self._occupy(vacancy)
 
-    def _try_again(self, fresh: Slot, job: Assignment, is_fault: bool) -> None:
+    def _occupy(self, vacancy: Vacancy) -> None:
+        """Start a server in a vacant place; where there is no room for it now, try again later."""
+        try:
+            fresh = self._open_slot()
+        except NoRoomError as error:
+            self._leave_vacant(vacancy, str(error))
+            return
+        fresh.suspects, fresh.retries = vacancy.suspects, vacancy.retries
+        self._slots.append(fresh)
+
+    def _leave_vacant(self, vacancy: Vacancy, why: str) -> None:
+        """Wait for room; what the place held goes to another server, if there is one.
+
+        Raises:
+            SandboxUnavailableError: with the reason, if the first servers find no room, or if for a
+                minute there was no server at all.
+        """
+        self._vacancies.append(vacancy)
+        waited = time.monotonic() - self._worked_at
+        if not self._ready.is_set() or (waited > PATIENCE_SECONDS and not self._slots):
+            raise SandboxUnavailableError(f"there is no room for the sandbox's servers: {why}")
+        if not self._lacks_room:
+            log.warning("sandbox: no room for a server, trying again: %s", why)
+        self._lacks_room = True
+        vacancy.until = time.monotonic() + VACANT_SECONDS
+        if self._slots:
+            other = self._slots[0]
+            other.retries += vacancy.retries
+            other.suspects += vacancy.suspects
+            other.probe_wanted |= bool(vacancy.suspects)
+            vacancy.retries, vacancy.suspects = deque(), []
+            self._settle_probes()
+
+    def _fill_vacancies(self) -> None:
+        now = time.monotonic()
+        due = [vacancy for vacancy in self._vacancies if vacancy.until <= now]
+        self._vacancies = [vacancy for vacancy in self._vacancies if vacancy.until > now]
+        for vacancy in due:
+            self._occupy(vacancy)
+
+    def _try_again(self, place: Vacancy, job: Assignment, is_fault: bool) -> None:
         if is_fault:
             job.faults += 1
         else:
             job.servers_broken += 1
         if job.failures < 2:
             self._retries += 1
-            fresh.retries.append(job)
+            place.retries.append(job)
         elif job.servers_broken == 2:
-            fresh.suspects.append(job)
+            place.suspects.append(job)
         else:
             job.finish(Outcome(Ending.FAULT))

@@ -22,6 +22,7 @@ from typing import IO
 
 from axiom_rl.sandbox import child
 from axiom_rl.sandbox.base import SandboxUnavailableError
+from axiom_rl.sandbox.child.server import NO_ROOM, NO_ROOM_EXIT
 from axiom_rl.sandbox.wire import LENGTH, ProtocolError
 
 BOOT = (
@@ -29,6 +30,7 @@ BOOT = (
     "child.server.main()"
 )
 """The folder is appended, so that no file in it can stand before a standard module."""
+PYTHON_OPTIONS = ("-s", "-S", "-P", "-B")
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the same order of sets in every server
     "PYTHONUTF8": "1",
@@ -57,6 +59,10 @@ class ServerSettings:
     """Command put before the interpreter, e.g. bubblewrap with its options."""
 
 
+class NoRoomError(SandboxUnavailableError):
+    """The system has no process, descriptor or memory to give just now."""
+
+
 class ServerProcess:
     """A running server and the bytes on their way to and from it."""
 
@@ -67,19 +73,23 @@ class ServerProcess:
             SandboxUnavailableError: if it cannot be started or a preloaded module is missing.
         """
         self._largest = largest_message
+        self._buffer = bytearray(READ_BYTES)
         self._inbox = bytearray()
         self._outbox = bytearray()
+        command, options = _command(settings)
         with contextlib.ExitStack() as stack:
             try:
                 self._errors = stack.enter_context(tempfile.TemporaryFile())
                 self.channel, theirs = socket.socketpair()
                 stack.enter_context(self.channel)
                 with theirs:
-                    self.process = _start(settings, theirs.fileno(), self._errors)
+                    self.process = _start(command, theirs, self._errors)
             except OSError as error:
-                raise SandboxUnavailableError(f"cannot start a sandbox server: {error}") from error
+                kind = NoRoomError if error.errno in NO_ROOM else SandboxUnavailableError
+                raise kind(f"cannot start a sandbox server: {error}") from error
             stack.pop_all()
         self.channel.setblocking(False)
+        self.queue(LENGTH.pack(len(options)) + options)
 
     @property
     def is_closed(self) -> bool:
@@ -109,14 +119,14 @@ class ServerProcess:
             ProtocolError: at the end of the stream, or for a message that is too large.
         """
         try:
-            data = self.channel.recv(READ_BYTES)
+            count = self.channel.recv_into(self._buffer)
         except BlockingIOError:
             return []
         except ConnectionResetError:
-            data = b""
-        if not data:
+            count = 0
+        if not count:
             raise ProtocolError("the server is gone")
-        self._inbox += data
+        self._inbox += memoryview(self._buffer)[:count]
         return self._complete_messages()
 
     def _complete_messages(self) -> list[bytes]:
@@ -141,51 +151,82 @@ class ServerProcess:
         """End the process and everything in it, and wait until it is gone."""
         with contextlib.suppress(OSError):
             self.channel.shutdown(socket.SHUT_RDWR)
-        try:
-            self.process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not self._ends_within(CLOSE_SECONDS):
             self.kill()
         self.channel.close()
         self._errors.close()
 
     def kill(self) -> None:
-        """Kill the process, its session and its namespace, and wait for its end."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)  # the outer process kills the inner one
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(CLOSE_SECONDS / 2)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill the process, its session and its namespace, and wait for its end.
+
+        From the inside out: the outermost process, bubblewrap or ours, reaps what is inside and
+        leaves. Killed first, it would leave an orphan that no one may ever reap.
+        """
+        with contextlib.suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        if not self._ends_within(CLOSE_SECONDS / 10):
+            self._signal_group(signal.SIGCONT)
+            for inside in _children_of(self.process.pid):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(inside, signal.SIGKILL)
+            self._ends_within(CLOSE_SECONDS / 2)
+        self._signal_group(signal.SIGKILL)
         self.process.wait()
 
+    @property
+    def found_no_room(self) -> bool:
+        """Whether the process ended because the system had no room for it."""
+        return self.process.returncode == NO_ROOM_EXIT
 
-def _start(settings: ServerSettings, descriptor: int, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _ends_within(self, seconds: float) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.returncode is not None
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+def _children_of(pid: int) -> list[int]:
+    """Return the children of a process without threads; none where the kernel does not tell."""
+    with contextlib.suppress(OSError):
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        return [int(child) for child in listed.split()]
+    return []
+
+
+def _start(
+    command: list[str], channel: socket.socket, errors: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a server; its channel is its standard input, whatever number it has here."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return subprocess.Popen(
-        _command(settings, descriptor),
+        command,
         env=ENVIRONMENT | inherited,
         cwd="/",
-        stdin=subprocess.DEVNULL,
+        stdin=channel.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=errors,
-        pass_fds=(descriptor,),
         start_new_session=True,
     )
 
 
-def _command(settings: ServerSettings, descriptor: int) -> list[str]:
+def _command(settings: ServerSettings) -> tuple[list[str], bytes]:
+    """Return the command line, and what the server is told over its channel."""
     paths, readable = _preload_places(settings.preload)
     options = {
-        "fd": descriptor,
         "preload": list(settings.preload),
         "paths": paths,
         "readable": readable,
         "without": list(settings.without),
-        "parent": os.getpid(),
     }
     folder = Path(child.__file__).resolve().parent.parent
-    python = [sys.executable, "-s", "-S", "-P", "-B", "-c", BOOT]
-    return [*settings.wrapper, *python, str(folder), json.dumps(options)]
+    command = [sys.executable, *PYTHON_OPTIONS, "-c", BOOT, str(folder)]
+    if settings.wrapper:
+        reaper = str(folder / "child" / "reaper.py")
+        command = [sys.executable, *PYTHON_OPTIONS, reaper, *settings.wrapper, *command]
+    return command, json.dumps(options).encode()
 
 
 def _preload_places(modules: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,15 +10,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from axiom_rl.sandbox.base import Outcome, RunRequest
+from axiom_rl.sandbox.base import Ending, Outcome, RunRequest
 from axiom_rl.sandbox.process import ServerProcess
 from axiom_rl.sandbox.wire import Hello, request_bytes
 
 DEPTH = 2
 """Jobs held by one server: one that runs and one at hand."""
 START_SECONDS = 60.0
-GRACE_SECONDS = 2.0
-"""Beyond a candidate's wall limit, before its server counts as wedged."""
+GRACE_SECONDS = 10.0
+"""Beyond a candidate's hard wall limit, before its server counts as wedged."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,13 +30,29 @@ class Assignment:
     future: Future[Any] = field(default_factory=Future)
     is_canary: bool = False
     """A program whose outcome is known; its judge says whether the server is healthy."""
+    is_alone: bool = False
+    """A second judgement, beside which nothing else may run."""
     servers_broken: int = 0
     faults: int = 0
+    was_killed: bool = False
+    """Ended once by SIGKILL for no reason that could be seen."""
 
     @property
     def failures(self) -> int:
         """Tries that came to nothing."""
         return self.servers_broken + self.faults
+
+    def may_have_died_of_the_machine(self, outcome: Outcome) -> bool:
+        """Whether it may be that the system killed it for want of memory it had not taken.
+
+        Under the system call filter a candidate cannot send SIGKILL, not even to itself.
+        """
+        limits = self.request.limits
+        return (
+            (outcome.ending, outcome.code) == (Ending.SIGNALLED, signal.SIGKILL)
+            and outcome.cpu_s < limits.cpu_s
+            and outcome.peak_memory_mb * 2**20 < limits.memory_bytes / 2
+        )
 
     def begin(self) -> bool:
         """Mark the job as running; False if whoever waited has given up."""
@@ -49,6 +66,16 @@ class Assignment:
             self.future.set_exception(error)
         else:
             self.future.set_result(judgement)
+
+
+@dataclass(slots=True, eq=False)
+class Vacancy:
+    """The place of a server that is gone, and the jobs that the next one takes over."""
+
+    retries: deque[Assignment]
+    suspects: list[Assignment]
+    until: float = 0.0
+    """On the monotonic clock, when it is tried again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +125,7 @@ class Slot:
         self.jobs.append(job)
         if len(self.jobs) == 1:
             self._start_clock()
-        self.server.queue(request_bytes(job.request))
+        self.server.queue(request_bytes(job.request, is_last=job.is_alone))
 
     def take(self) -> Assignment:
         """Return the job that has just ended; the next one's time begins."""
@@ -109,5 +136,5 @@ class Slot:
 
     def _start_clock(self) -> None:
         if self.jobs:
-            wall = self.jobs[0].request.limits.wall_s
+            wall = self.jobs[0].request.limits.hard_wall_s
             self.deadline = time.monotonic() + wall + GRACE_SECONDS

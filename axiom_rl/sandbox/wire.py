@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import marshal
 import os
+import signal
 import struct
 import sys
 from dataclasses import dataclass
@@ -31,20 +32,30 @@ class Hello:
     layers: dict[str, str]
 
 
-def request_bytes(request: RunRequest) -> bytes:
-    """Return the framed request; the server is trusted to run marshal on it."""
+def request_bytes(request: RunRequest, *, is_last: bool = False) -> bytes:
+    """Return the framed request; the server is trusted to run marshal on it.
+
+    Args:
+        request: what is to run.
+        is_last: no other judgement follows, whatever comes out: the limit holds to the letter.
+    """
     limits = request.limits
-    body = marshal.dumps((request.code, request.entry_point, request.tests))
+    body = marshal.dumps((request.code, request.entry_point))
+    arguments = b"".join(LENGTH.pack(len(test)) + test for test in request.tests)
     head = server.ChildLimits(
         cpu_s=limits.cpu_s,
+        spare_s=0.0 if is_last else limits.spare_s,
         wall_s=limits.wall_s,
+        hard_s=limits.hard_wall_s,
         memory=limits.memory_bytes,
         output=limits.output_bytes,
         result=limits.result_bytes,
         tests=len(request.tests),
         size=len(body),
+        arguments=len(arguments),
+        record=limits.record_bytes(len(request.tests)),
     )
-    return server.HEAD.pack(*head) + body
+    return server.HEAD.pack(*head) + body + arguments
 
 
 def parse_answer(message: bytes, baseline: int) -> Hello | Outcome:
@@ -75,6 +86,7 @@ def parse_answer(message: bytes, baseline: int) -> Hello | Outcome:
         peak_memory_mb=max(0, end.peak - baseline) / PEAK_UNIT_MB,
         idle_memory_mb=baseline / PEAK_UNIT_MB,
         output_bytes=end.printed,
+        was_crowded=end.crowded,
     )
 
 
@@ -92,6 +104,10 @@ def _ending(why: int, status: int) -> tuple[Ending, int]:
         return Ending.CPU_LIMIT, 0
     if why == watch.WALL_KILL:
         return Ending.WALL_LIMIT, 0
+    if why == watch.THREAD_KILL:
+        return Ending.THREAD_LIMIT, 0
+    if why == watch.RECORD_KILL:
+        return Ending.SIGNALLED, signal.SIGXFSZ
     if os.WIFSIGNALED(status):
         return Ending.SIGNALLED, os.WTERMSIG(status)
     return Ending.EXITED, os.waitstatus_to_exitcode(status)

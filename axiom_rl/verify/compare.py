@@ -17,18 +17,23 @@ In sets and dict keys the same holds: what is not found exactly is paired, in so
 what is left over on the other side. Sorted pairing is complete for floats; for tuples of several
 floats it can miss a pairing in which nearly equal first floats stand in another order.
 
-Only plain decoded values are compared, so no method of a candidate's class ever runs. The walk is
-a loop, not a recursion: lists, tuples and dict values may nest as deep as memory allows (elements
-of sets and keys of dicts, which Python compares by recursion, some hundred deep; deeper ones are
-unequal). The cost is linear in the size of the values, plus the sorting of leftovers.
+Only plain decoded values are compared, so no method of a candidate's class ever runs, and nothing
+that a candidate chose is hashed but text (see `keys`). The walk is a loop, not a recursion: lists,
+tuples and dict values may nest as deep as memory allows (elements of sets and keys of dicts some
+hundred deep; deeper ones are unequal). The cost is linear in the size of the values, plus the
+sorting of elements and keys.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from axiom_rl.core.codec import DictItems, SetItems
+from axiom_rl.verify.keys import Entries, by_shape, pair_up
 
 RELATIVE_TOLERANCE = 1e-6
 ABSOLUTE_TOLERANCE = 1e-9
@@ -65,20 +70,24 @@ def _match(actual: Any, expected: Any, rules: _Rules) -> bool:
     todo: _Pairs = [(actual, expected)]
     while todo:
         left, right = todo.pop()
-        if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        if isinstance(left, _SETS) or isinstance(right, _SETS):
+            if not isinstance(left, _SETS) or not isinstance(right, _SETS):
+                return False
+            if not _sets_match(left, right, rules):
+                return False
+        elif isinstance(left, _DICTS) or isinstance(right, _DICTS):
+            if not isinstance(left, _DICTS) or not isinstance(right, _DICTS):
+                return False
+            pairs = _paired(_entries(left), _entries(right), rules, texts=rules.from_json)
+            if pairs is None:
+                return False
+            todo.extend(pairs)
+        elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
             if len(left) != len(right):
                 return False
             if isinstance(left, list) != isinstance(right, list) and not rules.from_json:
                 return False
             todo.extend(zip(left, right, strict=True))
-        elif isinstance(left, dict) and isinstance(right, dict):
-            pairs = _paired_keys(left, right, rules)
-            if pairs is None:
-                return False
-            todo.extend((left[mine], right[yours]) for mine, yours in pairs)
-        elif isinstance(left, set | frozenset) and isinstance(right, set | frozenset):
-            if _paired_keys(left, right, rules) is None:
-                return False
         elif not _scalars_match(left, right, rules):
             return False
     return True
@@ -128,29 +137,63 @@ def _floats_match(left: float, right: float, tolerance: float | None) -> bool:
     return math.isclose(left, right, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
 
 
-_Keys = dict[Any, Any] | set[Any] | frozenset[Any]
+_SETS = (set, frozenset, SetItems)
+_DICTS = (dict, DictItems)
 
 
-def _paired_keys(left: _Keys, right: _Keys, rules: _Rules) -> _Pairs | None:
-    """Pair every key or element of `left` with an equal one of `right`, or return None."""
+def _entries(items: Any) -> Entries:
+    return list(items.items()) if isinstance(items, dict) else items
+
+
+def _sets_match(left: Collection[Any], right: Collection[Any], rules: _Rules) -> bool:
+    if len(left) != len(right):
+        return False
+    return _paired([(key, None) for key in left], [(key, None) for key in right], rules) is not None
+
+
+def _paired(left: Entries, right: Entries, rules: _Rules, *, texts: bool = False) -> _Pairs | None:
+    """Return what belongs to the equal keys of two collections, in pairs; None if keys differ.
+
+    `texts`: a key on the left may be the value that JSON writes as the text on the right.
+    """
     if len(left) != len(right):
         return None
-    pairs: _Pairs = [(key, key) for key in left if key in right]
-    mine = [key for key in left if key not in right]
-    yours = [key for key in right if key not in left]
-    if rules.from_json and isinstance(left, dict):
-        written = {text: key for key in mine if (text := _as_json_key(key)) is not None}
-        texts = {key: written[key] for key in yours if isinstance(key, str) and key in written}
-        pairs += [(key, text) for text, key in texts.items()]
-        taken = set(texts.values())
-        mine = [key for key in mine if key not in taken]
-        yours = [key for key in yours if key not in texts]
+    found = pair_up(left, right)
+    if found is None:
+        return None
+    pairs, mine, yours = found
+    if texts:
+        mine, yours = _pair_texts(mine, yours, pairs)
+    one_is_no_integer = rules.tolerance is not None
+    my_rest, your_rest = (by_shape(rest, numbers=one_is_no_integer) for rest in (mine, yours))
+    if my_rest is None or your_rest is None:
+        return None
     plain = _Rules(from_json=False, tolerance=rules.tolerance)
-    for one, other in zip(sorted(mine, key=_sort_key), sorted(yours, key=_sort_key), strict=True):
-        if not _match(one, other, plain):
+    for (my_key, my_item), (your_key, your_item) in zip(my_rest, your_rest, strict=True):
+        if not _match(my_key, your_key, plain):
             return None
-        pairs.append((one, other))
+        pairs.append((my_item, your_item))
     return pairs
+
+
+def _pair_texts(mine: Entries, yours: Entries, pairs: _Pairs) -> tuple[Entries, Entries]:
+    """Pair keys with the texts that JSON writes for them; return what is left over."""
+    named: dict[str, tuple[Any, Any]] = {}
+    my_rest: Entries = []
+    for key, item in mine:
+        text = _as_json_key(key)
+        if text is None or text in named:
+            my_rest.append((key, item))
+        else:
+            named[text] = (key, item)
+    your_rest: Entries = []
+    for key, item in yours:
+        entry = named.pop(key, None) if isinstance(key, str) else None
+        if entry is None:
+            your_rest.append((key, item))
+        else:
+            pairs.append((entry[1], item))
+    return my_rest + list(named.values()), your_rest
 
 
 def _as_json_key(key: Any) -> str | None:
@@ -164,28 +207,3 @@ def _as_json_key(key: Any) -> str | None:
             return str(int(key)) if key.is_integer() else repr(key)
         case _:
             return None
-
-
-def _sort_key(key: Any) -> tuple[str, list[float]]:
-    """Return the key's shape, with a mark for every float, and those floats (NaN as 0)."""
-    shape: list[str] = []
-    floats: list[float] = []
-    todo = [key]
-    while todo:
-        match todo.pop():
-            case tuple() as items:
-                shape.append(f"({len(items)}")
-                todo.extend(reversed(items))
-            case frozenset() as items:
-                shape.append(f"{{{len(items)}")
-                for inner, numbers in sorted(map(_sort_key, items)):  # each once: no 2**depth
-                    shape.append(inner)
-                    floats += numbers
-            case float() as number:
-                shape.append("nan" if math.isnan(number) else ".")
-                floats.append(0.0 if math.isnan(number) else number)
-            case int() as number:
-                shape.append(hex(number))  # decimal digits cost quadratic time, and have a limit
-            case other:
-                shape.append(repr(other))
-    return " ".join(shape), floats

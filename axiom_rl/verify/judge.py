@@ -11,6 +11,7 @@ import re
 import reprlib
 import signal
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +26,10 @@ LENGTH = struct.Struct("<I")
 MAX_DETAIL = 300
 LARGEST_OTHER = 8192
 """Bytes of a frame without a value; the runner writes at most 300 characters of detail."""
+SPARE_BYTES = 2**20
+"""Bytes of values that are judged although larger than right ones: up to half a second's work."""
+MAX_DIGITS = 40
+"""The runner writes larger integers in hexadecimal."""
 MEMORY_SHARE = 0.9
 """A program that dies by a signal with this share of its memory in use died of memory."""
 
@@ -80,7 +85,7 @@ def judge(standard: Standard, limits: Limits, outcome: Outcome) -> Verdict:
         detail = "took down two servers, while the canary passes"
         return replace(measured, status=Status.SECURITY_VIOLATION, detail=detail)
     try:
-        record = _read_record(standard, outcome)
+        record = _read_record(standard, limits, outcome)
     except MalformedRecord as error:
         return replace(measured, status=Status.SECURITY_VIOLATION, detail=_clean(str(error)))
     ended = _ending(limits, outcome, record.closed or record.load_failure is not None)
@@ -100,6 +105,8 @@ class _Record:
     closed: bool = False
     values: dict[int, Any] = field(default_factory=dict)
     """By test, where all of them are decided together."""
+    spare: int = SPARE_BYTES
+    """Bytes of values larger than right ones that are still read."""
 
 
 def _verdict(measured: Verdict, record: _Record, ended: tuple[Status, str] | None) -> Verdict:
@@ -151,6 +158,8 @@ def _ending(limits: Limits, outcome: Outcome, complete: bool) -> tuple[Status, s
             return Status.TIME_LIMIT, f"more than {limits.cpu_s:g} s of CPU time"
         case Ending.WALL_LIMIT:
             return Status.TIME_LIMIT, f"more than {limits.wall_s:g} s of wall time"
+        case Ending.THREAD_LIMIT:
+            return Status.RUNTIME_ERROR, "started more threads than the sandbox allows"
         case Ending.SIGNALLED:
             return _signalled(limits, outcome)
         case Ending.EXITED | Ending.BROKE_SERVER | Ending.FAULT:
@@ -182,11 +191,14 @@ def _signalled(limits: Limits, outcome: Outcome) -> tuple[Status, str]:
     return Status.RUNTIME_ERROR, f"killed by {name}"
 
 
-def _read_record(standard: Standard, outcome: Outcome) -> _Record:
+def _read_record(standard: Standard, limits: Limits, outcome: Outcome) -> _Record:
     record = _Record(outcome.idle_memory_mb)
     data, start = outcome.frames, 0
+    most = limits.record_bytes(len(standard.problem.hidden_tests))
     while start + LENGTH.size <= len(data):
         end = start + LENGTH.size + LENGTH.unpack_from(data, start)[0]
+        if end > most:  # whatever came of it, which a race with the server may decide
+            raise MalformedRecord("a result longer than any")
         if end > len(data):
             break
         if record.closed or record.load_failure is not None:
@@ -202,7 +214,7 @@ def _read_frame(standard: Standard, body: bytes, record: _Record) -> None:
     index = len(record.cases)
     tests = standard.problem.hidden_tests
     is_value = index < len(tests) and body.startswith(b'["v", ')
-    if is_value and len(body) > standard.largest[index]:
+    if is_value and _is_too_large(standard, index, len(body), record):
         detail = "the function returned a value far larger than the right one"
         record.cases.append(_case(index, Status.WRONG_ANSWER, detail, [0.0, 0.0, 0], 0.0))
         return
@@ -236,6 +248,18 @@ def _read_frame(standard: Standard, body: bytes, record: _Record) -> None:
             raise MalformedRecord("a result that the runner does not write")
 
 
+def _is_too_large(standard: Standard, index: int, size: int, record: _Record) -> bool:
+    """Whether a value need not be decoded: what is many times the right one's size is wrong.
+
+    Of values that are merely large, only some are decoded, so that one record takes little time.
+    """
+    excess = size - 4 * len(standard.exact[index])
+    if standard.checker is None and excess > 0:
+        record.spare -= excess
+        return size > standard.largest[index] or record.spare < 0
+    return size > standard.largest[index]
+
+
 def _exact_case(index: int, tail: bytes, record: _Record) -> CaseResult:
     try:
         [(cpu, wall, peak)] = _FIGURES.findall(tail)
@@ -256,9 +280,16 @@ def _stopped_for_memory(record: _Record) -> bool:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=None if sys.get_int_max_str_digits() else _small_int)
     except (ValueError, RecursionError):
         raise MalformedRecord("a result that is not JSON") from None
+
+
+def _small_int(digits: str) -> int:
+    """Read an integer where Python's own limit on digits is lifted: long ones take too long."""
+    if len(digits) > MAX_DIGITS:
+        raise ValueError("an integer that the runner does not write")
+    return int(digits)
 
 
 def _case(
@@ -281,7 +312,11 @@ def _compare(
 ) -> tuple[Status, str]:
     """Judge a value; the first wrong one is told, in short, to whoever reads the verdict."""
     try:
-        value = values.decode(tree)
+        value = values.decode(
+            tree, hashed=standard.checker is not None or standard.decide is not None
+        )
+    except values.ValueTooLarge as error:
+        return Status.WRONG_ANSWER, f"the function returned a value beyond the limits: {error}"
     except ValueError as error:
         raise MalformedRecord(str(error)) from None
     problem = standard.problem
@@ -327,7 +362,21 @@ def _brief(value: Any) -> str:
         return "an integer too long to write"
 
 
-_SHORT = reprlib.Repr()
+class _Short(reprlib.Repr):
+    """Writes sets and dicts that were not built as if they were."""
+
+    def repr_SetItems(self, items: values.SetItems, level: int) -> str:
+        kept = self.repr_list(items[: self.maxset + 1], level)[1:-1]
+        return f"{{{kept}}}" if items else "set()"
+
+    def repr_DictItems(self, items: values.DictItems, level: int) -> str:
+        if level <= 0 and items:
+            return "{...}"
+        kept = [f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in items[:24]]
+        return f"{{{', '.join([*kept, '...'][: len(items)])}}}"
+
+
+_SHORT = _Short()
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 24
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 120
 

@@ -63,6 +63,8 @@ class VerifierStats:
     retries: int = 0
     restarts: int = 0
     """Servers replaced."""
+    second_judgements: int = 0
+    """Programs run once more, alone, since a busy machine may have been to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Verifier:
                 busy_s=self._stats.busy_s + busy,
                 retries=report.retries,
                 restarts=report.restarts,
+                second_judgements=report.second_judgements,
             )
 
     def submit(self, candidate: Candidate, *, tests: Tests = "hidden") -> Future[Verdict]:

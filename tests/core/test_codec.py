@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axiom_rl.core.codec import MAX_DEPTH, decode, dumps, encode, loads
+from axiom_rl.core.codec import MAX_DEPTH, ValueTooLarge, decode, dumps, encode, loads
 
 hashable = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -136,6 +136,11 @@ def test_an_empty_container_counts_as_depth() -> None:
         '{"b": "AB"}',
         '{"b": "a b"}',
         '{"b": [1]}',
+        '{"u": "61"}',
+        '{"u": "f09f9880"}',
+        '{"u": "ff"}',
+        '{"u": "eda0bdedb88"}',
+        '{"u": 5}',
         '{"c": [1, 2]}',
         '{"c": [1.0]}',
         '{"c": [1.0, "x"]}',
@@ -188,6 +193,60 @@ def test_hostile_text_ends_soon(name: str) -> None:
     except ValueError as error:
         assert len(str(error)) < 1000
     assert time.process_time() - started < 3
+
+
+def _chosen_frozensets() -> set[frozenset[int]]:
+    """Thousands of frozensets of few hashes: subsets whose elements' hashes add up to 0.
+
+    A frozenset's hash depends on the exclusive or of its elements' shuffled hashes and its size.
+    """
+
+    def shuffled(number: int) -> int:
+        return ((number ^ 89869747) ^ (number << 16)) * 3644798167 & (2**64 - 1)
+
+    basis: dict[int, tuple[int, int]] = {}
+    sums = []
+    for number in range(64 + 30):
+        rest, members = shuffled(number), 1 << number
+        while rest and (top := rest.bit_length()) in basis:
+            rest, members = rest ^ basis[top][0], members ^ basis[top][1]
+        if rest:
+            basis[top] = rest, members
+        else:
+            sums.append(members)
+    chosen = set()
+    for choice in range(1, 4096):
+        members = 0
+        for bit in range(12):
+            members ^= sums[bit] if choice >> bit & 1 else 0
+        chosen.add(frozenset(n for n in range(94) if members >> n & 1))
+    return chosen
+
+
+def test_building_a_value_is_bounded_in_steps() -> None:
+    """What a checker gets is built of Python's own sets and dicts, if that is quick."""
+    powers = {2**k for k in range(5000)}
+    assert loads(dumps(powers)) == powers
+    assert loads(dumps([2**100] * 50_000)) == [2**100] * 50_000
+    chosen = _chosen_frozensets()
+    assert len({hash(each) for each in chosen}) < len(chosen) / 50
+    colliding = [(2**61 - 1) * 2**40 * k for k in range(1, 5000)]
+    inner = [frozenset(colliding[:60]) - {n} for n in colliding[:60]]
+    for value in (colliding, [(n,) for n in colliding], inner, chosen, [{n: 1} for n in colliding]):
+        started = time.process_time()
+        with pytest.raises(ValueTooLarge):
+            loads(dumps(value))
+        assert time.process_time() - started < 1
+
+
+PAIR, EMOJI = "\ud83d\ude00", "\U0001f600"
+
+
+@pytest.mark.parametrize("text", [PAIR, f"a{PAIR}b{EMOJI}", "\ude00\ud83d", "\ud83d", EMOJI])
+def test_surrogates_stay_what_they_are(text: str) -> None:
+    for value in (text, [text], {text: (text, {text})}):
+        assert loads(dumps(value)) == value
+    assert loads(dumps(PAIR)) != EMOJI
 
 
 json_like = st.recursive(

@@ -71,6 +71,10 @@ def test_round_trip(value: Any) -> None:
         [1, 2.5, "x"],
         [-0.0, math.inf, -math.inf],
         "\ud800 lone surrogate",
+        "\ud83d\ude00",
+        ["\ud83d\ude00", "\U0001f600"],
+        ["a\ud83d", "\ude00b"],
+        {"\ud83d\ude00": ("\ud83d\ude00", None)},
         {(1, 2): [{frozenset({1}): b"x"}]},
     ],
 )

@@ -21,21 +21,30 @@ from pools import (
 
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.sandbox.base import IsolationLevel, PoolReport, SandboxUnavailableError, level_of
+from axiom_rl.sandbox.base import (
+    Ending,
+    IsolationLevel,
+    PoolReport,
+    SandboxUnavailableError,
+    level_of,
+)
 from axiom_rl.sandbox.child import landlock
+from axiom_rl.sandbox.child.namespaces import MOST_PROCESSES
 from axiom_rl.sandbox.kinds import open_sandbox, require_level
 from axiom_rl.sandbox.process import ServerSettings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only")
 
-ALL_ON = dict.fromkeys(("namespaces", "privileges", "landlock", "seccomp", "rlimits"), "on")
+LAYERS = ("namespaces", "root", "privileges", "landlock", "seccomp", "rlimits", "threads")
+ALL_ON = dict.fromkeys(LAYERS, "on")
 
 
 @pytest.mark.parametrize(
     ("missing", "level"),
     [
         ((), IsolationLevel.FULL),
-        (("namespaces",), IsolationLevel.FULL),
+        (("namespaces", "root"), IsolationLevel.FULL),
+        (("threads",), IsolationLevel.REDUCED),
         (("landlock",), IsolationLevel.REDUCED),
         (("seccomp", "namespaces"), IsolationLevel.REDUCED),
         (("seccomp", "landlock"), IsolationLevel.PROCESS_ONLY),
@@ -48,7 +57,7 @@ def test_levels(missing: tuple[str, ...], level: IsolationLevel) -> None:
     assert level_of({**ALL_ON, **dict.fromkeys(missing, "refused")}) is level
 
 
-@pytest.mark.parametrize("name", ["namespaces", "privileges", "landlock", "seccomp", "rlimits"])
+@pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_can_be_missing(name: str) -> None:
     """Each is found missing by itself, and candidates still run."""
     pool = open_pool(1, ServerSettings(without=(name,)))
@@ -138,6 +147,79 @@ def test_bubblewrap_goes_around_the_servers() -> None:
     finally:
         sandbox.close()
     assert wait_until(lambda: set(tree_below(os.getpid())) <= before)
+
+
+SWARM = """
+import ctypes
+libc, thread, started = ctypes.CDLL(None), ctypes.c_ulong(), 0
+start = libc.pthread_create
+attributes = ctypes.create_string_buffer(128)
+libc.pthread_attr_init(attributes)
+libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(16384))
+while started < 6000 and not start(ctypes.byref(thread), attributes, libc.{what}, None):
+    started += 1
+return started
+"""
+NO_NAMESPACES = (sys.executable, str(Path(__file__).with_name("no_namespaces.py")))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ServerSettings(),
+        ServerSettings(without=("namespaces",)),
+        ServerSettings(wrapper=NO_NAMESPACES),
+        ServerSettings(without=("namespaces", "privileges")),
+    ],
+    ids=["namespaces", "left out", "refused", "no limit of the kernel"],
+)
+def test_threads_are_bounded_on_every_path(settings: ServerSettings) -> None:
+    pool = open_pool(2, settings)
+    try:
+        assert pool.report.layers["threads"] == "on"
+        if "privileges" not in settings.without:
+            assert pool.report.level is IsolationLevel.FULL
+        futures = [
+            pool.submit(request(SWARM.format(what=what)), same)
+            for what in ("pause", "abs", "pause")
+        ]
+        neighbours = [pool.submit(request("return 1"), same) for _ in range(20)]
+        for future in futures[::2]:
+            outcome = future.result()
+            if outcome.ending is not Ending.THREAD_LIMIT:
+                started = int(outcome.frames[9:].split(b",")[0])
+                assert 100 < started <= MOST_PROCESSES
+        assert all(is_well(future.result()) for future in neighbours)
+        assert pool.report.restarts == 0
+    finally:
+        pool.close()
+
+
+def test_of_the_machine_only_what_may_be_read_exists() -> None:
+    pool = open_pool()
+    try:
+        if pool.report.layers["root"] != "on":
+            pytest.skip(f"no root of our own: {pool.report.layers['root']}")
+        hidden = [__file__, "/etc/passwd", "/proc/self/stat", "/sys/kernel", "/var", "/boot"]
+        seen = f"""
+import os, json
+def looks(path):
+    for look in (os.stat, os.lstat, os.readlink, os.statvfs, lambda p: os.open(p, 0o10000000)):
+        try:
+            look(path)
+            return True
+        except OSError:
+            pass
+    return False
+packages = os.path.join(os.path.dirname(os.__file__), "site-packages")
+inside = os.listdir(packages) if os.path.isdir(packages) else []
+return [looks(path) for path in {hidden!r}] + [inside, os.uname().nodename, len(json.dumps(1))]
+"""
+        outcome = pool.submit(request(seen), same).result()
+        wanted = f'["v", [{", ".join(["false"] * len(hidden))}, [], "sandbox", 1],'
+        assert wanted.encode() in outcome.frames, outcome
+    finally:
+        pool.close()
 
 
 def test_debug_runs_here_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

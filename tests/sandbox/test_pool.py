@@ -23,8 +23,8 @@ from pools import (
     wait_until,
 )
 
+from axiom_rl.sandbox import judging, process, slot
 from axiom_rl.sandbox import pool as pool_module
-from axiom_rl.sandbox import process, slot
 from axiom_rl.sandbox.base import Ending, IsolationLevel, SandboxUnavailableError
 from axiom_rl.sandbox.pool import ServerPool
 from axiom_rl.sandbox.process import ServerSettings
@@ -167,7 +167,13 @@ def test_a_lamed_server_is_found_by_the_canary() -> None:
 
 @pytest.mark.parametrize(
     ("function", "errno"),
-    [("fork", "EAGAIN"), ("memfd_create", "EMFILE"), ("fstat", "ENOSPC")],
+    [
+        ("fork", "EAGAIN"),
+        ("memfd_create", "EMFILE"),
+        ("fstat", "ENOSPC"),
+        ("dup2", "EMFILE"),  # in the child, before the candidate begins
+        ("getpid", "ENOMEM"),
+    ],
 )
 def test_a_fault_of_the_system_is_not_the_candidates(
     function: str, errno: str, monkeypatch: pytest.MonkeyPatch
@@ -254,6 +260,40 @@ def test_none_waits_behind_a_slow_one_while_another_server_is_free() -> None:
         assert all(is_well(future.result()) for future in quick)
         assert not slow[-1].done()
     finally:
+        pool.close()
+
+
+def test_no_verdict_waits_for_a_large_one() -> None:
+    """A record that takes long to judge is judged beside the others."""
+    pool = open_pool()
+    released = threading.Event()
+    try:
+        body = "return 'x' * 200_000"
+        large = [pool.submit(request(body), lambda _: released.wait(30)) for _ in range(3)]
+        small = [pool.submit(request("return 1"), same) for _ in range(5)]
+        assert all(is_well(future.result(timeout=20)) for future in small)
+        assert not any(future.done() for future in large)
+        released.set()
+        assert all(future.result(timeout=20) for future in large)
+    finally:
+        released.set()
+        pool.close()
+
+
+def test_large_records_that_wait_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "MOST_HEAVY", 2)
+    pool = open_pool()
+    released = threading.Event()
+    try:
+        body = "return 'x' * 200_000"
+        large = [pool.submit(request(body), lambda _: released.wait(30)) for _ in range(8)]
+        assert wait_until(lambda: pool._judging.is_full)
+        time.sleep(0.2)
+        assert len(pool._queue) >= 4
+        released.set()
+        assert all(future.result(timeout=20) for future in large)
+    finally:
+        released.set()
         pool.close()
 
 

@@ -66,7 +66,35 @@ def test_x32_numbers_are_killed() -> None:
     ("name", "arguments", "action"),
     [
         ("clone", (0x00010000 | 0x0F00,), ALLOW),  # a thread
+        ("clone", (0x3D0F00,), ALLOW),  # glibc's
+        ("clone", (0x7D0F00,), ALLOW),  # musl's
         ("clone", (17,), EPERM),  # a process
+        ("clone", (0x3D0F00 & ~0x400,), EPERM),  # descriptors of its own
+        ("clone", (0x3D0F00 & ~0x200,), EPERM),  # a folder of its own
+        ("clone", (0x3D0F00 & ~0x800,), EPERM),  # signal handlers of its own
+        ("clone", (0x3D0F00 & ~0x100,), EPERM),  # memory of its own
+        ("clone", (0x3D0F00 | 9,), EPERM),  # SIGKILL at its end
+        ("clone", (0x3D0F00 | 0x80000000,), EPERM),  # an I/O context of its own
+        ("clone", (0x3D0F00 | 0x20000,), EPERM),  # a mount namespace
+        ("clone", (0x3D0F00 | 0x1000,), EPERM),  # a handle on it
+        ("clone", (0x3D0F00 | 1 << 32,), EPERM),
+        ("close_range", (4, 99, 0), ALLOW),
+        ("close_range", (4, 99, 4), ALLOW),
+        ("close_range", (4, 99, 2), EPERM),  # a descriptor table of its own
+        ("close_range", (4, 99, 6), EPERM),
+        ("timer_create", (0, 0, 0x1234), ALLOW),
+        ("timer_create", (0, 0x1234, 0x1234), EPERM),  # a signal of its choice
+        ("timer_create", (0, 1 << 32, 0x1234), EPERM),
+        ("socketpair", (1, 1, 0), ALLOW),
+        ("socketpair", (30, 1, 0), KILL),  # TIPC
+        ("socketpair", (16, 3, 0), KILL),
+        ("recvfrom", (3, 0x1234, 1, 0x2), ALLOW),
+        ("recvfrom", (3, 0x1234, 1, 0x1), EPERM),  # out of band
+        ("sendto", (3, 0x1234, 1, 0x1, 0, 0), EPERM),
+        ("sendto", (3, 0x1234, 1, 0x4000, 0, 0), ALLOW),
+        ("sendto", (3, 0x1234, 1, 0x4000000, 0, 0), EPERM),  # zero copy
+        ("getsockopt", (3, 1, 3), ALLOW),
+        ("getsockopt", (3, 0, 64), EPERM),  # of the packet filter
         ("kill", (PLACEHOLDER, 15), ALLOW),
         ("kill", (PLACEHOLDER, 9), EPERM),
         ("kill", (1, 15), EPERM),

@@ -13,10 +13,13 @@ from corpus.attack import Attack
 from corpus.attacks import ATTACKS
 from corpus.endings import ENDINGS
 from corpus.forging import FORGING
+from corpus.hoarding import HOARDING
 from corpus.honest import HONEST
 from corpus.intrusion import INTRUSION
+from corpus.itself import ITSELF
 from corpus.kernel import KERNEL
 from corpus.resources import RESOURCES
+from corpus.surface import SURFACE
 
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- attacks: begin -->\n", "<!-- attacks: end -->\n"
@@ -26,6 +29,9 @@ GROUPS: dict[str, list[Attack]] = {
     "Memory, threads, floods, huge values": RESOURCES,
     "Files, secrets, processes": INTRUSION,
     "Network and kernel": KERNEL,
+    "Its own end, to look like our fault": ITSELF,
+    "Memory of the kernel": HOARDING,
+    "What it is born with, rare sockets": SURFACE,
 }
 
 

@@ -1,5 +1,6 @@
 """values_match: Python's == with float tolerance, on values of any size and depth."""
 
+import json
 import math
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axiom_rl.core.codec import decode, dumps, encode
 from axiom_rl.verify.compare import values_match
 
 NAN, INF = math.nan, math.inf
@@ -266,6 +268,48 @@ def test_sets_in_sets_take_no_time() -> None:
     assert time.process_time() - started < 1
 
 
+EQUAL_HASH = [(2**61 - 1) * k for k in range(1, 5001)]
+FLOATS_IN_TUPLES = frozenset((1, k + 0.5) for k in range(1000))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {2**k for k in range(5000)},
+        set(EQUAL_HASH),
+        {key: [1] for key in EQUAL_HASH},
+        {frozenset(EQUAL_HASH[:600]) - {n} for n in EQUAL_HASH[:30]},
+        {frozenset({frozenset(EQUAL_HASH[:100]) - {n}}) for n in EQUAL_HASH[:100]},
+        {frozenset({0.5, frozenset({(k, 0.1 + 0.2)})}) for k in range(500)},
+        {("a" * 2000) + str(k) for k in range(2000)},
+        FLOATS_IN_TUPLES,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_keys_of_equal_hash_are_judged_by_value_and_soon(value: Any) -> None:
+    tree = json.loads(dumps(value))
+    copy = decode(tree, hashed=False)
+    started = time.process_time()
+    assert values_match(copy, decode(tree, hashed=False))
+    assert values_match([copy], [value])
+    if isinstance(value, dict):
+        assert not values_match(copy, {**value, EQUAL_HASH[7]: [2]})
+    else:
+        assert not values_match(copy, {*list(value)[1:], "another"})
+    assert time.process_time() - started < 1
+
+
+def test_decoded_without_hashing_is_the_same_to_a_comparison() -> None:
+    value = {1: {2.5, "x", (None, frozenset({3}))}, (1, "k"): [{}, set()], 0.1 + 0.2: b"x"}
+    near = {1.0: {2.5, "x", (None, frozenset({3.0}))}, (True, "k"): [{}, set()], 0.3: b"x"}
+    unbuilt = decode(json.loads(dumps(value)), hashed=False)
+    assert values_match(unbuilt, near) and values_match(near, unbuilt)
+    assert not values_match(unbuilt, near | {0.3: b"y"})
+    for left, right in [({}, set()), ({}, []), (set(), []), (set(), ())]:
+        assert not values_match(decode(encode(left), hashed=False), right)
+        assert not values_match(left, decode(encode(right), hashed=False))
+
+
 plain = st.recursive(
     st.none()
     | st.booleans()
@@ -297,6 +341,8 @@ def test_symmetric_and_never_stricter_than_python(left: Any, right: Any) -> None
     assert values_match(left, right) == values_match(right, left)
     if left == right:
         assert values_match(left, right)
+    unbuilt = decode(encode(left), hashed=False)
+    assert values_match(unbuilt, right) == values_match(left, right)
 
 
 @settings(max_examples=150, deadline=None)

@@ -16,13 +16,17 @@ from axiom_rl.core.types import Problem, Status, TestCase, Verdict
 from axiom_rl.sandbox.base import Ending, Limits, Outcome
 from axiom_rl.verify.judge import LENGTH, Checker, judge, standard_of
 
-LIMITS = Limits(cpu_s=1.0, memory_bytes=1 << 30, output_bytes=1000, result_bytes=1 << 20)
+LIMITS = Limits(cpu_s=1.0, memory_bytes=1 << 30, output_bytes=1000, result_bytes=8 << 20)
 TESTS = (TestCase(args=(1,), expected=10), TestCase(args=(2,), expected=[20, (1, 2)]))
 RIGHT_SECOND = [20, {"t": [1, 2]}]
 
 
 def judged(
-    *frames: Any, checker: Checker | None = None, raw: bytes | None = None, **outcome: Any
+    *frames: Any,
+    checker: Checker | None = None,
+    raw: bytes | None = None,
+    tests: tuple[TestCase, ...] = TESTS,
+    **outcome: Any,
 ) -> Verdict:
     problem = Problem(
         id="p",
@@ -33,7 +37,7 @@ def judged(
         statement="",
         entry_point="f",
         public_tests=(),
-        hidden_tests=TESTS,
+        hidden_tests=tests,
     )
     bodies = [json.dumps(frame).encode() for frame in frames]
     data = b"".join(LENGTH.pack(len(body)) + body for body in bodies)
@@ -107,12 +111,74 @@ def test_no_bytes_upset_the_judge(raw: bytes) -> None:
     assert not judged(raw=LENGTH.pack(len(raw)) + raw).passed
 
 
+@pytest.mark.parametrize("ending", [Ending.EXITED, Ending.WALL_LIMIT, Ending.SIGNALLED])
+def test_a_frame_longer_than_any_is_a_violation_however_it_ends(ending: Ending) -> None:
+    verdict = judged(raw=b"\xff" * 64, ending=ending, code=70)
+    assert verdict.status is Status.SECURITY_VIOLATION
+
+
 def test_nesting_bombs_are_violations() -> None:
     body = b'["v", ' + b"[" * 50_000 + b"]" * 50_000 + b", 0.1, 0.2, 3]"
     assert judged(raw=LENGTH.pack(len(body)) + body).status is Status.WRONG_ANSWER  # too large
     for kind, depth in ((b"e", 3000), (b"e", 50_000), (b"v", 1500)):
         body = b'["' + kind + b'", ' + b"[" * depth + b"]" * depth + b", 0.1, 0.2, 3]"
         assert judged(raw=LENGTH.pack(len(body)) + body).status is Status.SECURITY_VIOLATION
+
+
+PRIME = 2**61 - 1
+EQUAL_HASH = [{"i": hex(PRIME * 2**40 * k)} for k in range(1, 20_000)]
+HEAVY = {
+    "lists": [[]] * 240_000,
+    "nested_frozensets": [{"z": [{"z": EQUAL_HASH[k : k + 64]} for k in range(64)]}] * 8,
+    "equal_hashes": {"s": EQUAL_HASH},
+    "keys": {"d": [[{"t": [key]}, 1] for key in EQUAL_HASH]},
+    "deep": [json.loads('{"z": [' * 140 + "]}" * 140)] * 800,
+    "long_integers": [{"i": "0x" + "7" * 900_000}],
+}
+
+
+@pytest.mark.parametrize("checker", [None, lambda _args, value, expected: value == expected])
+@pytest.mark.parametrize("name", HEAVY)
+def test_heavy_values_are_wrong_and_judged_in_linear_time(
+    name: str, checker: Checker | None
+) -> None:
+    large = tuple(TestCase(args=(n,), expected=list(range(4000))) for n in range(3))
+    body = json.dumps(value(HEAVY[name])).encode()
+    raw = (LENGTH.pack(len(body)) + body) * 3 + LENGTH.pack(7) + b'["end"]'
+    started = time.process_time()
+    verdict = judged(raw=raw, checker=checker, tests=large)
+    assert (verdict.status, verdict.pass_fraction) == (Status.WRONG_ANSWER, 0.0)
+    assert time.process_time() - started < 2.5
+
+
+def test_right_values_count_though_huge_wrong_ones_stand_before_them() -> None:
+    large = tuple(TestCase(args=(n,), expected=list(range(9000))) for n in range(8))
+    wrong = value([0] * 300_000)
+    right = [0.1, *range(1, 9000)]
+    near = (*large[:7], TestCase(args=(7,), expected=[0.1 + 1e-12, *range(1, 9000)]))
+    verdict = judged(*[wrong] * 7, value(right), ["end"], tests=near)
+    assert [case.passed for case in verdict.cases] == [False] * 7 + [True]
+
+
+def test_strings_are_exact() -> None:
+    for stated, expected, passed in [
+        ({"u": "eda0bdedb880"}, "\ud83d\ude00", True),
+        ("\U0001f600", "\ud83d\ude00", False),
+        ({"u": "eda0bdedb880"}, "\U0001f600", False),
+        ({"s": [{"u": "eda0bdedb880"}]}, {"\ud83d\ude00"}, True),
+    ]:
+        tests = (TestCase(args=(1,), expected=expected),)
+        assert judged(value(stated), ["end"], tests=tests).passed == passed
+
+
+def test_a_set_of_equal_hashes_is_judged_by_value() -> None:
+    powers = {2**k for k in range(3000)}
+    tree = {"s": [values.encode(2**k) for k in range(3000)]}
+    tests = (TestCase(args=(1,), expected=powers),)
+    assert judged(value(tree), ["end"], tests=tests).passed
+    verdict = judged(value({"s": [7, *tree["s"][1:]]}), ["end"], tests=tests)
+    assert verdict.status is Status.WRONG_ANSWER
+    assert verdict.detail.startswith("returned {7, 2, 4, 8")
 
 
 def test_floods_are_not_read_to_the_end() -> None:

@@ -9,6 +9,7 @@ that they equal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from math import inf, isfinite, nan
 from typing import Any
@@ -21,7 +22,9 @@ MAX_FRACTION_BITS = 8192
 _mro = type.__dict__["__mro__"].__get__
 _module = type.__dict__["__module__"].__get__
 _name = type.__dict__["__name__"].__get__
-_NAMED = frozenset({bool, str, type(None)})
+_NAMED = frozenset({bool, type(None)})
+_pair_in = re.compile("[\ud800-\udbff][\udc00-\udfff]").search
+"""A surrogate pair, which JSON would merge into one character."""
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _PLAIN = _CONTAINERS | {int, float, str, bytes, complex}
 
@@ -43,6 +46,8 @@ def _tree(value: Any, depth: int, budget: list[int]) -> Any:
     kind = type(value)
     if kind in _NAMED:
         return value
+    if kind is str:
+        return _text(value)
     if kind is int:
         if -LARGEST_PLAIN_INT <= value <= LARGEST_PLAIN_INT:
             return value
@@ -83,7 +88,15 @@ def _are_plain(items: list[int]) -> bool:
     kinds = set(map(type, items))
     if kinds == {int}:
         return min(items) >= -LARGEST_PLAIN_INT and max(items) <= LARGEST_PLAIN_INT
+    if kinds == {str}:
+        return all(map(str.isascii, items))  # type: ignore[arg-type]
     return kinds <= _NAMED
+
+
+def _text(value: str) -> Any:
+    if value.isascii() or _pair_in(value) is None:
+        return value
+    return {"u": value.encode("utf-8", "surrogatepass").hex()}
 
 
 def _subclass(value: Any, kind: type, depth: int, budget: list[int]) -> Any:
@@ -95,7 +108,7 @@ def _subclass(value: Any, kind: type, depth: int, budget: list[int]) -> Any:
     if base is float:
         return _tree(float.__float__(value), depth, budget)
     if base is str:
-        return str.__str__(value)
+        return _text(str.__str__(value))
     if base is bytes:
         return {"b": bytes.hex(value)}
     if base is complex:

@@ -22,11 +22,11 @@ SCOPES = 0b11
 
 _RULESET = struct.Struct("=QQQ")
 _PATH_RULE = struct.Struct("=Qi")
-_FORBIDDEN = frozenset({"site-packages", "dist-packages"})
+FORBIDDEN = frozenset({"site-packages", "dist-packages"})
 """Not part of the standard library, though within its folder: hidden tests may be installed."""
 _FILES = ("/etc/ld.so.cache", "/etc/localtime", "/dev/zero", "/dev/urandom", "/dev/random")
 _FOLDERS = ("/usr/share/zoneinfo",)
-_LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
+LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
 
 def restrict(readable: Iterable[str]) -> int:
@@ -46,7 +46,7 @@ def restrict(readable: Iterable[str]) -> int:
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = kernel.syscall("landlock_create_ruleset", CREATE_RULESET, attributes, size, 0)
     try:
-        for path, rights in _rules(readable):
+        for path, rights in rules(readable):
             _allow(ruleset, path, rights)
         kernel.syscall("landlock_restrict_self", RESTRICT_SELF, ruleset, 0)
     finally:
@@ -66,7 +66,8 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         os.close(descriptor)
 
 
-def _rules(readable: Iterable[str]) -> Iterator[tuple[str, int]]:
+def rules(readable: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield every path that can be opened, with its rights."""
     yield "/dev/null", READ_FILE | WRITE_FILE
     for path in _FILES:
         yield path, READ_FILE
@@ -75,18 +76,23 @@ def _rules(readable: Iterable[str]) -> Iterator[tuple[str, int]]:
     yield str(Path(os.__file__).parent), READ_DIR
 
 
-def standard_library() -> Iterator[str]:
-    """Yield what stands in the folders of the standard library, without installed packages."""
+def library_folders() -> list[Path]:
+    """Return the folders of the standard library: its modules and its extensions."""
     folders = {Path(os.__file__).parent}
     folders.update(Path(entry) for entry in sys.path if entry.endswith("lib-dynload"))
-    for folder in folders:
+    return sorted(folders)
+
+
+def standard_library() -> Iterator[str]:
+    """Yield what stands in the folders of the standard library, without installed packages."""
+    for folder in library_folders():
         if folder.is_dir():
-            yield from (str(entry) for entry in folder.iterdir() if entry.name not in _FORBIDDEN)
+            yield from (str(entry) for entry in folder.iterdir() if entry.name not in FORBIDDEN)
 
 
 def shared_libraries() -> Iterator[str]:
     """Yield the shared libraries that extension modules of the standard library may need."""
-    folders = {*_LIBRARY_FOLDERS, f"{sys.base_prefix}/lib"}
+    folders = {*LIBRARY_FOLDERS, f"{sys.base_prefix}/lib"}
     for folder in sorted({str(Path(entry).resolve()) for entry in folders}):
         place = Path(folder)
         if place.is_dir():

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import mmap
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
+from pathlib import Path
 
-from . import kernel, landlock, namespaces
+from . import kernel, landlock, namespaces, root
 from .seccomp import ChildFilter, load_server_filter
+from .watch import THREAD_KILL, Watch
 
 ON = "on"
 LEFT_OUT = "left out"
+
+THREAD_TEST_S = 10.0
 
 Check = Callable[[], bool]
 
@@ -35,19 +41,34 @@ class Layers:
             namespaces.fork_inside()
         else:
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # strays come to us, and are killed
+        # The kernel bounds nobody who has privileges.
+        self._kernel_counts = state == ON or (
+            "privileges" not in self._without and namespaces.count_by_a_user_of_our_own()
+        )
 
-    def lock(self, readable: list[str], limit: Callable[[], None]) -> None:
+    def lock(self, readable: list[str], limit: Callable[[], None], watch: Watch) -> None:
         """Put on everything that children inherit, then test every layer.
 
         Args:
             readable: what stays readable besides the standard library.
             limit: sets the resource limits of a candidate in a child.
+            watch: what waits for candidates, and ends those of too many threads.
         """
+        if self.states["namespaces"] == ON or "root" in self._without:
+            self._put_on("root", lambda: root.enter(readable))
+        else:
+            self.states["root"] = "needs namespaces"
         self._put_on("privileges", kernel.drop_privileges)
         self._put_on("landlock", lambda: landlock.restrict(readable))
         self._put_on("seccomp", self._load_filters)
-        self.states["rlimits"] = LEFT_OUT if "rlimits" in self._without else ON
+        for name in ("rlimits", "threads"):
+            self.states[name] = LEFT_OUT if name in self._without else ON
         self._test(limit)
+        if self.states["threads"] == ON and not (
+            (self._kernel_counts and self._bounds_threads(limit, watch))
+            or self._bounds_threads(limit, watch, namespaces.MOST_PROCESSES)
+        ):
+            self.states["threads"] = "self-test failed"
 
     def lock_child(self) -> None:
         """Put on what each child needs for itself."""
@@ -73,8 +94,9 @@ class Layers:
     def _test(self, limit: Callable[[], None]) -> None:
         tests: dict[str, list[tuple[Check, int]]] = {
             "namespaces": [(_is_child_of_init, 0)],
+            "root": [(_cannot_see_this_file, 0)],
             "privileges": [(lambda: not kernel.has_privileges(), 0)],
-            "landlock": [(_cannot_read_this_file, 0), (_cannot_create_a_file, 0)],
+            "landlock": [(_cannot_read, 0), (_cannot_write, 0)],
             "seccomp": [(_opens_a_socket, signal.SIGSYS), (_cannot_fork_or_signal, 0)],
             "rlimits": [(_cannot_take_too_much, 0)],
         }
@@ -86,6 +108,21 @@ class Layers:
 
     def _ends_with(self, ending: int, check: Check, limit: Callable[[], None]) -> bool:
         """Whether a child under all layers ends with this signal, or well where it is 0."""
+        status = os.waitpid(self._try(check, limit), 0)[1]
+        return os.WTERMSIG(status) == ending if os.WIFSIGNALED(status) else status == ending == 0
+
+    def _bounds_threads(self, limit: Callable[[], None], watch: Watch, most: int = 0) -> bool:
+        """Whether a child that starts threads without end is refused some, or killed for them.
+
+        Where the kernel does not count them for us, the watch does, and `most` is not 0.
+        """
+        watch.most_threads = most
+        pid = self._try(_is_refused_threads, limit)
+        why, (_, status, _) = watch.wait(pid, THREAD_TEST_S, THREAD_TEST_S, time.monotonic())
+        return why == THREAD_KILL or status == 0
+
+    def _try(self, check: Check, limit: Callable[[], None]) -> int:
+        """Start a child under all layers that exits with 0 if the check holds; return its id."""
         pid = os.fork()
         if pid == 0:
             leave = os._exit
@@ -95,20 +132,26 @@ class Layers:
                 leave(0 if check() else 1)
             finally:
                 leave(2)
-        status = os.waitpid(pid, 0)[1]
-        return os.WTERMSIG(status) == ending if os.WIFSIGNALED(status) else status == ending == 0
+        return pid
 
 
 def _is_child_of_init() -> bool:
     return os.getppid() == 1
 
 
-def _cannot_read_this_file() -> bool:
-    return _is_refused(lambda: os.open(__file__, os.O_RDONLY))
+def _cannot_see_this_file() -> bool:
+    return not Path(__file__).exists() and not Path("/proc/1").exists()
 
 
-def _cannot_create_a_file() -> bool:
-    return _is_refused(lambda: os.open("/tmp", os.O_TMPFILE | os.O_RDWR))
+def _cannot_read() -> bool:
+    """Of what there is in a root of our own, too, as far as it is in no rule."""
+    listed = _is_refused(lambda: os.open("/", os.O_RDONLY | os.O_DIRECTORY), errno.EACCES)
+    return listed and _is_refused(lambda: os.open(__file__, os.O_RDONLY))
+
+
+def _cannot_write() -> bool:
+    written = _is_refused(lambda: os.open("/dev/zero", os.O_WRONLY), errno.EACCES)
+    return written and _is_refused(lambda: os.open("/tmp", os.O_TMPFILE | os.O_RDWR))
 
 
 def _opens_a_socket() -> bool:
@@ -128,9 +171,23 @@ def _cannot_take_too_much() -> bool:
     return False
 
 
-def _is_refused(call: Callable[[], object]) -> bool:
+def _is_refused_threads() -> bool:
+    _thread.stack_size(64 << 10)
+    try:
+        for _ in range(2 * namespaces.MOST_PROCESSES):
+            _thread.start_new_thread(time.sleep, (THREAD_TEST_S,))
+        time.sleep(1)  # until the watch comes by
+    except RuntimeError:
+        return True
+    return False
+
+
+REFUSALS = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS)
+
+
+def _is_refused(call: Callable[[], object], *numbers: int) -> bool:
     try:
         call()
     except OSError as error:
-        return error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT)
+        return error.errno in (numbers or REFUSALS)
     return False

@@ -6,14 +6,16 @@ everything inside when it ends. The process that made the namespaces stays outsi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
 import signal
+import socket
 from pathlib import Path
 from types import FrameType
 
-from . import kernel
+from . import kernel, state
 
 MOUNT, UTS, IPC, USER, PROCESS, NETWORK = (
     0x00020000,
@@ -26,8 +28,11 @@ MOUNT, UTS, IPC, USER, PROCESS, NETWORK = (
 KINDS = ("user", "net", "ipc", "uts", "mnt")
 """As the kernel names them; the new process tree shows only once it has its first process."""
 NOBODY = 65534
+RARE_USERS, RARE_SMALL_USERS = 0x7A00_0000, 61_000
+"""Numbers of users that no system gives out, in a large and in a small user namespace."""
 MOST_PROCESSES = 300
 """Processes and threads of one server, its candidate included."""
+HOST_NAME = "sandbox"
 
 
 def enter() -> str:
@@ -92,28 +97,47 @@ def fork_inside() -> None:
     """Go on in a child, process 1 of the new tree; this process waits for its end and leaves."""
     inner = os.fork()
     if inner == 0:
+        if os.geteuid() == 0:
+            os.setresuid(NOBODY, -1, -1)
         _limit_processes()
         kernel.die_with_parent()
+        with contextlib.suppress(OSError):  # without it the machine's name stays readable
+            socket.sethostname(HOST_NAME)
         return
 
     def kill_inner(_number: int, _frame: FrameType | None) -> None:
-        os.kill(inner, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(inner, signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, kill_inner)
-    os.closerange(3, 1024)
+    state.close_from(3)
     _, status = os.waitpid(inner, 0)
     os._exit(min(255, abs(os.waitstatus_to_exitcode(status))))
 
 
-def _limit_processes() -> None:
-    """Bound the threads of a candidate; counted in this user namespace alone.
+def count_by_a_user_of_our_own() -> bool:
+    """Without namespaces: have threads counted apart from everybody's; False where that fails.
 
-    The kernel counts by the real user and never refuses root, so root takes another real user. The
-    effective user, by which files are opened, stays.
+    The kernel counts by the real user, over the whole machine, and never refuses root. Root takes
+    a real user that nobody else is; a user without rights cannot.
     """
-    if os.geteuid() == 0:
-        os.setresuid(NOBODY, -1, -1)
-    resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
+    if os.geteuid() != 0:
+        return False
+    for user in (RARE_USERS + os.getpid(), RARE_SMALL_USERS + os.getpid() % 4000):
+        with contextlib.suppress(OSError):  # not of this user namespace, or no right to
+            os.setresuid(user, -1, -1)
+            _limit_processes()
+            return True
+    return False
+
+
+def _limit_processes() -> None:
+    """Bound the threads of a candidate: those of our real user, of which this process is one.
+
+    In a user namespace only its own are counted. The kernel never refuses root, so root has taken
+    another real user; the effective one, by which files are opened, stays.
+    """
+    state.set_limit(resource.RLIMIT_NPROC, MOST_PROCESSES)
 
 
 def _identities() -> dict[str, Path]:

@@ -31,6 +31,8 @@ RECURSION_LIMIT = 1000
 
 Writer = Callable[[list[Any], int], int]
 """Writes a frame, or a refusal where it is larger than the size given; returns its bytes."""
+Receiver = Callable[[], bytes]
+"""Returns the marshalled arguments of the next test."""
 
 _mro = type.__dict__["__mro__"].__get__
 _name = type.__dict__["__name__"].__get__
@@ -38,13 +40,18 @@ _EXCEPTIONS = frozenset(kind for kind in vars(builtins).values() if isinstance(k
 _REFUSAL = "the returned values are larger than sandbox.result_kb"
 
 
-def run(code: str, entry_point: str, tests: tuple[bytes, ...], budget: int, write: Writer) -> None:
-    """Load `code` and write one frame per test; `budget` is the size of all values, in bytes."""
+def run(
+    code: str, entry_point: str, tests: int, budget: int, receive: Receiver, write: Writer
+) -> None:
+    """Load `code`, and for each test receive its arguments and write one frame.
+
+    `budget` is the size of all values, in bytes.
+    """
     entry = _load(code, entry_point, write)
     if entry is None:
         return
-    for blob in tests:
-        frame = _run_test(entry, blob)
+    for _ in range(tests):
+        frame = _run_test(entry, receive())
         budget -= write(frame, budget)
         if frame[:2] == ["e", "memory_limit"]:
             break
@@ -68,6 +75,22 @@ def frame_writer(descriptor: int) -> Writer:
         return len(body) + 4 if frame[0] == "v" else 0
 
     return write
+
+
+def argument_reader(descriptor: int) -> Receiver:
+    """Return the function that reads the next test's arguments, which come with their length."""
+    size_of, get = struct.Struct("<I").unpack_from, os.read
+
+    def receive() -> bytes:
+        data = get(descriptor, 65536)  # nothing comes behind one test's arguments
+        while len(data) < 4 or len(data) < 4 + size_of(data)[0]:
+            part = get(descriptor, 1 << 24)
+            if not part:
+                raise EOFError("the server is gone")
+            data += part
+        return data[4:]
+
+    return receive
 
 
 def _load(code: str, entry_point: str, write: Writer) -> Callable[..., Any] | None:

@@ -29,9 +29,18 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32_BIT = 0x40000000
 """Calls of the x32 interface of x86-64 carry this bit, and would slip past a list of numbers."""
 ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-CLONE_THREAD = 0x00010000
+SHARED = (0x100, 0x200, 0x400, 0x800, 0x10000)
+"""What a thread shares: memory, folder, descriptors, signal handlers, process. A descriptor table
+for each thread would hold memory that no limit counts."""
+THREAD_FLAGS = sum(SHARED) | 0x40000 | 0x80000 | 0x100000 | 0x200000 | 0x400000
+"""Of clone, all that C libraries start threads with: no signal at its end, no new namespace."""
+CLOSE_ON_EXEC = 4
+"""A flag of close_range; the other one makes a descriptor table of the thread's own."""
+MESSAGE_FLAGS = 0x2 | 0x20 | 0x40 | 0x80 | 0x100 | 0x4000 | 0x8000
+"""Peek, truncate, do not wait, end of record, wait for all, no signal, more; not out of band."""
 SIGKILL = 9
 AF_UNIX = 1
+SOL_SOCKET = 1
 
 _LOAD, _JUMP, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH = 0, 4
@@ -102,8 +111,13 @@ def server_filter(machine: str) -> bytes:
     program.when_any(_numbers(numbers, MISSING), ERRNO | errno.ENOSYS)
     program.for_call(numbers["ioctl"], _only(1, IOCTLS))
     program.for_call(numbers["fcntl"], _only(1, FCNTLS))
+    program.for_call(numbers["close_range"], _only(2, [0, CLOSE_ON_EXEC]))
     program.for_call(numbers["sendto"], _without_address())
+    program.for_call(numbers["recvfrom"], _plain_message())
+    program.for_call(numbers["getsockopt"], _only(1, [SOL_SOCKET]))
     program.for_call(numbers["socket"], _no_socket())
+    program.for_call(numbers["socketpair"], _unix_alone())
+    program.for_call(numbers["timer_create"], _without_event())
     program.when_any(_numbers(numbers, [*ALLOWED, *JUDGED, *SERVER_ONLY]), ALLOW)
     program.give(ERRNO | errno.EPERM)
     return program.assembled()
@@ -191,6 +205,37 @@ def _without_address() -> _Program:
     for high in (False, True):
         program.load(_argument(4, high=high))
         program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)
+    program.code += _plain_message().code
+    return program
+
+
+def _plain_message() -> _Program:
+    """Allow the usual flags of a message: those of other kinds reach rarely used parts."""
+    program = _Program()
+    program.load(_argument(3))
+    program.when(_IF_ANY_BIT, ~MESSAGE_FLAGS & 0xFFFFFFFF, ERRNO | errno.EPERM)
+    program.give(ALLOW)
+    return program
+
+
+def _unix_alone() -> _Program:
+    """Kill for a pair of any family but the one that never leaves the machine."""
+    program = _Program()
+    program.load(_argument(0))
+    program.when(_IF_EQUAL, AF_UNIX, ALLOW)
+    program.give(KILL)
+    return program
+
+
+def _without_event() -> _Program:
+    """Allow the timer that sends SIGALRM; another could send SIGKILL, which we would take for ours.
+
+    What it sends stands in memory, where a filter cannot look.
+    """
+    program = _Program()
+    for high in (False, True):
+        program.load(_argument(1, high=high))
+        program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)
     program.give(ALLOW)
     return program
 
@@ -206,9 +251,13 @@ def _no_socket() -> _Program:
 
 def _threads_only() -> _Program:
     program = _Program()
+    program.load(_argument(0, high=True))
+    program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)
     program.load(_argument(0))
-    program.when(_IF_ANY_BIT, CLONE_THREAD, ALLOW)
-    program.give(ERRNO | errno.EPERM)
+    program.when(_IF_ANY_BIT, ~THREAD_FLAGS & 0xFFFFFFFF, ERRNO | errno.EPERM)
+    for flag in SHARED:
+        program.unless(_IF_ANY_BIT, flag, ERRNO | errno.EPERM)
+    program.give(ALLOW)
     return program
 
 

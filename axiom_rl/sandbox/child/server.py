@@ -10,7 +10,6 @@ for what an earlier candidate of the same problem wrote.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import importlib
@@ -21,26 +20,35 @@ import mmap
 import os
 import random
 import resource
-import signal
 import socket
 import struct
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import runner
-from .watch import Watch
+from . import library, runner, state
+from .exchange import Exchange, unshared_pages
+from .watch import PARENT_GONE, Watch
 
 if sys.platform == "linux":
     from .layers import Layers
 
-ANSWER = struct.Struct("<BBiddQQQ")
+ANSWER = struct.Struct("<BBiddQQ?")
 """The kind, and an End."""
 LENGTH = struct.Struct("<I")
 HELLO, ENDED, FAULT = 0, 1, 2
+RECORD = state.CHANNEL
+"""The descriptor of a candidate's record; the channel is closed by putting it there."""
+STAGE = struct.Struct("<?i")
+"""Whether the candidate's part has begun, and the errno of what kept it from beginning."""
+NO_ROOM = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""What the system says while it has no process, descriptor or memory to give."""
+NO_ROOM_EXIT = 75
+""""Try again later", the exit status of a server that found no room to start in."""
 
 WARM_UP_RUNS = 20
 USUAL_MODULES = """
@@ -74,18 +82,23 @@ class End(NamedTuple):
     """Resident memory at most, in units of ru_maxrss."""
     printed: int = 0
     """Bytes."""
-    most: int = 0
-    """Bytes of the record that are sent at most."""
+    crowded: bool = False
+    """Whether others kept the machine busy meanwhile."""
 
 
-HEAD = struct.Struct("<ddQQQII")
+HEAD = struct.Struct("<ddddQQQIIIQ")
 
 
 class ChildLimits(NamedTuple):
     """What goes before each program; the order of the fields is that of HEAD."""
 
     cpu_s: float
+    spare_s: float
+    """CPU seconds more on a crowded machine: a first judgement, which a second one may follow."""
     wall_s: float
+    """While the machine is not crowded."""
+    hard_s: float
+    """Wall seconds in any case."""
     memory: int
     """Bytes of address space beyond the server's own."""
     output: int
@@ -95,17 +108,19 @@ class ChildLimits(NamedTuple):
     tests: int
     """How many there are."""
     size: int
-    """Bytes of the program that follows: code, entry point, and each test's arguments, marshalled
-    apart so that every test gets fresh ones."""
+    """Bytes of the program that follows, code and entry point."""
+    arguments: int
+    """Bytes of the tests' arguments behind it, each with its length, marshalled apart so that every
+    test gets fresh ones."""
+    record: int
+    """Bytes of the whole record at most."""
 
-    @property
-    def record(self) -> int:
-        """Bytes of the whole record: the values' budget and room for frames without a value."""
-        return self.result + 65536 + 4096 * self.tests
 
-
-WARM_UP = marshal.dumps((SAMPLE, "f", (marshal.dumps((9,)),) * 3))
-WARM_UP_LIMITS = ChildLimits(1.0, 3.0, 2**28, 2**20, 2**20, 3, len(WARM_UP))
+WARM_UP = marshal.dumps((SAMPLE, "f"))
+WARM_UP_ARGUMENTS = (LENGTH.pack(len(marshal.dumps((9,)))) + marshal.dumps((9,))) * 3
+WARM_UP_LIMITS = ChildLimits(
+    *(1.0, 0.0, 3.0, 9.0), *(2**28, 2**20, 2**20), *(3, len(WARM_UP), len(WARM_UP_ARGUMENTS), 2**20)
+)
 STANDING_LIMITS = {
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_NOFILE: 64,
@@ -114,74 +129,125 @@ STANDING_LIMITS = {
 """The same for every candidate, and so set once."""
 
 
+PER_CANDIDATE = (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS)
+
+
 class _Server:
     """The state of this process: its socket, its layers, and what a bare child weighs."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.channel = socket.socket(fileno=settings["fd"])
+    def __init__(self, channel: socket.socket, settings: dict[str, Any]) -> None:
+        self.channel = channel
+        self.serves = False
+        """Whether the pool has been told that requests may come."""
         self.without: list[str] = settings["without"]
         self.layers: Layers | None = None
         if sys.platform == "linux":
             self.layers = Layers(self.without)
             self.layers.enter_namespaces()
         _preload(settings["paths"], settings["preload"])
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        library.adapt()
         if "rlimits" not in self.without:
             for kind, value in STANDING_LIMITS.items():
-                _set_limit(kind, value)
+                state.set_limit(kind, value)
         self.watch = Watch(self.channel)
+        self.stage = mmap.mmap(-1, STAGE.size)
+        """Shared with a child until its candidate begins: whether it did, or what hindered it."""
         self.vm_bytes = _address_space()
+        self.most = [state.hard_limit(kind) for kind in PER_CANDIDATE]
         if self.layers is not None:
-            self.layers.lock(settings["readable"], lambda: self._limit(WARM_UP_LIMITS))
+            limit = partial(self._limit, WARM_UP_LIMITS)
+            self.layers.lock(settings["readable"], limit, self.watch)
 
     def serve(self) -> None:
         """Warm up, say hello, then answer requests until the parent is gone."""
         peaks: list[int] = []
         for _ in range(WARM_UP_RUNS):
-            with mmap.mmap(-1, len(WARM_UP)) as program:
+            with (
+                mmap.mmap(-1, len(WARM_UP)) as program,
+                unshared_pages(len(WARM_UP_ARGUMENTS)) as arguments,
+            ):
                 program.write(WARM_UP)
-                self._judge(WARM_UP_LIMITS, program, lambda end, _file: peaks.append(end.peak))
+                arguments.write(WARM_UP_ARGUMENTS)
+                pages = program, arguments
+                self._judge(WARM_UP_LIMITS, pages, lambda end, _: peaks.append(end.peak))
         gc.collect()
         gc.freeze()
         states = self.layers.states if self.layers is not None else {}
         body = json.dumps({"peak": peaks[-1] if peaks else 0, "layers": states}).encode()
         self._send(LENGTH.pack(ANSWER.size + len(body)) + ANSWER.pack(HELLO, *End()) + body)
+        self.serves = True
         head = bytearray(HEAD.size)
         while True:
             self._receive(memoryview(head))
             limits = ChildLimits(*HEAD.unpack(head))
-            with mmap.mmap(-1, limits.size) as program:
-                with memoryview(program) as view:
-                    self._receive(view)
-                self._judge(limits, program, self._answer)
+            with (
+                mmap.mmap(-1, limits.size) as program,
+                unshared_pages(limits.arguments) as arguments,
+            ):
+                for part, size in ((program, limits.size), (arguments, limits.arguments)):
+                    with memoryview(part) as view:
+                        self._receive(view[:size])
+                self._judge(limits, (program, arguments), self._answer)
 
     def _judge(
-        self, limits: ChildLimits, program: mmap.mmap, answer: Callable[[End, int], object]
+        self,
+        limits: ChildLimits,
+        pages: tuple[mmap.mmap, mmap.mmap],
+        answer: Callable[[End, Exchange], object],
     ) -> None:
-        """Run one candidate to its end; `answer` gets how it ended and the file it wrote."""
-        printed = result = -1
+        """Run one candidate to its end; `answer` gets how it ended and what it answered.
+
+        Args:
+            limits: of this candidate.
+            pages: the program, and the arguments of its tests.
+            answer: takes the outcome.
+        """
+        program, arguments = pages
+        printed = -1
+        exchange = None
         try:
-            printed, result = _memory_file(), _memory_file()
-            started = time.monotonic()
-            pid = os.fork()
-            if pid == 0:
-                self._become_candidate(limits, program, printed, result)
-            why, (_, status, usage) = self.watch.wait(pid, limits.cpu_s, limits.wall_s, started)
+            printed = _memory_file()
+            self.stage[:] = STAGE.pack(False, 0)
+            ours, theirs = socket.socketpair()
+            exchange = Exchange(
+                ours, arguments, limits.arguments, limits.record, LENGTH.size + ANSWER.size
+            )
+            with theirs:
+                started = time.monotonic()
+                pid = os.fork()
+                if pid == 0:
+                    self._become_candidate(limits, program, printed, theirs.fileno())
+            why, (_, status, usage) = self.watch.wait(
+                pid,
+                limits.cpu_s,
+                limits.wall_s,
+                started,
+                spare_s=limits.spare_s,
+                hard_s=limits.hard_s,
+                exchange=exchange,
+            )
             wall = time.monotonic() - started
+            exchange.drain()
             self.watch.kill_strays()
+            begun, hindrance = STAGE.unpack(self.stage[:])
+            if not begun and why != PARENT_GONE:
+                raise OSError(hindrance or errno.EAGAIN, "a child ended before its candidate began")
             cpu, size = usage.ru_utime + usage.ru_stime, os.fstat(printed).st_size
-            answer(End(why, status, cpu, wall, usage.ru_maxrss, size, limits.record), result)
+            crowded = self.watch.was_crowded
+            answer(End(why, status, cpu, wall, usage.ru_maxrss, size, crowded), exchange)
         except OSError as error:
+            if not self.serves:
+                raise
             fault = ANSWER.pack(FAULT, *End(status=error.errno or 0))
             self._send(LENGTH.pack(ANSWER.size) + fault)
         finally:
-            for descriptor in (printed, result):
-                if descriptor >= 0:
-                    os.close(descriptor)
+            if exchange is not None:
+                exchange.close()
+            if printed >= 0:
+                os.close(printed)
 
     def _become_candidate(
-        self, limits: ChildLimits, program: mmap.mmap, printed: int, result: int
+        self, limits: ChildLimits, program: mmap.mmap, printed: int, talk: int
     ) -> None:
         """Turn this forked process into the candidate; never returns."""
         leave = os._exit
@@ -190,16 +256,22 @@ class _Server:
             os.open(os.devnull, os.O_RDONLY)  # of its own: flags of a shared one outlive us
             os.dup2(printed, 1)
             os.dup2(printed, 2)
-            os.dup2(result, 3)
-            os.closerange(4, 1024)
+            os.dup2(talk, RECORD)
+            state.close_from(RECORD + 1)
             self._limit(limits)
+            state.size_stacks(limits.memory)
+            random.seed(0)  # after a fork Python seeds it anew; verdicts must not depend on chance
             if self.layers is not None:
                 self.layers.lock_child()
-            random.seed(0)  # after a fork Python seeds it anew; verdicts must not depend on chance
-            code, entry_point, tests = marshal.loads(program)
-            runner.run(code, entry_point, tests, limits.result, runner.frame_writer(3))
+            self.stage[:] = STAGE.pack(True, 0)
+            self.stage.close()
+            code, entry_point = marshal.loads(program)
+            receive, write = runner.argument_reader(RECORD), runner.frame_writer(RECORD)
+            runner.run(code, entry_point, limits.tests, limits.result, receive, write)
             leave(0)
-        except BaseException:  # noqa: BLE001 (nothing may return into the server's code)
+        except BaseException as error:  # noqa: BLE001 (nothing may return into the server's code)
+            if not self.stage.closed:
+                self.stage[:] = STAGE.pack(False, getattr(error, "errno", None) or 0)
             leave(70)
         finally:
             leave(71)
@@ -207,11 +279,12 @@ class _Server:
     def _limit(self, limits: ChildLimits) -> None:
         if "rlimits" in self.without:
             return
-        _set_limit(resource.RLIMIT_FSIZE, max(limits.output, limits.record))
+        most = self.most
+        _set(resource.RLIMIT_FSIZE, min(limits.output, most[0]))
         # Where we cannot read a child's CPU clock this limit ends it; elsewhere it stands behind.
-        seconds = math.ceil(limits.cpu_s) + (2 if self.watch.reads_clocks else 0)
-        _set_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
-        _set_limit(resource.RLIMIT_AS, self.vm_bytes + limits.memory)
+        seconds = math.ceil(limits.cpu_s + limits.spare_s) + (2 if self.watch.reads_clocks else 0)
+        _set(resource.RLIMIT_CPU, min(seconds, most[1]), min(seconds + 1, most[1]))
+        _set(resource.RLIMIT_AS, min(self.vm_bytes + limits.memory, most[2]))
 
     def _receive(self, view: memoryview) -> None:
         """Fill `view` from the socket."""
@@ -222,16 +295,11 @@ class _Server:
                 os._exit(0)  # the parent is gone
             done += count
 
-    def _answer(self, end: End, record: int) -> None:
-        """Send how a candidate ended and the file that it wrote."""
-        size = min(os.fstat(record).st_size, end.most)
-        head = LENGTH.pack(ANSWER.size + size) + ANSWER.pack(ENDED, *end)
-        if not size:
-            self._send(head)
-            return
-        with mmap.mmap(record, size, prot=mmap.PROT_READ) as pages, memoryview(pages) as view:
-            self._send(head)  # only now: a fault must not break into the middle of an answer
-            self._send(view)
+    def _answer(self, end: End, exchange: Exchange) -> None:
+        """Send how a candidate ended and what it answered."""
+        head = LENGTH.pack(ANSWER.size + exchange.length) + ANSWER.pack(ENDED, *end)
+        with exchange.with_head(head) as answer:
+            self._send(answer)
 
     def _send(self, data: bytes | memoryview) -> None:
         try:
@@ -243,8 +311,30 @@ class _Server:
 
 
 def main() -> None:
-    """Serve by the JSON settings in the second command-line argument; never returns."""
-    _Server(json.loads(sys.argv[2])).serve()
+    """Serve the pool at the other end of standard input; never returns."""
+    channel = state.take_channel()
+    try:
+        state.reset()
+        settings = json.loads(_receive_settings(channel))
+        state.forget_the_start()
+        _Server(channel, settings).serve()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        os._exit(NO_ROOM_EXIT)
+
+
+def _receive_settings(channel: socket.socket) -> bytes:
+    """Return the first message: what is to be preloaded, read and left out, as JSON."""
+    data = b""
+    while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
+        part = channel.recv(65536)
+        if not part:
+            os._exit(0)  # the parent is gone
+        data += part
+    return data[LENGTH.size :]
 
 
 def _preload(paths: list[str], modules: list[str]) -> None:
@@ -257,9 +347,13 @@ def _preload(paths: list[str], modules: list[str]) -> None:
     sys.path_importer_cache.clear()
 
 
-def _set_limit(kind: int, soft: int, hard: int | None = None) -> None:
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
+def _set(kind: int, soft: int, hard: int | None = None) -> None:
+    """Set a limit that is known to be within the hard one; some systems refuse some of them."""
+    try:
         resource.setrlimit(kind, (soft, soft if hard is None else hard))
+    except (ValueError, OSError):
+        if sys.platform == "linux":
+            raise
 
 
 def _memory_file() -> int:

@@ -8,17 +8,17 @@ older call that the filter can judge.
 from __future__ import annotations
 
 ALLOWED = """
-    read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 dup3
+    read write readv writev pread64 pwrite64 preadv pwritev lseek close dup dup2 dup3
     open openat stat fstat lstat newfstatat statx statfs fstatfs access faccessat faccessat2
     readlink readlinkat getdents getdents64 getcwd fadvise64 umask
     pipe pipe2 poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait
-    epoll_pwait eventfd2 socketpair recvfrom getsockopt getsockname getpeername shutdown
+    epoll_pwait eventfd2 getsockname getpeername shutdown
     mmap munmap mprotect mremap madvise brk membarrier
     futex set_robust_list rseq set_tid_address arch_prctl sched_yield
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend
     sigaltstack pause restart_syscall
     nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times alarm
-    setitimer getitimer timer_create timer_settime timer_gettime timer_delete
+    setitimer getitimer timer_settime timer_gettime timer_delete
     getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid getgroups getpgid
     getpgrp getsid getrusage getrlimit getpriority sched_getaffinity sched_getparam
     sched_getscheduler sched_get_priority_max sched_get_priority_min getcpu capget

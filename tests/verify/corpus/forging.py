@@ -351,6 +351,41 @@ def solve(x):
         W,
     ),
     forge(
+        "takes_arguments_ahead",
+        "states something for this test at once, to be told the next one's arguments",
+        FORGED_FRAMES
+        + """
+def solve(x):
+    told = []
+    for _ in range(2):
+        os.write(3, frames([["v", 0, 0.0, 0.0, 1]]))
+        told.append(os.read(3, 4096))
+    os.write(3, frames([["v", 7 * x + 3, 0.0, 0.0, 1], ["end"]]))
+    os._exit(0)
+""",
+        W,
+        R,
+        V,
+    ),
+    forge(
+        "asks_for_arguments_with_half_a_frame",
+        "writes the beginning of a frame and waits for the next arguments",
+        FORGED_FRAMES
+        + """
+def solve(x):
+    os.write(3, frames([["v", 7 * x + 3, 0.0, 0.0, 1]])[:-1])
+    os.read(3, 4096)
+""",
+        T,
+    ),
+    forge(
+        "closes_its_socket",
+        "closes the way on which arguments come",
+        "import os\ndef solve(x):\n    os.close(3)\n    return 7 * x\n",
+        R,
+        W,
+    ),
+    forge(
         "colliding_hashes_in_frames",
         "states a set of integers with one hash, to make the parent slow",
         FORGED_FRAMES

@@ -5,6 +5,8 @@ from typing import Any
 
 from corpus.honest_library import LIBRARY
 from corpus.honest_styles import STYLES
+from corpus.honest_surroundings import SURROUNDINGS
+from corpus.honest_threads import THREADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +19,4 @@ class Honest:
     from_json: bool = False
 
 
-HONEST: list[Honest] = [Honest(*row) for row in (*STYLES, *LIBRARY)]
+HONEST: list[Honest] = [Honest(*row) for row in (*STYLES, *LIBRARY, *SURROUNDINGS, *THREADS)]

@@ -824,4 +824,41 @@ def solve(n):
 """,
         (((2000,), 1),),
     ),
+    (
+        "returns_powers_of_two",
+        "def solve(n):\n    return {2**k for k in range(n)}\n",
+        (((3000,), {2**k for k in range(3000)}), ((1,), {1})),
+    ),
+    (
+        "returns_keys_of_equal_hash",
+        "def solve(n):\n    return {frozenset({k * (2**61 - 1)}): k for k in range(n)}\n",
+        (((300,), {frozenset({k * (2**61 - 1)}): k for k in range(300)}),),
+    ),
+    (
+        "returns_large_sets",
+        "def solve(n):\n    return {str(k) for k in range(n)}, {(k, k / 3) for k in range(n)}\n",
+        (((20_000,), ({str(k) for k in range(20_000)}, {(k, k / 3) for k in range(20_000)})),),
+    ),
+    (
+        "keeps_halves_of_characters",
+        "def solve(text):\n    return [text, {text: (text,)}]\n",
+        tuple(
+            ((text,), [text, {text: (text,)}])
+            for text in ("\ud83d\ude00", "\U0001f600", "\ude00\ud83d", "a\ud83d")
+        ),
+    ),
+    (
+        "splits_characters",
+        """
+def solve(text):
+    data = text.encode("utf-16-le")
+    return "".join(data[at : at + 2].decode("utf-16-le", "surrogatepass") for at in (0, 2))
+""",
+        ((("\U0001f600",), "\ud83d\ude00"),),
+    ),
+    (
+        "takes_many_arguments_one_after_the_other",
+        "seen = []\ndef solve(n):\n    seen.append(n)\n    return list(seen)\n",
+        tuple(((n,), list(range(n + 1))) for n in range(60)),
+    ),
 ]

@@ -441,7 +441,54 @@ VALUES = [
         "def solve(x):\n    return dict.fromkeys(k * (2**61 - 1) for k in range(1500))\n",
         W,
         T,
-        V,
+    ),
+    exhaust(
+        "frozensets_of_equal_hash",
+        "returns sets of frozensets of integers, all of one hash",
+        """
+def solve(x):
+    keys = [k * (2**61 - 1) for k in range(600)]
+    return {frozenset(keys[:500]) - {key} for key in keys[:30]}
+""",
+        W,
+        T,
+    ),
+    exhaust(
+        "nested_equal_hashes",
+        "nests sets of equal hash in keys of a dict",
+        """
+def solve(x):
+    keys = [k * (2**61 - 1) for k in range(64)]
+    inner = [frozenset(keys) - {key} for key in keys]
+    return {(frozenset(inner) - {one},): [one] for one in inner}
+""",
+        W,
+        T,
+    ),
+    exhaust(
+        "deep_frozensets",
+        "nests a large frozenset a hundred times",
+        """
+def solve(x):
+    value = frozenset(k + 0.5 for k in range(300))
+    for _ in range(100):
+        value = frozenset({value, (value,)} if _ < 3 else {value})
+    return {value: [value]}
+""",
+        W,
+    ),
+    exhaust(
+        "many_small_containers",
+        "returns a quarter of a million empty lists",
+        "def solve(x):\n    return [[]] * 250_000\n",
+        W,
+        T,
+    ),
+    exhaust(
+        "half_pairs",
+        "returns the two halves of a character instead of it",
+        "def solve(x):\n    return '\\ud83d\\ude00'\n",
+        W,
     ),
     exhaust(
         "changing_while_read",
