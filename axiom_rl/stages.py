@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -31,10 +31,11 @@ from axiom_rl.config import (
     VllmSamplerConfig,
     VllmServerConfig,
 )
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 from axiom_rl.core.types import Problem
-from axiom_rl.evaluation.measure import RunContext, cost, held_out, measure
+from axiom_rl.evaluation.measure import held_out, measure
 from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.gold.collect import next_collection, try_unsolved
@@ -44,10 +45,11 @@ from axiom_rl.problems.sources.load import load_splits, require_problems
 from axiom_rl.problems.sources.trained_on import training_problems
 from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
 from axiom_rl.report.page import write_report
+from axiom_rl.rollouts.draw import cost
 from axiom_rl.run.defaults import write_defaults
 from axiom_rl.run.folder import open_run, write_environment
 from axiom_rl.run.tracking import open_tracker
-from axiom_rl.sampling import Sampler
+from axiom_rl.sampling.base import SamplerFactory
 from axiom_rl.verify import Verifier
 from axiom_rl.verify.references import check_references
 
@@ -306,8 +308,8 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
 
 def _sampler_loader(
     config: Config, resolved: ResolvedModel, folder: Path, resources: ExitStack
-) -> Callable[..., Sampler]:
-    """Return what makes a sampler of an adapter; whatever it starts ends with `resources`."""
+) -> SamplerFactory:
+    """Return what opens samplers; whatever it starts ends with `resources`."""
     match config.sampler:
         case VllmSamplerConfig(backend="vllm") as sampler:
             from axiom_rl.context.resources import engine_stays
@@ -322,9 +324,9 @@ def _sampler_loader(
 
             return open_server(resolved, server, resources)
         case TransformersSamplerConfig(backend="transformers") as sampler:
-            from axiom_rl.sampling.hf.sampler import load_sampler
+            from axiom_rl.sampling.hf.sampler import open_samplers
 
-            return lambda adapter: load_sampler(resolved, config.model, sampler, adapter)
+            return open_samplers(resolved, config.model, sampler)
         case other:
             raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
 

@@ -13,7 +13,8 @@ PACKAGE = ROOT / "axiom_rl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 DIRECTION = (
-    ("cli", "__main__"),
+    ("__main__",),
+    ("cli",),
     ("stages",),
     ("sweeps",),
     ("trainers", "report"),

@@ -116,7 +116,7 @@ def options_page() -> str:
         "# Options",
         "",
         "Written from the schema by `python -m axiom_rl.config.describe`; a test fails where page "
-        "and schema differ, so edit `axiom_rl/config/schema.py` and not this page. Values are "
+        "and schema differ, so edit `axiom_rl/config/schema/` and not this page. Values are "
         "those of the option named; any of them is set on the command line by `key=value`.",
         "",
         "## The run",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
-from axiom_rl.config import SamplerConfig
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.types import Verdict
 from axiom_rl.evaluation.score import (
     BENCHMARK_TESTS,
@@ -20,58 +20,11 @@ from axiom_rl.evaluation.score import (
 from axiom_rl.problems import has_fresh_tests
 from axiom_rl.problems.sources.benchmarks import BENCHMARKS
 from axiom_rl.problems.splits import Splits
-from axiom_rl.rollouts.records import Drawn, Rollout, Task, draw_rollouts, task_for
-from axiom_rl.run.folder import Run
-from axiom_rl.sampling import Sampler
-from axiom_rl.sampling.base import Releasable
-from axiom_rl.verify import Verifier
+from axiom_rl.rollouts.draw import cost, draw
+from axiom_rl.rollouts.judge import JudgedBy, task_for
+from axiom_rl.rollouts.records import Rollout
 
 SETTINGS = ("backend", "n", "temperature", "top_p", "max_new_tokens")
-
-
-class Policy:
-    """A model at one point of the run; loaded when first sampled from, dropped on `close`."""
-
-    def __init__(self, adapter: str | None, load: Callable[[str | None], Sampler]) -> None:
-        """Remember how to load the base model with `adapter` (None: the base model alone)."""
-        self.adapter = adapter
-        self._load = load
-        self._sampler: Sampler | None = None
-
-    def __call__(self) -> Sampler:
-        """Return the sampler, loading the model the first time."""
-        if self._sampler is None:
-            self._sampler = self._load(self.adapter)
-        return self._sampler
-
-    def close(self) -> None:
-        """Let go of the model's memory."""
-        if isinstance(self._sampler, Releasable):
-            self._sampler.rest()
-        self._sampler = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunContext:
-    """What stays the same while models change."""
-
-    run: Run
-    splits: Splits
-    verifier: Verifier
-    load_sampler: Callable[..., Sampler]
-    """From the folder of an adapter, or None, to a sampler; the samplers of vLLM take other
-    settings (a SamplerConfig) as second argument and share one engine."""
-    sampler: SamplerConfig
-    style: str
-    seed: int
-    fresh_seed: int
-    """Seed of the fresh tests, which all models of all runs on these problems share."""
-    model: Mapping[str, Any]
-    """Identity of the base weights, see `Evaluation.model`."""
-
-    def policy(self, adapter: str | None) -> Policy:
-        """Return the base model with an adapter, not yet loaded."""
-        return Policy(adapter, self.load_sampler)
 
 
 def measure(
@@ -138,7 +91,7 @@ def is_headline(evaluation: Evaluation, splits: Splits) -> bool:
     return evaluation.tests == FRESH_TESTS or not any(map(has_fresh_tests, problems))
 
 
-def name_of_tests(task: Task) -> str:
+def name_of_tests(task: JudgedBy) -> str:
     """Say what a score on this task holds out."""
     if task.problem.fresh_tests:
         return FRESH_TESTS
@@ -146,43 +99,8 @@ def name_of_tests(task: Task) -> str:
     return BENCHMARK_TESTS if of_benchmark else HIDDEN_TESTS
 
 
-def draw(
-    context: RunContext,
-    phase: str,
-    tasks: Sequence[Task],
-    samples: range,
-    policy: Policy,
-    iteration: int,
-    temperature: float | None = None,
-) -> Drawn:
-    """Draw and judge samples of one phase, with a random stream named by seed and phase."""
-    return draw_rollouts(
-        context.run.folder / "completions" / f"{phase}.jsonl",
-        tasks,
-        samples,
-        sampler=policy,
-        verifier=context.verifier,
-        style=context.style,
-        stream=f"{context.seed}/{phase}",
-        iteration=iteration,
-        temperature=temperature,
-    )
-
-
-def cost(spent: Drawn) -> dict[str, float]:
-    """Return the columns of a timing row: all tokens, and what this start of the run measured."""
-    seconds = max(spent.seconds, 1e-9)
-    return {
-        "tokens": sum(item.completion.completion_tokens for item in spent.rollouts),
-        "tokens_per_second": round(spent.tokens / seconds, 1),
-        "verify_seconds": round(spent.verify_seconds, 3),
-        "verify_share": round(spent.verify_seconds / seconds, 4),
-        "verify_cpu_seconds": round(spent.verify_cpu_seconds, 3),
-    }
-
-
 def _by_split(
-    context: RunContext, tasks: Sequence[Task], rollouts: Sequence[Rollout], adapter: str | None
+    context: RunContext, tasks: Sequence[JudgedBy], rollouts: Sequence[Rollout], adapter: str | None
 ) -> list[Evaluation]:
     """Score each split on what it holds out, and train problems on their hidden tests as well."""
     evaluations = []
@@ -201,7 +119,7 @@ def _score(
     context: RunContext,
     split: str,
     tests: str,
-    tasks: Sequence[Task],
+    tasks: Sequence[JudgedBy],
     rollouts: Sequence[Rollout],
     adapter: str | None,
 ) -> Evaluation:

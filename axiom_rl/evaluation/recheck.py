@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem, Status, Verdict
-from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.rollouts.records import read_rollouts
 

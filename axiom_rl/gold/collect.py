@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem
-from axiom_rl.evaluation.measure import Policy, RunContext, draw
 from axiom_rl.gold.store import GoldStore, make_solution
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
-from axiom_rl.rollouts.records import Drawn, Rollout, Task
+from axiom_rl.rollouts.draw import Drawn, draw
+from axiom_rl.rollouts.judge import JudgedBy
+from axiom_rl.rollouts.records import Rollout
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ def try_unsolved(
     return gathered
 
 
-def _attempt(problem: Problem, seed: int) -> Task:
+def _attempt(problem: Problem, seed: int) -> JudgedBy:
     """Return how an attempt is judged: by the hidden tests; a pass again by fresh ones.
 
     The fresh tests select nothing. They tell how many of the passes that training will learn from
@@ -109,7 +111,7 @@ def _attempt(problem: Problem, seed: int) -> Task:
     """
     if has_fresh_tests(problem):
         problem = with_fresh_tests(problem, seed)
-    return Task(problem=problem, recheck=True)
+    return JudgedBy(problem=problem, recheck=True)
 
 
 def rounds(attempts: range, first: int) -> Iterator[range]:

@@ -6,17 +6,14 @@ import ast
 import io
 import re
 import tokenize
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Problem, Solution, Verdict
-from axiom_rl.problems.prompts import render
 from axiom_rl.verify import extract_code
 
 SCHEMA = 1
@@ -154,41 +151,3 @@ def _without_layout(code: str) -> str:
         return code.strip()
     layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE)
     return " ".join(token.string for token in tokens if token.type not in layout)
-
-
-def sft_rows(
-    solutions: Sequence[Solution],
-    problems: Mapping[str, Problem],
-    style: str,
-    max_solutions: int | None = None,
-) -> list[dict[str, Any]]:
-    """Return TRL's conversational prompt-completion rows, one per solution.
-
-    Args:
-        solutions: gold data.
-        problems: by id; the prompt is rendered from the problem as it is evaluated.
-        style: prompt style, see `axiom_rl.problems.prompts`.
-        max_solutions: keep so many per problem, the earliest; None keeps all.
-
-    Raises:
-        AxiomError: if a solution's problem is not among `problems`.
-    """
-    taken: Counter[str] = Counter()
-    rows = []
-    for solution in solutions:
-        problem = problems.get(solution.problem_id)
-        if problem is None:
-            raise AxiomError(
-                f"the solutions are of {solution.problem_id}, which is not among the training "
-                "problems: choose the problems= (with its seed and sizes) they were collected on"
-            )
-        taken[problem.id] += 1
-        if max_solutions is None or taken[problem.id] <= max_solutions:
-            answer = f"```python\n{solution.solution_code.strip()}\n```"
-            rows.append(
-                {
-                    "prompt": render(problem, style),
-                    "completion": [{"role": "assistant", "content": answer}],
-                }
-            )
-    return rows

@@ -25,6 +25,8 @@ from axiom_rl.models.weights.source import ResolvedModel, published_ends, read_c
 
 logger = logging.getLogger(__name__)
 
+Tokenizer = PreTrainedTokenizerBase
+
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|endoftext|>")

@@ -11,7 +11,6 @@ from axiom_rl.core.files import write_text
 from axiom_rl.core.text import MINUS, percent
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.score import Evaluation
-from axiom_rl.evaluation.suspects import suspect_blocks
 from axiom_rl.report.blocks import (
     Bar,
     BarGroup,
@@ -33,6 +32,7 @@ from axiom_rl.report.sections.forgetting import forgetting_blocks
 from axiom_rl.report.sections.grpo import policy_blocks, step_time_blocks
 from axiom_rl.report.sections.provenance import changes_section, provenance_section, raw_section
 from axiom_rl.report.sections.samples import sample_section
+from axiom_rl.report.sections.suspects import suspect_blocks
 from axiom_rl.report.sections.timing import timing_blocks, training_section
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from axiom_rl.config import SamplerConfig
 from axiom_rl.core.types import Completion
 
 Message = dict[str, str]
@@ -43,6 +44,19 @@ class Sampler(Protocol):
 
         Raises:
             AxiomError: if a prompt does not fit into the model's context or the memory budget.
+        """
+        ...
+
+
+class SamplerFactory(Protocol):
+    """Opens a sampler of the run's base model, alone or with an adapter."""
+
+    def __call__(self, adapter: str | None, settings: SamplerConfig | None = None) -> Sampler:
+        """Return a sampler.
+
+        Args:
+            adapter: folder of a LoRA adapter; None is the base model.
+            settings: temperature, top_p and max_new_tokens in the place of the run's own.
         """
         ...
 

@@ -16,20 +16,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from axiom_rl.config import SamplerConfig, VllmServerConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.progress import progress
 from axiom_rl.core.types import Completion
-from axiom_rl.models.load import load_tokenizer
+from axiom_rl.models.load import Tokenizer, load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.sampling.base import SampleRequest
+from axiom_rl.sampling.base import SampleRequest, SamplerFactory
 from axiom_rl.sampling.hf.next_token import stream_for
 from axiom_rl.sampling.hf.sampler import prompt_tokens
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 try:
     import openai
@@ -162,7 +159,7 @@ class ServerSampler:
         self,
         server: Server,
         adapter: Path | None,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: Tokenizer,
         config: VllmServerConfig,
     ) -> None:
         """Sample from the server's base model, or from it with an adapter.
@@ -243,7 +240,7 @@ class ServerSampler:
 
 def open_server(
     resolved: ResolvedModel, config: VllmServerConfig, resources: ExitStack
-) -> Callable[..., ServerSampler]:
+) -> SamplerFactory:
     """Return what makes a sampler of an adapter (its folder, or None for the base model).
 
     An adapter is handed over by its path, which the server must see, and which it must be allowed

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import logging
-import marshal
 import sys
 import threading
 import time
-import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from types import TracebackType
-from typing import Literal, get_args
 
 from tqdm import tqdm
 
 from axiom_rl.config import SandboxConfig
-from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import Problem, Status, TestCase, Verdict
-from axiom_rl.problems.registry import checker_for, unknown_name
-from axiom_rl.problems.sources.assertions import ENTRY, TestCode, adapted, needs_code
+from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.problems.sources.assertions import ENTRY, TestCode
 from axiom_rl.sandbox.base import (
     IsolationLevel,
-    Limits,
     Outcome,
-    RunRequest,
     SandboxUnavailableError,
 )
 from axiom_rl.sandbox.kinds import open_sandbox
-from axiom_rl.sandbox.pool import Canary
-from axiom_rl.verify.judge import Checker, Standard, judge, standard_of
+from axiom_rl.verify.judge import judge
+from axiom_rl.verify.prepare import Prepared, Tests, canaries, prepare
 
 log = logging.getLogger(__name__)
 
 Candidate = tuple[Problem, str | None]
 """A problem and the program meant to solve it; None where the completion held no program."""
-
-Tests = Literal["hidden", "fresh", "public"]
-"""Which tests of a problem judge; none stands in for another."""
 
 MAX_PENDING = 4096
 """Candidates submitted and not yet judged; `submit` waits for room beyond that."""
@@ -67,23 +56,6 @@ class VerifierStats:
     """Programs run once more, alone, since a busy machine may have been to blame."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A problem's tests as requests need them; holds the problem, so that its id stays its own."""
-
-    problem: Problem
-    standard: Standard
-    tests: tuple[bytes, ...]
-    limits: Limits
-
-    def request(self, code: str) -> RunRequest:
-        """Return what the sandbox runs for a program."""
-        problem = self.standard.problem
-        program, entry_point = adapted(problem, problem.hidden_tests, code)
-        name = unicodedata.normalize("NFKC", entry_point)  # as Python reads names
-        return RunRequest(program, name, self.tests, self.limits)
-
-
 class Verifier:
     """Judges programs by tests of their problems, in sandboxed processes.
 
@@ -102,7 +74,7 @@ class Verifier:
                 the level that `sandbox.isolation` asks for.
         """
         self._config = config
-        self._prepared: OrderedDict[tuple[int, Tests], _Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[int, Tests], Prepared] = OrderedDict()
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(MAX_PENDING)
         self._recent_faults: deque[bool] = deque(maxlen=FAULT_WINDOW)
@@ -112,7 +84,7 @@ class Verifier:
         self._test_code = TestCode()
         self._deciding = ThreadPoolExecutor(1, "test-code")
         """Where test code of benchmarks decides: the pool's thread must not wait for it."""
-        self._pool = open_sandbox(config, self._canaries(), without)
+        self._pool = open_sandbox(config, canaries(config, self._test_code), without)
 
     def __enter__(self) -> Verifier:
         return self
@@ -178,7 +150,7 @@ class Verifier:
         future.add_done_callback(self._end)
         return future
 
-    def _judged(self, prepared: _Prepared, code: str) -> Future[Verdict]:
+    def _judged(self, prepared: Prepared, code: str) -> Future[Verdict]:
         """Run a program and judge the outcome, test code on a thread of its own."""
         standard, limits = prepared.standard, prepared.limits
         if standard.decide is None:
@@ -298,7 +270,7 @@ class Verifier:
                 "candidates: look for a full disk, too little memory or a limit on processes"
             )
 
-    def _prepare(self, problem: Problem, tests: Tests) -> _Prepared:
+    def _prepare(self, problem: Problem, tests: Tests) -> Prepared:
         """Return the problem's marshalled tests, kept for its next candidates.
 
         Raises:
@@ -309,79 +281,11 @@ class Verifier:
         with self._lock:
             prepared = self._prepared.get(key)
             if prepared is None or prepared.problem is not problem:
-                prepared = _prepare(problem, self._config, tests, self._test_code)
+                prepared = prepare(problem, self._config, tests, self._test_code)
                 self._prepared[key] = prepared
                 if len(self._prepared) > PREPARED_PROBLEMS:
                     self._prepared.popitem(last=False)
             return prepared
-
-    def _canaries(self) -> tuple[Canary, ...]:
-        """One right and one wrong program, judged by the same judge as every other."""
-        test = TestCase(args=(20_000, [1, 2]), expected=(20_001, {"sum": 3}))
-        problem = Problem(
-            id="canary",
-            type="canary",
-            difficulty=1,
-            split="train",
-            title="canary",
-            statement="",
-            entry_point="f",
-            public_tests=(),
-            hidden_tests=(test, test),
-        )
-        prepared = _prepare(problem, self._config, "hidden", self._test_code)
-        limits = Limits(5.0, 256 << 20, 1 << 20, 1 << 20)
-
-        def canary(code: str, status: Status) -> Canary:
-            request = RunRequest(code, "f", prepared.tests, limits)
-            return request, lambda outcome: _status(prepared, limits, outcome) is status
-
-        right = 'def f(n, items):\n    return n + 1, {"sum": sum(items)}\n'
-        wrong = 'def f(n, items):\n    return n, {"sum": sum(items)}\n'
-        return canary(right, Status.ACCEPTED), canary(wrong, Status.WRONG_ANSWER)
-
-
-def _status(prepared: _Prepared, limits: Limits, outcome: Outcome) -> Status:
-    return judge(prepared.standard, limits, outcome).status
-
-
-def _prepare(
-    problem: Problem, config: SandboxConfig, which: Tests, test_code: TestCode
-) -> _Prepared:
-    cases = _tests_of(problem, which)
-    asked = replace(problem, hidden_tests=cases)
-    decide = partial(test_code.replay, cases) if needs_code(problem, cases) else None
-    checker = _checker_of(problem)
-    try:
-        tests = tuple(marshal.dumps(test.args) for test in cases)
-        standard = standard_of(asked, checker, decide)
-    except (ValueError, TypeError) as error:
-        raise AxiomError(
-            f"problem {problem.id}: arguments and expected values must be plain values "
-            f"(None, bool, int, float, str, bytes, list, tuple, dict, set): {error}"
-        ) from None
-    cpu = config.time_limit_s if problem.time_limit_s is None else problem.time_limit_s
-    memory = config.memory_mb if problem.memory_limit_mb is None else problem.memory_limit_mb
-    limits = Limits(cpu, memory << 20, config.output_kb << 10, config.result_kb << 10)
-    return _Prepared(problem, standard, tests, limits)
-
-
-def _tests_of(problem: Problem, which: Tests) -> tuple[TestCase, ...]:
-    """Return the tests asked for; none stands in for another."""
-    if which not in get_args(Tests):
-        raise unknown_name("tests", which, get_args(Tests))
-    cases: tuple[TestCase, ...] = getattr(problem, f"{which}_tests")
-    if cases:
-        return cases
-    hint = "; axiom_rl.problems.with_fresh_tests draws them" if which == "fresh" else ""
-    raise AxiomError(f"problem {problem.id} has no {which} tests, so nothing could be judged{hint}")
-
-
-def _checker_of(problem: Problem) -> Checker | None:
-    try:
-        return checker_for(problem.checker)
-    except AxiomError as error:
-        raise AxiomError(f"problem {problem.id}: {error}") from None
 
 
 def _shown(futures: list[Future[Verdict]], label: str | None) -> Iterable[Future[Verdict]]:

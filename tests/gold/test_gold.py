@@ -12,14 +12,8 @@ import pytest
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Problem, Solution, Status, Verdict
-from axiom_rl.gold.store import (
-    COLUMNS,
-    GoldStore,
-    make_solution,
-    normalise,
-    read_solutions,
-    sft_rows,
-)
+from axiom_rl.gold.rows import sft_rows
+from axiom_rl.gold.store import COLUMNS, GoldStore, make_solution, normalise, read_solutions
 from axiom_rl.problems import make_problem
 
 PLAIN = "def f(a, b):\n    return a + b\n"

@@ -13,10 +13,10 @@ from fake_run import make_run, verdict, verdict_row, write_phase
 from omegaconf import OmegaConf
 
 from axiom_rl.config import load_config
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Completion, Status
-from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import Claims, read_claims, recheck_claims
 from axiom_rl.problems import make_problem, with_fresh_tests

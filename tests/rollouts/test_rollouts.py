@@ -13,7 +13,9 @@ from axiom_rl.config import load_config
 from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Completion, Status
 from axiom_rl.problems import make_problem
-from axiom_rl.rollouts.records import Drawn, Rollout, Task, draw_rollouts, read_rollouts, task_for
+from axiom_rl.rollouts.draw import Drawn, draw_rollouts
+from axiom_rl.rollouts.judge import JudgedBy, task_for
+from axiom_rl.rollouts.records import Rollout, read_rollouts
 from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.sampling.scripted import ScriptedSampler
 from axiom_rl.verify import Verifier
@@ -45,7 +47,7 @@ def verifier(recwarn: pytest.WarningsRecorder) -> Iterator[Counting]:
 
 
 @pytest.fixture(scope="module")
-def tasks() -> list[Task]:
+def tasks() -> list[JudgedBy]:
     made = [
         make_problem("reverse_string", difficulty=level, split=split, seed=0, index=0)
         for level, split in ((1, "train"), (2, "test"))
@@ -59,7 +61,7 @@ def answer(request: SampleRequest, sample: int) -> str:
 
 def draw(
     path: Path,
-    tasks: list[Task],
+    tasks: list[JudgedBy],
     verifier: Verifier,
     sampler: Callable[[], Sampler],
     samples: range = range(8),
@@ -93,7 +95,7 @@ def bare(rollouts: tuple[Rollout, ...]) -> list[Rollout]:
 
 
 def test_samples_are_judged_by_the_tests_that_their_split_asks_for(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     drawn = draw(tmp_path / "before.jsonl", tasks, verifier, lambda: ScriptedSampler(answer))
     assert [item.completion.sample for item in drawn.rollouts] == [*range(8), *range(8)]
@@ -108,7 +110,7 @@ def test_samples_are_judged_by_the_tests_that_their_split_asks_for(
 
 
 def test_a_claimed_pass_alone_is_judged_again_by_fresh_tests(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     again = [replace(tasks[0], recheck=True)]
     drawn = draw(tmp_path / "a.jsonl", again, verifier, lambda: ScriptedSampler(answer))
@@ -119,7 +121,7 @@ def test_a_claimed_pass_alone_is_judged_again_by_fresh_tests(
 
 
 def test_what_is_on_disk_is_neither_drawn_nor_judged_again(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     path = tmp_path / "before.jsonl"
     first = draw(path, tasks, verifier, lambda: ScriptedSampler(answer), range(3))
@@ -139,7 +141,7 @@ def test_what_is_on_disk_is_neither_drawn_nor_judged_again(
 
 
 def test_verdicts_come_back_from_disk(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     path = tmp_path / "deep" / "before.jsonl"
     drawn = draw(path, tasks, verifier, lambda: ScriptedSampler(answer))
@@ -155,7 +157,7 @@ def test_verdicts_come_back_from_disk(
 
 
 def test_a_torn_last_line_costs_that_sample_alone(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     path = tmp_path / "before.jsonl"
     whole = draw(path, tasks, verifier, lambda: ScriptedSampler(answer))
@@ -170,7 +172,7 @@ def test_a_torn_last_line_costs_that_sample_alone(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_finishing_does_not_matter(
-    tmp_path: Path, tasks: list[Task], verifier: Counting, seed: int
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting, seed: int
 ) -> None:
     class Shuffled(ScriptedSampler):
         def sample(self, requests, *, temperature=None):  # type: ignore[no-untyped-def]
@@ -185,7 +187,7 @@ def test_the_order_of_finishing_does_not_matter(
 
 @pytest.mark.parametrize("stop", [0, 1, 7, 8, 11, 15])
 def test_ctrl_c_keeps_what_was_judged(
-    tmp_path: Path, tasks: list[Task], verifier: Counting, stop: int
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting, stop: int
 ) -> None:
     asked: list[tuple[str, int]] = []
 
@@ -205,7 +207,7 @@ def test_ctrl_c_keeps_what_was_judged(
 
 
 def test_strange_text_survives_the_file(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     strange = "a\u2028b\x85c\x0bd\ud800e\x00f\r\n" + RIGHT
     path = tmp_path / "before.jsonl"
@@ -216,7 +218,7 @@ def test_strange_text_survives_the_file(
 
 
 def test_a_completion_of_no_task_is_an_error(
-    tmp_path: Path, tasks: list[Task], verifier: Counting
+    tmp_path: Path, tasks: list[JudgedBy], verifier: Counting
 ) -> None:
     class Confused(ScriptedSampler):
         def sample(self, requests, *, temperature=None):  # type: ignore[no-untyped-def]

@@ -12,9 +12,10 @@ import pytest
 from scripted_run import composed
 
 from axiom_rl.config import GrpoConfig
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion, Problem, Status, Verdict
-from axiom_rl.evaluation.measure import RunContext, held_out
+from axiom_rl.evaluation.measure import held_out
 from axiom_rl.problems import problem_types
 from axiom_rl.problems.splits import Splits
 from axiom_rl.report.page import write_report

@@ -70,9 +70,7 @@ class VllmEngine:
         self._in_use = ""
         """Identity of the adapter that the engine samples with; '' is the base model."""
 
-    def sampler(
-        self, adapter: str | Path | None, config: SamplerConfig | None = None
-    ) -> VllmSampler:
+    def sampler(self, adapter: str | None, settings: SamplerConfig | None = None) -> VllmSampler:
         """Return a sampler of the base model with an adapter, or of the base alone.
 
         Costs nothing: the engine takes the adapter when its sampler is sampled from, and takes it
@@ -80,7 +78,7 @@ class VllmEngine:
 
         Args:
             adapter: folder of an adapter; None is the base model.
-            config: temperature, top_p and max_new_tokens; None means those of the engine.
+            settings: temperature, top_p and max_new_tokens; None means those of the engine.
 
         Raises:
             AxiomError: if the folder holds no plain LoRA adapter of this base model.
@@ -90,7 +88,7 @@ class VllmEngine:
             check_plain_lora(read_json(checked / "adapter_config.json"))
             check_same_base(checked, self._resolved)
         folder = None if adapter is None else Path(adapter).resolve()
-        return VllmSampler(self, folder, config or self._config)
+        return VllmSampler(self, folder, settings or self._config)
 
     def draw(
         self, adapter: Path | None, requests: Sequence[SampleRequest], config: SamplerConfig

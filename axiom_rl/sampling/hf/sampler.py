@@ -11,13 +11,13 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from axiom_rl.config import ModelConfig, TransformersSamplerConfig
+from axiom_rl.config import ModelConfig, SamplerConfig, TransformersSamplerConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.progress import progress
 from axiom_rl.core.types import Completion
@@ -25,7 +25,7 @@ from axiom_rl.models.load import load_model, load_tokenizer
 from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.sampling.base import Message, SampleRequest
+from axiom_rl.sampling.base import Message, SampleRequest, SamplerFactory
 from axiom_rl.sampling.hf.next_token import draw_tokens, stream_for
 from axiom_rl.sampling.hf.slot_cache import ATTENTION, SlotCache
 
@@ -275,3 +275,21 @@ def load_sampler(
         return TransformersSampler(base, tokenizer, sampler)
     merged: Any = load_merged(resolved, adapter, model)
     return TransformersSampler(merged, load_tokenizer(resolved), sampler)
+
+
+def open_samplers(
+    resolved: ResolvedModel, model: ModelConfig, own: TransformersSamplerConfig
+) -> SamplerFactory:
+    """Return what loads the base model, alone or with an adapter, and samples from it."""
+
+    def load(adapter: str | None, settings: SamplerConfig | None = None) -> TransformersSampler:
+        asked = settings or own
+        config = replace(
+            own,
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+            max_new_tokens=asked.max_new_tokens,
+        )
+        return load_sampler(resolved, model, config, adapter)
+
+    return load

@@ -14,11 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from axiom_rl.config import ExpertIterConfig
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem, Status
-from axiom_rl.evaluation.measure import Policy, RunContext, draw
 from axiom_rl.problems.curriculum import Curriculum
-from axiom_rl.rollouts.records import Drawn, Rollout, Task
+from axiom_rl.rollouts.draw import Drawn, draw
+from axiom_rl.rollouts.judge import JudgedBy
+from axiom_rl.rollouts.records import Rollout
 
 
 def pick_problems(
@@ -62,7 +64,7 @@ def draw_picked(
     """Draw `sampler.n` more samples of a problem for each time that it was picked."""
     first, gathered = context.sampler.n, Drawn(rollouts=())
     for turn in range(1, max(counts.values()) + 1):
-        tasks = [Task(problem=problems[key]) for key in problems if counts.get(key, 0) >= turn]
+        tasks = [JudgedBy(problem=problems[key]) for key in problems if counts.get(key, 0) >= turn]
         samples = range(turn * first, (turn + 1) * first)
         drawn = draw(context, f"focus_{iteration}", tasks, samples, policy, iteration, temperature)
         new = tuple(item for item in drawn.rollouts if item.completion.sample in samples)

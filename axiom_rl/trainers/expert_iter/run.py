@@ -17,17 +17,20 @@ from typing import Any
 import torch
 
 from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
-from axiom_rl.evaluation.measure import Policy, RunContext, cost, measure
+from axiom_rl.evaluation.measure import measure
 from axiom_rl.gold.collect import add_passing, try_unsolved
-from axiom_rl.gold.store import GoldStore, read_solutions, sft_rows
+from axiom_rl.gold.rows import sft_rows
+from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.rollouts.records import Drawn, Rollout
+from axiom_rl.rollouts.draw import Drawn, cost
+from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
 from axiom_rl.trainers.sft.run import train_adapter

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
-from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.problems.curriculum import Curriculum
 
 log = logging.getLogger(__name__)

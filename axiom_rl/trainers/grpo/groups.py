@@ -21,7 +21,8 @@ from axiom_rl.core.files import append_jsonl
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.problems.prompts import render
-from axiom_rl.rollouts.records import Judging, Rollout, Task, rollout_row
+from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
+from axiom_rl.rollouts.records import Rollout, rollout_row
 from axiom_rl.rollouts.rewards import Reward, Shaping, shaped
 from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.verify import Verifier
@@ -187,7 +188,7 @@ class GroupSource:
     ) -> tuple[list[Group], float]:
         """Draw and judge one group for each problem; return also the seconds of waiting."""
         repeats = Counter(problem.id for problem in problems)
-        tasks = {problem.id: Task(problem=problem) for problem in problems}
+        tasks = {problem.id: JudgedBy(problem=problem) for problem in problems}
         requests = [
             SampleRequest(
                 problem_id=key,
@@ -197,7 +198,7 @@ class GroupSource:
             )
             for key, times in repeats.items()
         ]
-        judging = Judging(tasks, self._verifier)
+        judging = JudgedLater(tasks, self._verifier)
         for completion in self._sampler().sample(requests):
             judging.submit(completion)
         rollouts = sorted(judging.take(everything=True), key=lambda item: item.completion.sample)

@@ -13,8 +13,8 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from axiom_rl.config import GrpoConfig, TransformersSamplerConfig
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.merged_copy import FrozenBase, MergedCopy
 from axiom_rl.models.lora.options import save_adapter

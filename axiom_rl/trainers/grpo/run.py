@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.evaluation.forgetting import TrainedOn, trained_on_text, write_trained_on
-from axiom_rl.evaluation.measure import Policy, RunContext, headline_split, held_out, measure
+from axiom_rl.evaluation.measure import headline_split, held_out, measure
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.sources.load import load_splits
 from axiom_rl.problems.splits import Splits
@@ -56,7 +57,7 @@ def run_grpo(
 
     def evaluate(step: int, load: Callable[[], Sampler]) -> None:
         splits = Splits(train=(), val=context.splits.val, test=())
-        now = Policy(None, lambda _adapter: load())
+        now = Policy(None, lambda _adapter, _settings=None: load())
         measure(replace(context, splits=splits), ITERATION, now, f"step_{step}", step=step)
 
     adapter = train_grpo(context, model, resolved, trainer, problems, evaluate)

@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from axiom_rl.config import GrpoConfig
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.text import duration
-from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.rollouts import rewards

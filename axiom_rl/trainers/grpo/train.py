@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 
 from axiom_rl.config import GrpoConfig, ModelConfig
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.types import Problem
-from axiom_rl.evaluation.measure import RunContext
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.merged_copy import compute_dtype, leave_inputs_in_bfloat16
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from axiom_rl.core.types import Problem, TestCase
-from axiom_rl.evaluation.suspects import Suspect, suspect_tests
 from axiom_rl.problems import make_problem
+from axiom_rl.report.sections.suspects import Suspect, suspect_tests
 
 OWN = Problem(
     id="own", type="jsonl", difficulty=1, split="train", title="", statement="", entry_point="f",

@@ -1,0 +1,172 @@
+"""The schema of every option: names, types and meanings.
+
+No defaults: every value stands once, in `conf/`. A missing key, an unknown key or a value of the
+wrong type is an error that names the key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import MISSING
+
+from axiom_rl.config.schema.model import (
+    GgufConfig,
+    ModelConfig,
+    WheelFile,
+)
+from axiom_rl.config.schema.problems import (
+    BenchmarkConfig,
+    JsonlConfig,
+    ProblemsConfig,
+    ProceduralConfig,
+    SplitSizes,
+)
+from axiom_rl.config.schema.sampling import (
+    SamplerConfig,
+    SandboxConfig,
+    TransformersSamplerConfig,
+    VllmSamplerConfig,
+    VllmServerConfig,
+)
+from axiom_rl.config.schema.stages import (
+    CollectConfig,
+    CompareConfig,
+    EvaluateConfig,
+    ExportConfig,
+    ListConfig,
+    StageConfig,
+    TrackingConfig,
+    WandbConfig,
+)
+from axiom_rl.config.schema.trainers import (
+    CurriculumConfig,
+    ExpertIterConfig,
+    GrpoConfig,
+    SftTrainerConfig,
+    TrainerConfig,
+)
+
+_PACKAGE = Path(__file__).resolve().parent.parent.parent
+CONF_DIR = next(
+    (folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir()),
+    _PACKAGE / "conf",
+)
+"""In an installed package it lies inside; in a checkout beside it."""
+
+__all__ = [
+    "CONF_DIR",
+    "KINDS",
+    "SCHEMAS",
+    "BenchmarkConfig",
+    "CollectConfig",
+    "CompareConfig",
+    "Config",
+    "CurriculumConfig",
+    "EvaluateConfig",
+    "ExpertIterConfig",
+    "ExportConfig",
+    "GgufConfig",
+    "GrpoConfig",
+    "JsonlConfig",
+    "ListConfig",
+    "ModelConfig",
+    "ProblemsConfig",
+    "ProceduralConfig",
+    "SamplerConfig",
+    "SandboxConfig",
+    "SftTrainerConfig",
+    "SplitSizes",
+    "StageConfig",
+    "TrackingConfig",
+    "TrainerConfig",
+    "TransformersSamplerConfig",
+    "VllmSamplerConfig",
+    "VllmServerConfig",
+    "WandbConfig",
+    "WheelFile",
+]
+
+
+@dataclass
+class Config:
+    """The whole configuration of one run."""
+
+    name: str = MISSING
+    """Folder under outputs/."""
+    seed: int = MISSING
+    """Seed of sampling and training."""
+    resume: str | None = MISSING
+    """Run folder to go on with; its saved config wins."""
+    model: ModelConfig = MISSING
+    problems: ProblemsConfig = MISSING
+    sampler: SamplerConfig = MISSING
+    sandbox: SandboxConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    stage: StageConfig = MISSING
+    tracking: TrackingConfig = MISSING
+
+
+SCHEMAS: dict[tuple[str | None, str], type] = {
+    (None, "base_config"): Config,
+    ("model", "base_model"): ModelConfig,
+    ("problems", "base_procedural"): ProceduralConfig,
+    ("problems", "base_jsonl"): JsonlConfig,
+    ("problems", "base_benchmark"): BenchmarkConfig,
+    ("sampler", "base_transformers"): TransformersSamplerConfig,
+    ("sampler", "base_vllm"): VllmSamplerConfig,
+    ("sampler", "base_vllm_server"): VllmServerConfig,
+    ("sandbox", "base_sandbox"): SandboxConfig,
+    ("trainer", "base_sft"): SftTrainerConfig,
+    ("trainer", "base_expert_iter"): ExpertIterConfig,
+    ("trainer", "base_grpo"): GrpoConfig,
+    ("stage", "base_stage"): StageConfig,
+    ("stage", "base_collect"): CollectConfig,
+    ("stage", "base_evaluate"): EvaluateConfig,
+    ("stage", "base_compare"): CompareConfig,
+    ("stage", "base_list"): ListConfig,
+    ("stage", "base_export"): ExportConfig,
+    ("tracking", "base_tracking"): TrackingConfig,
+    ("tracking", "base_wandb"): WandbConfig,
+}
+
+KINDS: dict[str, tuple[str, dict[str, type]]] = {
+    "model": ("", {"": ModelConfig}),
+    "problems": (
+        "source",
+        {
+            "procedural": ProceduralConfig,
+            "jsonl": JsonlConfig,
+            "humaneval": BenchmarkConfig,
+            "mbpp": BenchmarkConfig,
+        },
+    ),
+    "sampler": (
+        "backend",
+        {
+            "transformers": TransformersSamplerConfig,
+            "vllm": VllmSamplerConfig,
+            "auto": VllmSamplerConfig,
+            "vllm_server": VllmServerConfig,
+        },
+    ),
+    "sandbox": ("", {"": SandboxConfig}),
+    "trainer": (
+        "kind",
+        {"sft": SftTrainerConfig, "expert_iter": ExpertIterConfig, "grpo": GrpoConfig},
+    ),
+    "stage": (
+        "kind",
+        {
+            "train": StageConfig,
+            "collect": CollectConfig,
+            "evaluate": EvaluateConfig,
+            "compare": CompareConfig,
+            "list": ListConfig,
+            "export": ExportConfig,
+        },
+    ),
+    "tracking": ("kind", {"none": TrackingConfig, "wandb": WandbConfig}),
+}
+"""Of each group the key that tells its schemas apart ('' where there is one), and the schemas."""

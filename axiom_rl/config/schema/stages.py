@@ -1,0 +1,87 @@
+"""The schema of conf/stage and conf/tracking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class StageConfig:
+    """What to do."""
+
+    kind: str = MISSING
+    """train, evaluate, collect, compare, list or export."""
+
+
+@dataclass
+class CollectConfig(StageConfig):
+    """Best-of-N collection of gold solutions."""
+
+    split: str = MISSING
+    """train, val or test."""
+    max_attempts: int = MISSING
+    """Samples per problem at most; drawn in rounds, the first of sampler.n, until one passes."""
+    skip_existing: bool = MISSING
+    """Leave out problems that the output file already solves."""
+    output: str | None = MISSING
+    """Solutions file; null means solutions/collected.jsonl in the run folder."""
+
+
+@dataclass
+class EvaluateConfig(StageConfig):
+    """Evaluation of a model or adapter on fresh tests."""
+
+    split: str | None = MISSING
+    """train, val or test; null means every split there is."""
+
+
+@dataclass
+class CompareConfig(StageConfig):
+    """Runs side by side, the first against each of the others."""
+
+    runs: list[str] = MISSING
+    """Run folders, adapters in run folders or evaluation files, two or more."""
+    across: list[str] = MISSING
+    """What the runs are meant to differ in beside the adapter: weights, prompt, backend."""
+    sweep: str | None = MISSING
+    """Folder of a sweep, in the place of runs: its page is written anew."""
+
+
+@dataclass
+class ListConfig(StageConfig):
+    """Printing problems."""
+
+    show: str | None = MISSING
+    """Id of one problem to print with its tests."""
+
+
+@dataclass
+class ExportConfig(StageConfig):
+    """Writing the merged model."""
+
+    output: str | None = MISSING
+    """Folder for the merged model; null means merged/ in the run folder."""
+
+
+@dataclass
+class TrackingConfig:
+    """Where metrics go besides metrics.jsonl."""
+
+    kind: str = MISSING
+    """none or wandb."""
+
+
+@dataclass
+class WandbConfig(TrackingConfig):
+    """A copy of the metrics, completions, report and adapter on W&B."""
+
+    project: str = MISSING
+    """Name of the W&B project."""
+    entity: str | None = MISSING
+    """User or team; null means the default of the login."""
+    group: str | None = MISSING
+    """Runs shown together; null means the sweep that the run belongs to, if any."""
+    mode: str = MISSING
+    """auto (online where there is a login and a network), online or offline."""

@@ -1,0 +1,159 @@
+"""Drawing: completions of problems, judged and written as they come.
+
+A judged sample found on disk is never drawn or judged again, so an interrupted phase goes on where
+it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from axiom_rl.context.run_context import Policy, RunContext
+from axiom_rl.core.files import append_jsonl
+from axiom_rl.problems.prompts import render
+from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
+from axiom_rl.rollouts.records import Rollout, read_rollouts, rollout_row
+from axiom_rl.sampling import Sampler, SampleRequest
+from axiom_rl.verify import Verifier
+
+WRITTEN_TOGETHER = 8
+"""Judged completions written in one go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Rollouts, and what those cost that were drawn just now rather than found on disk."""
+
+    rollouts: tuple[Rollout, ...]
+    seconds: float = 0.0
+    tokens: int = 0
+    verify_seconds: float = 0.0
+    """Seconds in which sampling stood still for the verifier; it works beside it otherwise."""
+    verify_cpu_seconds: float = 0.0
+    """CPU time of the programs judged."""
+
+    @property
+    def passed(self) -> int:
+        """Samples that passed all hidden tests, duplicates included."""
+        return sum(bool(item.hidden and item.hidden.passed) for item in self.rollouts)
+
+    def __add__(self, other: Drawn) -> Drawn:
+        return Drawn(
+            rollouts=self.rollouts + other.rollouts,
+            seconds=self.seconds + other.seconds,
+            tokens=self.tokens + other.tokens,
+            verify_seconds=self.verify_seconds + other.verify_seconds,
+            verify_cpu_seconds=self.verify_cpu_seconds + other.verify_cpu_seconds,
+        )
+
+
+def draw_rollouts(
+    path: Path,
+    tasks: Sequence[JudgedBy],
+    samples: range,
+    *,
+    sampler: Callable[[], Sampler],
+    verifier: Verifier,
+    style: str,
+    stream: str,
+    iteration: int,
+    temperature: float | None = None,
+) -> Drawn:
+    """Draw and judge the samples that `path` does not hold yet; return those of the whole file.
+
+    Args:
+        path: completions/<phase>.jsonl.
+        tasks: problems and how to judge them.
+        samples: indices of the samples of each problem.
+        sampler: called only if something is left to draw.
+        verifier: judges the programs.
+        style: prompt style.
+        stream: name of the random streams, see `SampleRequest.stream`.
+        iteration: written into each row.
+        temperature: in the place of sampler.temperature.
+    """
+    by_id = {task.problem.id: task for task in tasks}
+    done = read_rollouts(path)
+    have = {(item.completion.problem_id, item.completion.sample) for item in done}
+    requests = [
+        SampleRequest(
+            problem_id=task.problem.id,
+            messages=tuple(render(task.problem, style)),
+            samples=tuple(s for s in samples if (task.problem.id, s) not in have),
+            stream=stream,
+        )
+        for task in tasks
+    ]
+    requests = [request for request in requests if request.samples]
+    started, new = time.monotonic(), list[Rollout]()
+    cpu_before = verifier.stats.candidate_cpu_s
+    judging = JudgedLater(by_id, verifier)
+    if requests:
+        try:
+            for completion in sampler().sample(requests, temperature=temperature):
+                judging.submit(completion)
+                if len(judging.ready()) >= WRITTEN_TOGETHER:
+                    new += _write(path, judging.take(), iteration)
+            new += _write(path, judging.take(everything=True), iteration)
+        except KeyboardInterrupt:  # what is judged already need not be drawn again
+            _write(path, judging.take(), iteration)
+            raise
+    return Drawn(
+        rollouts=tuple(sorted([*done, *new], key=_order(by_id))),
+        seconds=time.monotonic() - started,
+        verify_seconds=judging.waited,
+        verify_cpu_seconds=verifier.stats.candidate_cpu_s - cpu_before,
+        tokens=sum(item.completion.completion_tokens for item in new),
+    )
+
+
+def _write(path: Path, rollouts: list[Rollout], iteration: int) -> list[Rollout]:
+    append_jsonl(path, (rollout_row(item, path.stem, iteration) for item in rollouts))
+    return rollouts
+
+
+def _order(tasks: Mapping[str, JudgedBy]) -> Callable[[Rollout], tuple[int, int]]:
+    """Order by problem and sample: what follows must not depend on which sample finished first."""
+    place = {problem_id: index for index, problem_id in enumerate(tasks)}
+    return lambda item: (
+        place.get(item.completion.problem_id, len(place)),
+        item.completion.sample,
+    )
+
+
+def draw(
+    context: RunContext,
+    phase: str,
+    tasks: Sequence[JudgedBy],
+    samples: range,
+    policy: Policy,
+    iteration: int,
+    temperature: float | None = None,
+) -> Drawn:
+    """Draw and judge samples of one phase, with a random stream named by seed and phase."""
+    return draw_rollouts(
+        context.run.folder / "completions" / f"{phase}.jsonl",
+        tasks,
+        samples,
+        sampler=policy,
+        verifier=context.verifier,
+        style=context.style,
+        stream=f"{context.seed}/{phase}",
+        iteration=iteration,
+        temperature=temperature,
+    )
+
+
+def cost(spent: Drawn) -> dict[str, float]:
+    """Return the columns of a timing row: all tokens, and what this start of the run measured."""
+    seconds = max(spent.seconds, 1e-9)
+    return {
+        "tokens": sum(item.completion.completion_tokens for item in spent.rollouts),
+        "tokens_per_second": round(spent.tokens / seconds, 1),
+        "verify_seconds": round(spent.verify_seconds, 3),
+        "verify_share": round(spent.verify_seconds / seconds, 4),
+        "verify_cpu_seconds": round(spent.verify_cpu_seconds, 3),
+    }
