@@ -210,9 +210,17 @@ def check_memory(plan: MemoryPlan, device: torch.device) -> None:
 
 
 def available_memory(device: torch.device) -> float:
-    """Return the bytes free on a device; for the CPU also within the container's limit."""
+    """Return the bytes free on a device; for the CPU also within the container's limit.
+
+    On a GPU what PyTorch holds and does not use counts as free, and a share that this process was
+    limited to (`torch.cuda.set_per_process_memory_fraction`) as all there is.
+    """
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        free, total = torch.cuda.mem_get_info(device)
+        reserved = torch.cuda.memory_reserved(device)
+        limit = torch.cuda.get_per_process_memory_fraction(device) * total
+        unused = reserved - torch.cuda.memory_allocated(device)
+        return float(min(free, limit - reserved) + unused)
     free = float(psutil.virtual_memory().available)
     if device.type == "mps":
         return min(free, float(torch.mps.recommended_max_memory()))

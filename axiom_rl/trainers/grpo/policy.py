@@ -19,6 +19,7 @@ from axiom_rl.models.lora.merged_copy import MergedCopy
 from axiom_rl.models.lora.options import save_adapter
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling import Sampler
+from axiom_rl.sampling.hf.decode import Decoders
 from axiom_rl.sampling.hf.sampler import TransformersSampler
 
 
@@ -51,6 +52,7 @@ class TrainingPolicy:
         self._engine = context.load_sampler if context.sampler.backend == "vllm" else None
         self.merges = not four_bit
         self._copy = MergedCopy(base) if self.merges and self._engine is None else None
+        self._decoders = Decoders(self._copy.model) if self._copy is not None else None
         self._config = context.sampler
         self._rollouts = replace(
             context.sampler,
@@ -71,7 +73,7 @@ class TrainingPolicy:
             return
         if self._copy is not None:
             self._copy.sync(self.model)
-            yield TransformersSampler(self._copy.model, self.tokenizer, config)
+            yield TransformersSampler(self._copy.model, self.tokenizer, config, self._decoders)
             return
         was_training = self.model.training
         self.model.eval()
