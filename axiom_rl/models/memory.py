@@ -216,11 +216,11 @@ def available_memory(device: torch.device) -> float:
     limited to (`torch.cuda.set_per_process_memory_fraction`) as all there is.
     """
     if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
+        unclaimed, total = torch.cuda.mem_get_info(device)
         reserved = torch.cuda.memory_reserved(device)
-        limit = torch.cuda.get_per_process_memory_fraction(device) * total
+        limit = torch.cuda.get_per_process_memory_fraction(device.index) * total
         unused = reserved - torch.cuda.memory_allocated(device)
-        return float(min(free, limit - reserved) + unused)
+        return float(min(unclaimed, limit - reserved) + unused)
     free = float(psutil.virtual_memory().available)
     if device.type == "mps":
         return min(free, float(torch.mps.recommended_max_memory()))

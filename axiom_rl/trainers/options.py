@@ -55,8 +55,11 @@ def build_options(config: type, options: dict[str, Any]) -> Any:
         AxiomError: if TRL refuses a value.
     """
     try:
-        return config(**options, report_to="none")
+        made: Any = config(**options, report_to="none")
     except (TypeError, ValueError, ArithmeticError) as error:
         raise AxiomError(
             f"trainer.args: trl.{config.__name__} refuses these options: {error}"
         ) from error
+    if made.n_gpu > 1:  # else transformers' Trainer wraps the model in DataParallel
+        made._n_gpu = 1
+    return made

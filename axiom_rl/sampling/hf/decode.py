@@ -205,7 +205,7 @@ class Decoder:
 
     def _record(self, rows: int, reach: int) -> torch.cuda.CUDAGraph:
         state, current = self.cache.state.clone(), torch.cuda.current_stream()
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
             self._advance(rows, reach)  # libraries make their work space outside of the graph

@@ -78,7 +78,8 @@ class SlotCache(Cache):
     def mask(self, reach: int | None = None) -> torch.Tensor:
         """Return the boolean mask (rows, 1, 1, reach) of a decoding step."""
         places = torch.arange(reach or max(self.filled) + 1, device=self.state.device)
-        return (places <= self.lengths[: self.rows, None])[:, None, None]
+        mask: torch.Tensor = places <= self.lengths[: self.rows, None]
+        return mask[:, None, None]
 
     def end_step(self) -> None:
         """Count the token that a decoding step added to each running row, on the device."""
