@@ -18,6 +18,11 @@ def stream_for(stream: str, problem_id: str, sample: int) -> random.Random:
     return random.Random(f"{stream}/{problem_id}/{sample}")
 
 
+def seed_for(stream: str, problem_id: str, sample: int) -> int:
+    """Return the seed of one sample for an engine that draws by itself, below 2**63."""
+    return stream_for(stream, problem_id, sample).getrandbits(63)
+
+
 def draw_tokens(
     logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
 ) -> tuple[torch.Tensor, torch.Tensor]:

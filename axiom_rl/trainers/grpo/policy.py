@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
@@ -60,6 +61,11 @@ class TrainingPolicy:
             top_p=1.0,
             max_new_tokens=int(trainer.args["max_completion_length"]),
         )
+
+    @property
+    def samples_exactly(self) -> bool:
+        """Whether sampler and trainer give a token the same probability, up to float32 rounding."""
+        return self._engine is None and self.model.get_base_model().dtype == torch.float32
 
     @contextmanager
     def sampler(self, *, training: bool) -> Iterator[Sampler]:
