@@ -90,7 +90,7 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment() | {"TMPDIR": scratch.name},
+                env=_environment(settings.device) | {"TMPDIR": scratch.name},
                 start_new_session=True,  # Ctrl-C is for this process; the child ends with it
             )
         os.close(end)
@@ -186,7 +186,7 @@ def _end(
     scratch.cleanup()
 
 
-def _environment() -> dict[str, str]:
+def _environment(device: str) -> dict[str, str]:
     """The child's environment: all cores, no network, no process of the engine's own."""
     package = str(Path(axiom_rl.__file__).parent.parent)
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -202,6 +202,8 @@ def _environment() -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
     }
+    if device == "cpu":  # vLLM compiles its count of ranks, which takes seconds and a C++ compiler
+        defaults["TORCH_COMPILE_DISABLE"] = "1"
     return defaults | os.environ | fixed
 
 
