@@ -230,6 +230,7 @@ def our_trainer(
         processing_class=tokenizer,
         rollout_func=rollouts,
         on_checkpoint=lambda _folder: None,
+        importance_cap=config.trainer.importance_cap,
     )
 
 
