@@ -17,7 +17,8 @@ import pytest
 from axiom_rl.sampling.engine.process import EngineSettings
 from axiom_rl.sampling.engine.protocol import Ask, Prompt
 
-pytestmark = pytest.mark.vllm
+# vLLM's imports warn of their own and of others' deprecations.
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
 
 ASK = Ask(texts=(), temperature=0.7, top_p=0.9, max_new_tokens=32, stop=(2,))
 TEXT = Prompt(key="0/0", prompt=(5, 6), seed=2**63 - 1)
