@@ -42,6 +42,8 @@ def main() -> None:
     parser.add_argument("--gb", type=float, default=12.0)
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
+    typed = {override.split("=")[0] for override in options.overrides}
+    overrides = [item for item in SHORT if item.split("=")[0] not in typed] + options.overrides
     import torch
 
     from axiom_rl.config import load_config
@@ -54,7 +56,7 @@ def main() -> None:
         torch.cuda.set_per_process_memory_fraction(min(1.0, options.gb * 1e9 / whole))
     try:
         with tempfile.TemporaryDirectory(prefix="axiom-rl-") as folder:
-            run_stage(load_config(*SHORT, *options.overrides), Path(folder) / "run")
+            run_stage(load_config(*overrides), Path(folder) / "run")
     finally:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         if on_gpu:

@@ -280,7 +280,11 @@ def main() -> None:
         adapter = Path(folder) / "adapter"
         make_adapter(load_config(*arguments.options), adapter)
         results = {way: measure(way, arguments, adapter) for way in arguments.ways.split(",")}
-    print(table({way: row for way, row in results.items() if row is not None}))
+    rows = {way: row for way, row in results.items() if row is not None}
+    print(table(rows))
+    if {"vllm", "raw"} <= rows.keys():
+        ours, raw = (rows[way]["tokens"] / rows[way]["seconds"] for way in ("vllm", "raw"))
+        print(f"sampler=vllm without an adapter draws {ours / raw:.2f} of raw vLLM's tokens/s")
 
 
 if __name__ == "__main__":
