@@ -191,18 +191,20 @@ def our_trainer(
     from datasets import Dataset
 
     from axiom_rl.sampling import SampleRequest
+    from axiom_rl.sampling.hf.decode import Decoders
     from axiom_rl.sampling.hf.sampler import TransformersSampler
     from axiom_rl.trainers.grpo.options import grpo_config
     from axiom_rl.trainers.grpo.trainer import PackedGRPOTrainer
 
     settings = replace(config.sampler, temperature=1.0, max_new_tokens=options.tokens)
+    decoders = Decoders(copy.model) if copy is not None else None
 
     def rollouts(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         started = time.monotonic()
         if copy is not None:
             copy.sync(model)
         sampled = copy.model if copy is not None else model.get_base_model().eval()
-        sampler = TransformersSampler(sampled, tokenizer, settings)
+        sampler = TransformersSampler(sampled, tokenizer, settings, decoders)
         if options.lengths == "fixed":
             sampler._stop = frozenset()
         request = SampleRequest(
@@ -228,6 +230,7 @@ def our_trainer(
         processing_class=tokenizer,
         rollout_func=rollouts,
         on_checkpoint=lambda _folder: None,
+        importance_cap=config.trainer.importance_cap,
     )
 
 

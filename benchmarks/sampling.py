@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,11 +54,28 @@ def requests(config: Config, samples: int) -> list[SampleRequest]:
     ]
 
 
-def timed(sampler: Sampler, asked: list[SampleRequest]) -> Row:
-    """Draw them all."""
-    started = time.monotonic()
-    tokens = sum(item.completion_tokens for item in sampler.sample(asked))
+def rounds(config: Config) -> int:
+    """Return how often to draw: on a GPU the first time compiles kernels and is left out."""
+    from axiom_rl.models.load import choose_device
+
+    return 2 if choose_device(config.model.device).type == "cuda" else 1
+
+
+def timed(draw: Callable[[], int], times: int) -> Row:
+    """Draw everything some times over and return tokens and seconds of the last."""
+    tokens, started = 0, time.monotonic()
+    for _ in range(times):
+        started = time.monotonic()
+        tokens = draw()
     return {"tokens": tokens, "seconds": time.monotonic() - started}
+
+
+def sampled(sampler: Sampler, config: Config, samples: int) -> Row:
+    """Draw with one of our samplers."""
+    asked = requests(config, samples)
+    return timed(
+        lambda: sum(item.completion_tokens for item in sampler.sample(asked)), rounds(config)
+    )
 
 
 def loaded() -> Row:
@@ -88,34 +106,41 @@ def run_vllm(config: Config, samples: int, adapter: str | None) -> Row:
             started = time.monotonic()
             made.use(Path(adapter))
             row["new weights"] = time.monotonic() - started
-        sampler = made.sampler(adapter)
-        return row | timed(sampler, requests(config, samples))
+        return row | sampled(made.sampler(adapter), config, samples)
 
 
 def run_raw(config: Config, samples: int, adapter: str | None) -> Row:
-    """LLM.chat of vLLM in this process: nothing of ours, no seeds, no log-probabilities."""
+    """LLM.chat of vLLM in this process: nothing of ours, no seeds, no log-probabilities.
+
+    On a GPU with vLLM's defaults but for the number of samples at the same time and the share of
+    the memory; on a CPU, where its defaults keep a core free, set up as ours unless asked for.
+    """
+    from axiom_rl.models.load import choose_device
     from axiom_rl.models.weights.resolve import resolve
 
     folder = str(resolve(config.model).folder)
+    options: dict[str, Any] = {"gpu_memory_utilization": config.sampler.gpu_memory_utilization}
+    if choose_device(config.model.device).type == "cpu":
+        options = {
+            "dtype": "bfloat16",
+            "max_model_len": 4096,
+            "kv_cache_memory_bytes": int(config.sampler.memory_gb * 1e9),
+            "enforce_eager": os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0",
+        }
     from vllm import LLM, SamplingParams
 
-    llm = LLM(
-        folder,
-        dtype="bfloat16",
-        max_model_len=4096,
-        max_num_seqs=config.sampler.max_batch,
-        kv_cache_memory_bytes=int(config.sampler.memory_gb * 1e9),
-        enforce_eager=os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0",
-    )
+    llm = LLM(folder, max_num_seqs=config.sampler.max_batch, **options)
     row = loaded()
     chats = [list(r.messages) for r in requests(config, samples) for _ in r.samples]
     params = SamplingParams(
         temperature=config.sampler.temperature, max_tokens=config.sampler.max_new_tokens
     )
-    started = time.monotonic()
-    outputs = llm.chat(chats, params, use_tqdm=False)
-    tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
-    return row | {"tokens": tokens, "seconds": time.monotonic() - started}
+
+    def draw() -> int:
+        outputs = llm.chat(chats, params, use_tqdm=False)
+        return sum(len(output.outputs[0].token_ids) for output in outputs)
+
+    return row | timed(draw, rounds(config))
 
 
 def run_transformers(config: Config, samples: int, adapter: str | None) -> Row:
@@ -124,7 +149,7 @@ def run_transformers(config: Config, samples: int, adapter: str | None) -> Row:
     from axiom_rl.sampling.hf.sampler import load_sampler
 
     sampler = load_sampler(resolve(config.model), config.model, config.sampler, None)
-    return loaded() | timed(sampler, requests(config, samples))
+    return loaded() | sampled(sampler, config, samples)
 
 
 def run_generate(config: Config, samples: int, adapter: str | None) -> Row:
@@ -139,24 +164,29 @@ def run_generate(config: Config, samples: int, adapter: str | None) -> Row:
         for r in requests(config, samples)
         for _ in r.samples
     ]
-    tokens, started = 0, time.monotonic()
-    for first in range(0, len(texts), config.sampler.max_batch):
-        batch = texts[first : first + config.sampler.max_batch]
-        inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
-        drawn = model.generate(
-            **inputs,
-            do_sample=True,
-            temperature=config.sampler.temperature,
-            top_k=0,
-            max_new_tokens=config.sampler.max_new_tokens,
-        )[:, inputs["input_ids"].shape[1] :]
-        tokens += int((drawn != tokenizer.pad_token_id).sum())
-    return row | {"tokens": tokens, "seconds": time.monotonic() - started}
+
+    def draw() -> int:
+        tokens = 0
+        for first in range(0, len(texts), config.sampler.max_batch):
+            batch = texts[first : first + config.sampler.max_batch]
+            inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
+            drawn = model.generate(
+                **inputs.to(model.device),
+                do_sample=True,
+                temperature=config.sampler.temperature,
+                top_k=0,
+                max_new_tokens=config.sampler.max_new_tokens,
+            )[:, inputs["input_ids"].shape[1] :]
+            tokens += int((drawn != tokenizer.pad_token_id).sum())
+        return tokens
+
+    return row | timed(draw, rounds(config))
 
 
 Way = Callable[[Config, int, "str | None"], Row]
 OURS = {"OMP_WAIT_POLICY": "passive"}
 SAME = {**OURS, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(os.cpu_count())}
+RAW = {} if shutil.which("nvidia-smi") else SAME
 WAYS: dict[str, tuple[str, Way, list[str], dict[str, str]]] = {
     "vllm": ("sampler=vllm", run_vllm, ["sampler=vllm"], OURS),
     "merge": (
@@ -171,8 +201,8 @@ WAYS: dict[str, tuple[str, Way, list[str], dict[str, str]]] = {
         ["sampler=vllm", "sampler.adapters=lora"],
         OURS,
     ),
-    "raw": ("raw vLLM, set up as ours", run_raw, ["sampler=vllm"], SAME),
-    "raw_default": ("raw vLLM, its defaults", run_raw, ["sampler=vllm"], {}),
+    "raw": ("raw vLLM", run_raw, ["sampler=vllm"], RAW),
+    "raw_default": ("raw vLLM, its defaults on a CPU too", run_raw, ["sampler=vllm"], {}),
     "transformers": ("sampler=transformers", run_transformers, ["sampler=transformers"], OURS),
     "generate": ("model.generate, static batches", run_generate, ["sampler=transformers"], OURS),
 }
@@ -250,7 +280,11 @@ def main() -> None:
         adapter = Path(folder) / "adapter"
         make_adapter(load_config(*arguments.options), adapter)
         results = {way: measure(way, arguments, adapter) for way in arguments.ways.split(",")}
-    print(table({way: row for way, row in results.items() if row is not None}))
+    rows = {way: row for way, row in results.items() if row is not None}
+    print(table(rows))
+    if {"vllm", "raw"} <= rows.keys():
+        ours, raw = (rows[way]["tokens"] / rows[way]["seconds"] for way in ("vllm", "raw"))
+        print(f"sampler=vllm without an adapter draws {ours / raw:.2f} of raw vLLM's tokens/s")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.signal_high": ((lambda value: 0 <= value <= 1), "0 to 1"),
     "trainer.eval_every": _at_least(0),
     "trainer.max_logprob_gap": ABOVE_0,
+    "trainer.importance_cap": _at_least(1),
     "trainer.curriculum.kind": _one_of("uniform", "ladder", "adaptive", "pools"),
     "trainer.curriculum.low": ((lambda value: 0 <= value <= 1), "0 to 1"),
     "trainer.curriculum.high": ((lambda value: 0 <= value <= 1), "0 to 1"),

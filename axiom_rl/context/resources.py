@@ -10,6 +10,8 @@ from axiom_rl.config import Config, GrpoConfig, TransformersSamplerConfig
 from axiom_rl.core.files import read_json
 from axiom_rl.models.load import choose_device, choose_dtype
 from axiom_rl.models.memory import (
+    CHUNK,
+    PASS_TOKENS,
     MemoryPlan,
     Workload,
     available_memory,
@@ -18,8 +20,6 @@ from axiom_rl.models.memory import (
 )
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.choose import choose_sampler
-from axiom_rl.trainers.packed import CHUNK
-from axiom_rl.trainers.sft.trainer import PASS_TOKENS
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,3 +65,30 @@ def progress(label: str, total: int, unit: str) -> Iterator[Progress]:
         yield shown
     finally:
         shown.close()
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """Show what is waited for, and the seconds, while the block runs; for work without a count."""
+    over, started = threading.Event(), time.monotonic()
+    terminal = sys.stderr.isatty()
+
+    def show() -> None:
+        while not over.wait(1.0 if terminal else LOG_SECONDS):
+            line = f"{label} ({time.monotonic() - started:.0f} s)"
+            if terminal:
+                sys.stderr.write(f"\r{line}")
+                sys.stderr.flush()
+            else:
+                log.info("%s", line)
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        if terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 from typing import Any
@@ -80,7 +81,7 @@ def load_model(
         resolved.format,
         resolved.source,
         "4 bit" if config.quantization == "4bit" else str(options["dtype"]).removeprefix("torch."),
-        device,
+        describe_device(device),
     )
     model.eval()
     return model, tokenizer
@@ -136,7 +137,9 @@ def warn_of_endless_answers(resolved: ResolvedModel, tokenizer: PreTrainedTokeni
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device that `model.device` names; auto is cuda, then mps, then cpu.
+    """Return the device that `model.device` names; auto is cuda, else cpu.
+
+    Not mps: it works on paper, and nobody has run it on a Mac yet.
 
     Raises:
         AxiomError: if it is not to be had on this machine.
@@ -147,7 +150,9 @@ def choose_device(name: str) -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
+        if available["mps"] and not available["cuda"]:
+            _say_untried()
+        return torch.device("cuda" if available["cuda"] else "cpu")
     if name not in available:
         raise AxiomError(f"model.device={name}: must be auto, {', '.join(available)}")
     if not available[name]:
@@ -156,6 +161,24 @@ def choose_device(name: str) -> torch.device:
             "install the PyTorch build for this GPU"
         )
     return torch.device(name)
+
+
+@functools.cache
+def _say_untried() -> None:
+    """Say it once."""
+    logger.info(
+        "model.device=auto takes the CPU: this Mac's GPU was never tried with this project; type "
+        "model.device=mps to try it"
+    )
+
+
+def describe_device(device: torch.device) -> str:
+    """Name a device: cpu, or cuda with the card's name, and how many others stay unused."""
+    if device.type != "cuda":
+        return str(device)
+    others = torch.cuda.device_count() - 1
+    unused = f", {others} more not used" if others else ""
+    return f"{device} ({torch.cuda.get_device_name(device)}{unused})"
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

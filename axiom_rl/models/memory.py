@@ -51,6 +51,10 @@ Giving each large tensor pages of its own (M_MMAP_THRESHOLD) takes the holes awa
 of the pass, since the system clears every page anew.
 """
 
+CHUNK = 512
+"""Positions projected to the vocabulary at a time: 0.3 GB of float32 for 152,000 tokens."""
+PASS_TOKENS = 640
+"""Tokens of one forward and backward pass, unless a single row is longer."""
 DRAW_BYTES = 20
 """Per row and vocabulary entry of one step of sampling: logits, float32 copy, softmax, sums."""
 
@@ -258,9 +262,17 @@ def check_memory(plan: MemoryPlan, device: torch.device) -> None:
 
 
 def available_memory(device: torch.device) -> float:
-    """Return the bytes free on a device; for the CPU also within the container's limit."""
+    """Return the bytes free on a device; for the CPU also within the container's limit.
+
+    On a GPU what PyTorch holds and does not use counts as free, and a share that this process was
+    limited to (`torch.cuda.set_per_process_memory_fraction`) as all there is.
+    """
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        unclaimed, total = torch.cuda.mem_get_info(device)
+        reserved = torch.cuda.memory_reserved(device)
+        limit = torch.cuda.get_per_process_memory_fraction(device.index) * total
+        unused = reserved - torch.cuda.memory_allocated(device)
+        return float(min(unclaimed, limit - reserved) + unused)
     free = float(psutil.virtual_memory().available)
     if device.type == "mps":
         return min(free, float(torch.mps.recommended_max_memory()))

@@ -3,8 +3,9 @@
 TRL runs every row with its own copy of the prompt, padded to the longest row, and off a GPU
 projects every position, the prompt's too, to the vocabulary. Here all rows of a batch lie in one
 sequence: each distinct prompt without its last token, then a segment for each row, which starts
-with that last token. A token sees its own segment and its own prompt. The numbers are the same up
-to rounding.
+with that last token. A token sees its own segment and its own prompt: by a mask of all pairs where
+the sequence is short, else (and on a GPU) attention alone runs on rows cut apart again, causal, for
+which there are kernels without a mask. The numbers are the same up to rounding.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
+from axiom_rl.models.memory import CHUNK
+
+ATTENTION = "axiom_packed_sdpa"
+"""Name under which `packed_attention` is registered with transformers."""
+MASKED = 1024
+"""Longest sequence on a CPU whose attention gets a mask of all pairs."""
 PACKABLE = frozenset(("qwen2", "qwen3", "llama"))
 """Values of model_type for which tests/trainers/test_packed.py compares both passes."""
-CHUNK = 512
-"""Positions projected to the vocabulary at a time: 0.3 GB of float32 for 152,000 tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +37,26 @@ class Packed:
     """(1, N)."""
     positions: torch.Tensor
     """(1, N): each token's place in its own prompt and completion."""
-    mask: torch.Tensor
-    """(1, 1, N, N), True where a token may look."""
+    rows: torch.Tensor
+    """(rows, L): places in the sequence of each row's prompt and completion, 0 behind its end."""
+    places: torch.Tensor
+    """(N,): where in `rows`, flattened, each token of the sequence stands; one place of many for a
+    prompt's."""
+    segments: torch.Tensor
+    """(2, N): the number of each token's prompt, and of its row from 1; 0 in a prompt."""
     targets: torch.Tensor
     """(M,) completion tokens of all rows, one after the other."""
     sources: torch.Tensor
     """(M,) places in the sequence whose output predicts them."""
+
+    def mask(self) -> torch.Tensor:
+        """Return (1, 1, N, N), True where a token may look."""
+        prompt, segment = self.segments
+        order = torch.arange(len(prompt))
+        open_to = (segment[None] == 0) | (segment[None] == segment[:, None])
+        same = prompt[:, None] == prompt[None]
+        mask: torch.Tensor = (order[:, None] >= order[None]) & same & open_to
+        return mask[None, None]
 
 
 def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]) -> Packed:
@@ -47,32 +68,37 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]])
     """
     tokens: list[int] = []
     positions: list[int] = []
-    prompt_of: list[int] = []  # which prompt a token belongs to
-    segment_of: list[int] = []  # 0 in a prompt, else the number of its row from 1
+    segments: list[tuple[int, int]] = []
     sources: list[int] = []
-    numbers: dict[tuple[int, ...], int] = {}
+    starts: dict[tuple[int, ...], int] = {}  # of each prompt in the sequence, in order
 
-    def lay(ids: Sequence[int], start: int, prompt: int, segment: int) -> None:
+    def lay(ids: Sequence[int], start: int, prompt: int, segment: int) -> range:
         tokens.extend(ids)
         positions.extend(range(start, start + len(ids)))
-        prompt_of.extend([prompt] * len(ids))
-        segment_of.extend([segment] * len(ids))
+        segments.extend([(prompt, segment)] * len(ids))
+        return range(len(tokens) - len(ids), len(tokens))
 
     for key in map(tuple, prompts):
-        if key not in numbers:
-            numbers[key] = len(numbers)
-            lay(key[:-1], 0, numbers[key], 0)
+        if key not in starts:
+            starts[key] = lay(key[:-1], 0, len(starts), 0).start
+    numbers = {key: number for number, key in enumerate(starts)}
+    rows: list[list[int]] = []
     for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True), start=1):
-        sources.extend(range(len(tokens), len(tokens) + len(completion)))
-        lay([prompt[-1], *completion[:-1]], len(prompt) - 1, numbers[tuple(prompt)], row)
-    owner, segment = torch.tensor(prompt_of), torch.tensor(segment_of)
-    order = torch.arange(len(tokens))
-    same = owner[:, None] == owner[None]
-    open_to = (segment[None] == 0) | (segment[None] == segment[:, None])
+        key = tuple(prompt)
+        own = lay([prompt[-1], *completion[:-1]], len(prompt) - 1, numbers[key], row)
+        sources.extend(own)
+        rows.append([*range(starts[key], starts[key] + len(prompt) - 1), *own])
+    longest = max(map(len, rows))
+    places = [0] * len(tokens)
+    for number, row_places in enumerate(rows):
+        for column, place in enumerate(row_places):
+            places[place] = number * longest + column
     return Packed(
         tokens=torch.tensor([tokens]),
         positions=torch.tensor([positions]),
-        mask=((order[:, None] >= order[None]) & same & open_to)[None, None],
+        rows=torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows]),
+        places=torch.tensor(places),
+        segments=torch.tensor(segments).T,
         targets=torch.tensor([token for completion in completions for token in completion]),
         sources=torch.tensor(sources),
     )
@@ -94,7 +120,7 @@ def can_pack(model: Any) -> bool:
     return (
         frozen
         and config.model_type in PACKABLE
-        and config._attn_implementation == "sdpa"
+        and config._attn_implementation in ("sdpa", ATTENTION)
         and set(kinds) == {"full_attention"}
         and not any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters)
     )
@@ -126,15 +152,67 @@ def _scores(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     device = model.device
     backbone: Any = model.base_model
+    if device.type == "cpu" and packed.tokens.shape[1] <= MASKED:
+        seen: dict[str, Any] = {"attention_mask": packed.mask()}
+    else:
+        model.set_attn_implementation(ATTENTION)  # and left so: a backward pass may run it again
+        # transformers hands a mask of four dimensions through as it is; nobody looks at this one.
+        seen = {"attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)}
+        seen["packed_rows"] = (packed.rows.to(device), packed.places.to(device))
     hidden = backbone(
         input_ids=packed.tokens.to(device),
         position_ids=packed.positions.to(device),
-        attention_mask=packed.mask.to(device),
         use_cache=False,
+        **seen,
     ).last_hidden_state[0, packed.sources.to(device)]
     head: Any = model.get_output_embeddings()
     targets = packed.targets.to(device)
     return HeadLogprobs.apply(hidden, head.weight, targets, temperature, statistics)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    packed_rows: tuple[torch.Tensor, torch.Tensor] | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of a packed sequence, row by row; without `packed_rows` transformers' own SDPA.
+
+    A prompt's queries are computed once for each of its rows, and used once: little beside the
+    layers around, whose work is not repeated.
+
+    Args:
+        module: the attention layer.
+        query: (1, heads, N, head size).
+        key: (1, key-value heads, N, head size).
+        value: as key.
+        attention_mask: looked at without `packed_rows` alone.
+        packed_rows: `Packed.rows` and `Packed.places`.
+        kwargs: of transformers' function.
+
+    Returns:
+        (1, N, heads, head size), and None for the weights.
+    """
+    if packed_rows is None:
+        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return output, None
+    rows, places = packed_rows
+    query, key, value = (_cut(states, rows) for states in (query, key, value))
+    output, _ = sdpa_attention_forward(module, query, key, value, None, **kwargs)
+    return output.flatten(0, 1)[places][None], None
+
+
+def _cut(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return (rows, heads, L, head size) of (1, heads, N, head size)."""
+    heads, _, size = states[0].shape
+    return states[0].index_select(1, rows.flatten()).view(heads, *rows.shape, size).transpose(0, 1)
+
+
+AttentionInterface.register(ATTENTION, packed_attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
 class HeadLogprobs(torch.autograd.Function):

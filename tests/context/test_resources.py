@@ -6,8 +6,7 @@ import pytest
 
 from axiom_rl.config import load_config
 from axiom_rl.context.resources import PROMPT_TOKENS, _training_work
-from axiom_rl.trainers.packed import CHUNK
-from axiom_rl.trainers.sft.trainer import PASS_TOKENS
+from axiom_rl.models.memory import CHUNK, PASS_TOKENS
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,21 @@ def test_what_is_not_to_be_had_is_an_error_that_says_what_to_type(
     monkeypatch.setattr(loading.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(AxiomError, match=r"pip install 'axiom-rl\[quantization\]'"):
         loading._four_bit(torch.device("cuda"), torch.bfloat16)
+
+
+def test_auto_takes_one_gpu_of_nvidia_else_the_cpu_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    loading._say_untried.cache_clear()
+    with caplog.at_level("INFO"):
+        assert [choose_device("auto").type for _ in range(2)] == ["cpu", "cpu"]
+    assert caplog.text.count("model.device=mps to try it") == 1
+    assert choose_device("mps").type == "mps"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100")
+    named = loading.describe_device(torch.device("cuda"))
+    assert named == "cuda (NVIDIA H100, 2 more not used)"

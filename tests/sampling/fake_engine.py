@@ -41,7 +41,7 @@ def answer(ask: Ask, mark: int, channel: Connection) -> None:
         samples = [
             EndedSample(
                 key=text.key,
-                token_ids=(5 + text.stream[2], mark, ask.stop[0]),
+                token_ids=(5 + int(text.key.split("/")[1]), mark, ask.stop[0]),
                 logprobs=(-ask.temperature, -ask.top_p, -1.0),
                 stopped=True,
             )

@@ -176,6 +176,37 @@ def test_the_cache_limits_the_context(tiny_model_folder: Path) -> None:
     assert settings.context == 100_000 // bytes_per_token
 
 
+def test_float32_adapters_are_merged_on_a_gpu(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """vLLM's LoRA kernels refuse float32."""
+    cuda = torch.device("cuda")
+    monkeypatch.setattr("axiom_rl.sampling.engine.settings.choose_device", lambda _name: cuda)
+    ranks = {}
+    for dtype in ("float32", "bfloat16"):
+        for adapters in ("auto", "lora", "merge"):
+            config = composed(
+                tiny_model_folder, f"model.dtype={dtype}", f"sampler.adapters={adapters}"
+            )
+            assert isinstance(config.sampler, VllmSamplerConfig)
+            with caplog.at_level(logging.INFO):
+                made = engine_settings(resolve(config.model), config.model, config.sampler)
+            ranks[dtype, adapters] = made.lora_rank
+    assert ranks["float32", "auto"] is ranks["float32", "lora"] is ranks["float32", "merge"] is None
+    assert ranks["bfloat16", "auto"] == ranks["bfloat16", "lora"] == 16
+    assert ranks["bfloat16", "merge"] is None
+    assert caplog.text.count("sampler.adapters=lora: adapters are merged") == 1
+
+
+def test_the_start_says_what_it_is_doing(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("axiom_rl.core.progress.LOG_SECONDS", 0.01)
+    with caplog.at_level(logging.INFO):
+        engine.start()
+    assert "starting vLLM's engine: importing vLLM (0 s)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from axiom_rl.sampling.hf.next_token import BLOCK, draw_tokens, stream_for
+from axiom_rl.sampling.hf.next_token import BLOCK, draw_tokens, seed_for, stream_for
 
 NEARLY_ONE = 1 - 2**-53
 """The largest number that random.random() returns."""
@@ -114,3 +114,10 @@ def test_a_stream_is_named_by_seed_problem_and_sample() -> None:
     first = [stream_for(*name).random() for name in names]
     assert len(set(first)) == len(names)
     assert first == [stream_for(*name).random() for name in names]
+
+
+def test_seeds_of_samples_are_their_own_and_stay() -> None:
+    names = [("0/before", "a", 0), ("0/before", "a", 1), ("0/before", "b", 0), ("1/before", "a", 0)]
+    seeds = [seed_for(*name) for name in names]
+    assert len(set(seeds)) == 4 and all(0 <= seed < 2**63 for seed in seeds)
+    assert seeds[0] == 5563467381442965870, "another number would change every run with vLLM"

@@ -37,9 +37,9 @@ class Texts:
         return torch.randint(3, 300, (count,), generator=self.drawn).tolist()
 
     def join(self, prompt: list[int], samples: int) -> None:
-        self.cache.begin_prefill(samples)
+        self.cache.begin_prefill([samples])
         logits = self._forward([prompt], torch.arange(len(prompt))[None], None)
-        self.cache.end_prefill(len(prompt))
+        self.cache.end_prefill([len(prompt)], [samples])
         self.rows += [list(prompt) for _ in range(samples)]
         self.check(logits, [prompt])
 
@@ -50,6 +50,8 @@ class Texts:
         positions = self.cache.lengths[: self.cache.running, None]
         logits = self._forward([[token] for token in new], positions, self.cache.mask())
         self.cache.end_step()
+        self.cache.count_step()
+        assert self.cache.filled == self.cache.lengths[: self.cache.running].tolist()
         self.check(logits, self.rows)
 
     def leave(self, index: int) -> None:
@@ -123,4 +125,5 @@ def test_steps_are_those_of_a_growing_dynamic_cache(model: PreTrainedModel) -> N
         theirs = model(torch.tensor([new]), past_key_values=cache).logits[:, -1].float()
         ours = texts._forward([new], texts.cache.lengths[:1, None], texts.cache.mask())
         texts.cache.end_step()
+        texts.cache.count_step()
         assert (ours - theirs).abs().max() < TOLERANCE[model.dtype]

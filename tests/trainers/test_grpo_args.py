@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import PartialState
 from scripted_run import composed
 from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.sft_config import SFTConfig
 
 from axiom_rl.config import GrpoConfig, load_config
 from axiom_rl.core.errors import AxiomError
@@ -305,3 +308,29 @@ def test_a_low_end_above_the_high_end_is_refused(key: str) -> None:
     assert isinstance(config.trainer, GrpoConfig)
     with pytest.raises(AxiomError, match=rf"trainer\.{name}low=0\.9 must not be above"):
         check_grpo(config.trainer)
+
+
+@pytest.fixture
+def four_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make four GPUs visible to transformers while its options are built."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _device: None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_args, **_options: True)
+    PartialState._reset_state()  # it remembers the device
+    yield
+    PartialState._reset_state()
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("grpo", GRPOConfig), ("sft", SFTConfig), ("expert_iter", SFTConfig)]
+)
+@pytest.mark.usefixtures("four_gpus")
+def test_several_visible_gpus_do_not_become_data_parallel(name: str, config: type) -> None:
+    """transformers' Trainer wraps the model where n_gpu is above 1, and multiplies the batch."""
+    args = dict(load_config(f"trainer={name}").trainer.args)
+    plain = config(**args, output_dir="checkpoints", bf16=False, report_to="none")
+    assert plain.n_gpu == 4, "else this shows nothing"
+    made = build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
+    assert (made.n_gpu, str(made.device)) == (1, "cuda:0")
+    assert made.train_batch_size == made.per_device_train_batch_size

@@ -98,8 +98,18 @@ def test_reward_rises_and_everything_is_on_disk(run: Run, tmp_path: Path) -> Non
         assert 0 <= row["zero_variance_share"] <= 1 and row["logprob_gap"] < 1e-5
         assert row["entropy"] >= 0 and row["grad_norm"] >= 0
         assert {"loss", "learning_rate", "clip_share", "truncated_share"} <= row.keys()
+        assert "importance_clipped" not in row, "in float32 there is nothing to correct"
     write_report(folder)
     assert "better than model N" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_importance_ratios_where_sampler_and_trainer_round_differently(
+    run: Run, tmp_path: Path
+) -> None:
+    options = ("model.dtype=bfloat16", "trainer.args.max_steps=2", "trainer.eval_every=0")
+    rows = steps(run(tmp_path / "run", *options))
+    assert rows[-1]["logprob_gap"] > 1e-5
+    assert all(0 <= row["importance_clipped"] < 0.05 for row in rows)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(

@@ -18,7 +18,7 @@ from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.options import new_lora
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.trainers.grpo.options import grpo_config
-from axiom_rl.trainers.grpo.trainer import Gap, PackedGRPOTrainer, check_gap
+from axiom_rl.trainers.grpo.trainer import Gap, PackedGRPOTrainer, check_gap, importance_ratio
 
 SIGNATURES = {
     "_prepare_inputs": "(self, generation_batch)",
@@ -52,6 +52,11 @@ def test_trl_reads_rollouts_and_attributes_as_it_did() -> None:
     loss = inspect.getsource(GRPOTrainer._compute_loss)
     assert "self._get_per_token_logps_and_entropies(" in loss
     assert 'inputs.get("old_per_token_logps")' in loss
+    assert loss.index("self._get_per_token_logps_and_entropies(") < loss.index(
+        '"importance_sampling_ratio"'
+    ), "they are computed in between"
+    assert loss.count("self.use_vllm") == 1
+    assert "if self.use_vllm and self.vllm_importance_sampling_correction" in loss
     prepare = inspect.getsource(GRPOTrainer._prepare_inputs)
     for used in ("self._buffered_inputs", "self._step %", "split_tensor_dict", "shuffle_sequence"):
         assert used in prepare
@@ -185,3 +190,58 @@ def test_sampler_and_trainer_that_disagree_stop_the_run() -> None:
     check_gap(Gap(), 1e-9)
     with pytest.raises(AxiomError, match=r"differ by 0\.200 .*trainer\.max_logprob_gap=0\.1"):
         check_gap(gap, 0.1)
+
+
+def test_importance_ratios_by_hand() -> None:
+    """p / q of 1/2, 1, 3/2, 2, 8 and of a token without q."""
+    trained = torch.tensor([0.25, 0.5, 0.75, 0.8, 0.8, 0.8]).log().requires_grad_()
+    sampled = torch.tensor([0.5, 0.5, 0.5, 0.4, 0.1, float("nan")]).log()
+    ratio, clipped = importance_ratio(trained, sampled, 2.5)
+    assert ratio.tolist() == pytest.approx([0.5, 1, 1.5, 2, 2.5, 1])
+    assert clipped == 1 and not ratio.requires_grad
+    assert importance_ratio(trained, sampled, 1)[0].tolist() == pytest.approx([0.5, 1, 1, 1, 1, 1])
+    assert importance_ratio(trained, sampled, 1)[1] == 3
+
+
+def test_the_weighted_loss_by_hand(resolved: ResolvedModel, tmp_path: Path) -> None:
+    """On its own samples the loss of a token is -advantage x ratio, here 4/3 or, cut, 2."""
+    made = trainer(resolved, tmp_path)
+    inputs = batch(made)
+    made.importance_cap = 2.0
+    width = inputs["completion_ids"].shape[1]
+    ratios = torch.full((4, width), 4 / 3)
+    ratios[0] = 5.0
+    inputs["sampling_per_token_logps"] -= ratios.log() * inputs["completion_mask"]
+    for packs in (True, False):
+        made.spent.clipped_tokens = 0
+        loss, _gradients = loss_and_gradients(made, inputs, packs=packs)
+        lengths, advantages = (7, 3, 6, 1), (-1.3, -0.3, 0.7, 1.7)
+        weights = (2, 4 / 3, 4 / 3, 4 / 3)
+        total = -sum(n * a * w for n, a, w in zip(lengths, advantages, weights, strict=True))
+        assert loss == pytest.approx(total / (4 * made.max_completion_length) / 4, rel=1e-4)
+        assert made.spent.clipped_tokens == 7
+        assert not made.use_vllm
+
+
+@pytest.mark.parametrize("loss_type", ["dr_grpo", "grpo", "dapo", "bnpo", "cispo", "vespo"])
+@pytest.mark.parametrize("old", [False, True], ids=["on_policy", "off_policy"])
+def test_the_weighted_loss_is_trls(
+    resolved: ResolvedModel, tmp_path: Path, loss_type: str, old: bool
+) -> None:
+    """TRL's loss for vLLM, given ratios that were computed before it."""
+    made = trainer(resolved, tmp_path, loss_type=loss_type)
+    inputs = batch(made)
+    known = inputs["sampling_per_token_logps"].clone()
+    noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(0))
+    inputs["sampling_per_token_logps"] = (known + noise) * inputs["completion_mask"]
+    if old:
+        inputs["old_per_token_logps"] = known = known + 0.1 * noise.flip(0)
+    ratios = ((known - inputs["sampling_per_token_logps"]) * inputs["completion_mask"]).exp()
+    theirs = {**inputs, "importance_sampling_ratio": ratios.clamp(max=2.0)}
+    made.use_vllm = True
+    loss, gradients = loss_and_gradients(made, theirs, packs=False)
+    made.importance_cap = 2.0
+    packed_loss, packed = loss_and_gradients(made, inputs, packs=True)
+    assert packed_loss == pytest.approx(loss, rel=1e-4, abs=1e-6)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(packed[name], gradient, rtol=1e-3, atol=5e-6)

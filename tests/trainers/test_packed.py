@@ -8,7 +8,15 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from axiom_rl.trainers.packed import PACKABLE, HeadLogprobs, can_pack, pack, packed_scores
+from axiom_rl.trainers import packed
+from axiom_rl.trainers.packed import (
+    PACKABLE,
+    HeadLogprobs,
+    can_pack,
+    pack,
+    packed_logprobs,
+    packed_scores,
+)
 
 SIZES: dict[str, Any] = {
     "vocab_size": 50,
@@ -32,8 +40,11 @@ def tiny(kind: str, **more: Any) -> Any:
     return model
 
 
+@pytest.mark.parametrize("masked", [1024, 0], ids=["mask", "rows"])
 @pytest.mark.parametrize("kind", sorted(PACKABLE))
-def test_scores_are_the_models_own(kind: str) -> None:
+def test_scores_are_the_models_own(kind: str, masked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a mask of all pairs, as on a CPU, and row by row, as on a GPU."""
+    monkeypatch.setattr(packed, "MASKED", masked)
     model = tiny(kind)
     assert can_pack(model)
     prompts, completions = zip(*ROWS, strict=True)
@@ -48,6 +59,27 @@ def test_scores_are_the_models_own(kind: str) -> None:
     torch.testing.assert_close(entropy, -(dense.exp() * dense).sum(-1))
     assert likeliest.equal(dense.argmax(-1) == targets)
     assert 0.1 < entropy.mean() < 3.5, "neither even nor certain, or the test says little"
+    assert can_pack(model), "and again"
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_both_ways_of_attention_give_the_same_gradients(
+    checkpointing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the backward pass runs the layers a second time."""
+    gradients = []
+    for masked in (1024, 0):
+        monkeypatch.setattr(packed, "MASKED", masked)
+        model = tiny("qwen2").train()
+        for weight in model.model.layers.parameters():
+            weight.requires_grad_(True)
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        packed_logprobs(model, pack(*zip(*ROWS, strict=True)), 0.7).sum().backward()
+        assert model.config._attn_implementation == ("sdpa" if masked else packed.ATTENTION)
+        gradients.append([weight.grad for weight in model.model.layers.parameters()])
+    for with_mask, by_rows in zip(*gradients, strict=True):
+        torch.testing.assert_close(with_mask, by_rows, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

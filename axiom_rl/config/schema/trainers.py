@@ -98,3 +98,6 @@ class GrpoConfig(TrainerConfig):
     max_logprob_gap: float = MISSING
     """Largest mean difference between the sampler's and the trainer's log-probabilities of the
     same tokens; above it the run stops."""
+    importance_cap: float | None = MISSING
+    """Tokens are weighted by the trainer's probability over the sampler's, at most this, where the
+    two compute differently (vLLM, or a dtype other than float32); null weights nothing."""

@@ -1,109 +1,79 @@
 """The child process that vLLM runs in: `python -m axiom_rl.sampling.engine.child CHANNEL LIFELINE`.
 
 The only module that imports vLLM. It takes token ids and gives token ids; see engine.py for the
-other side. Tokens are drawn by `draw_tokens`, the function of the transformers sampler, from the
-same random streams: vLLM's own seeds fail on CPU as soon as a prompt is run in two pieces, cost a
-pass over the vocabulary per sample, and give other log-probabilities than `Completion` asks for.
+other side. vLLM's own sampler draws, with one seed per sample; log-probabilities are the engine's,
+after temperature and nucleus. tests/sampler/test_vllm_interface.py has what this module and
+merge.py rely on in vLLM.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from random import Random
 from typing import Any
 
-import torch
 from vllm import SamplingParams
 from vllm.engine.arg_utils import EngineArgs
 from vllm.lora.request import LoRARequest
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
-from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
 
 from axiom_rl.sampling.engine.process import EngineSettings
 from axiom_rl.sampling.engine.protocol import Adapter, Ask, EndedSample, News, Prompt
-from axiom_rl.sampling.hf.next_token import draw_tokens, stream_for
 
 NEWS_S = 1.0
 """Longest time between two messages while sampling."""
-CHOSEN = 1e9
-"""Logit that vLLM's own greedy choice cannot miss."""
 
 
-@dataclass(slots=True)
-class Stream:
-    """The random numbers of one sample, by position, and the log-probabilities drawn with them.
+def engine_options(settings: EngineSettings) -> dict[str, Any]:
+    """Return the arguments of vllm.EngineArgs."""
+    options: dict[str, Any] = {
+        "model": settings.model,
+        "dtype": settings.dtype,
+        "max_model_len": settings.context,
+        "max_num_seqs": settings.max_batch,
+        "kv_cache_memory_bytes": settings.cache_bytes,
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "enable_prefix_caching": True,
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",
+        "disable_log_stats": True,
+        "logprobs_mode": "processed_logprobs",
+        "worker_extension_cls": "axiom_rl.models.lora.merge_to_disk.MergingWorker",
+    }
+    if settings.device == "cuda":
+        options |= {"enable_sleep_mode": True, "async_scheduling": True}
+    else:
+        # Compiling takes a minute on a CPU and gains nothing. A prompt must not be run in pieces:
+        # vLLM 0.31 would set back the seeded generator after each piece, which one on a CPU cannot
+        # ('CPU Generator does not use offset').
+        options |= {"enforce_eager": True, "enable_chunked_prefill": False}
+    if settings.lora_rank is not None:
+        options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": settings.lora_rank}
+    return options
 
-    By position, because vLLM may ask for the same token twice (a prompt run in two pieces).
-    """
 
-    random: Random
-    temperature: float
-    top_p: float
-    numbers: list[float] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-
-    def number(self, position: int) -> float:
-        """Return the uniform number of one token."""
-        while len(self.numbers) <= position:
-            self.numbers.append(self.random.random())
-        return self.numbers[position]
-
-    def record(self, position: int, logprob: float) -> None:
-        """Keep the log-probability of one token, in the place of an earlier try."""
-        self.logprobs[position:] = [logprob]
-
-
-STREAMS: dict[str, Stream] = {}
-"""Streams of the running samples by key."""
-
-
-class OwnDraw(LogitsProcessor):  # type: ignore[misc]  # vLLM is not installed where mypy runs
-    """Draws the next tokens of the whole batch and leaves vLLM nothing but the greedy choice."""
-
-    def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
-        """Begin with an empty batch."""
-        self._rows: dict[int, tuple[Stream, list[int]]] = {}
-
-    def is_argmax_invariant(self) -> bool:
-        """Say that this changes the greedy choice; it makes it."""
-        return False
-
-    def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Follow the rows of vLLM's batch as samples come, go and move."""
-        if batch_update is None:
-            return
-        for index in batch_update.removed:
-            self._rows.pop(index, None)
-        for index, params, _prompt, output in batch_update.added:
-            self._rows[index] = (STREAMS[params.extra_args["key"]], output)
-        for first, second, way in batch_update.moved:
-            row, other = self._rows.pop(first, None), self._rows.pop(second, None)
-            if row is not None:
-                self._rows[second] = row
-            if other is not None and way is MoveDirectionality.SWAP:
-                self._rows[first] = other
-
-    def apply(self, logits: torch.Tensor) -> torch.Tensor:
-        """Draw one token per row of logits (rows, vocabulary) and raise it above all others."""
-        if not self._rows:  # vLLM measures memory with a batch that nobody asked for
-            return logits
-        rows = [self._rows[index] for index in range(len(logits))]
-        places = [len(output) for _stream, output in rows]
-        numbers = [row[0].number(place) for row, place in zip(rows, places, strict=True)]
-        uniforms = torch.tensor(numbers, dtype=torch.float64)
-        first = rows[0][0]
-        tokens, logprobs = draw_tokens(logits, uniforms, first.temperature, first.top_p)
-        for row, place, logprob in zip(rows, places, logprobs.tolist(), strict=True):
-            row[0].record(place, logprob)
-        return logits.scatter_(1, tokens[:, None], CHOSEN)
+def sampling_options(text: Prompt, ask: Ask) -> dict[str, Any]:
+    """Return the arguments of vllm.SamplingParams for one sample."""
+    return {
+        "temperature": ask.temperature,
+        "top_p": ask.top_p,
+        "seed": text.seed,
+        "max_tokens": ask.max_new_tokens,
+        "stop_token_ids": list(ask.stop),
+        "ignore_eos": True,  # `stop` has it
+        "detokenize": False,
+        "output_kind": RequestOutputKind.FINAL_ONLY,
+        # A greedy choice has probability 1 under the distribution that is drawn from.
+        "logprobs": 0 if ask.temperature > 0 else None,  # 0: of the drawn token alone
+        "flat_logprobs": True,
+    }
 
 
 class Engine:
@@ -112,30 +82,7 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         """Load the base model."""
         self._settings = settings
-        on_gpu = settings.device == "cuda"
-        loras: dict[str, Any] = {}
-        if settings.lora_rank is not None:
-            loras = {"enable_lora": True, "max_loras": 1, "max_lora_rank": settings.lora_rank}
-        self._engine = LLMEngine.from_engine_args(
-            EngineArgs(
-                model=settings.model,
-                dtype=settings.dtype,
-                max_model_len=settings.context,
-                max_num_seqs=settings.max_batch,
-                kv_cache_memory_bytes=settings.cache_bytes,
-                gpu_memory_utilization=settings.gpu_memory_utilization,
-                enable_prefix_caching=True,
-                enable_sleep_mode=on_gpu,
-                enforce_eager=not on_gpu,  # on a CPU compiling takes a minute and gains nothing
-                async_scheduling=False,  # a token is drawn when those before it are known
-                skip_tokenizer_init=True,
-                generation_config="vllm",
-                disable_log_stats=True,
-                logits_processors=[OwnDraw],
-                worker_extension_cls="axiom_rl.models.lora.merge_to_disk.MergingWorker",
-                **loras,
-            )
-        )
+        self._engine = LLMEngine.from_engine_args(EngineArgs(**engine_options(settings)))
         self._lora: LoRARequest | None = None
         self._numbers = itertools.count(1)
         self._asleep = False
@@ -166,47 +113,35 @@ class Engine:
         self._wake()
         if not self._engine.reset_prefix_cache():
             raise RuntimeError("vLLM's prefix cache is in use while no sample is running")
+        running = {text.key for text in ask.texts}
         for text in ask.texts:
-            self._add(text, ask)
-        prompts = {text.key: text for text in ask.texts}
+            params = SamplingParams(**sampling_options(text, ask))
+            prompt = {"prompt_token_ids": list(text.prompt)}
+            self._engine.add_request(text.key, prompt, params, lora_request=self._lora)
         tokens, said, done = 0, time.monotonic(), list[EndedSample]()
         while self._engine.has_unfinished_requests():
             if channel.poll():
                 channel.recv()
-                self._engine.abort_request(list(STREAMS))
+                self._engine.abort_request(list(running))
                 break
-            ended = list(self._step(prompts))
+            ended = list(self._step())
+            running.difference_update(sample.key for sample in ended)
             tokens += sum(len(sample.token_ids) for sample in ended)
             done += ended
             if done or time.monotonic() - said > NEWS_S:
-                running = sum(len(stream.logprobs) for stream in STREAMS.values())
-                channel.send(News(samples=tuple(done), tokens=tokens + running, end=False))
+                channel.send(News(samples=tuple(done), tokens=tokens, end=False))
                 said, done = time.monotonic(), []
-        STREAMS.clear()
         channel.send(News(samples=(), tokens=tokens, end=True))
 
-    def _add(self, text: Prompt, ask: Ask) -> None:
-        STREAMS[text.key] = Stream(stream_for(*text.stream), ask.temperature, ask.top_p)
-        params = SamplingParams(
-            temperature=0,  # OwnDraw has drawn already
-            max_tokens=ask.max_new_tokens,
-            stop_token_ids=list(ask.stop),
-            ignore_eos=True,  # `stop` has it
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            extra_args={"key": text.key},
-        )
-        prompt = {"prompt_token_ids": list(text.prompt)}
-        self._engine.add_request(text.key, prompt, params, lora_request=self._lora)
-
-    def _step(self, prompts: dict[str, Prompt]) -> Iterator[EndedSample]:
+    def _step(self) -> Iterator[EndedSample]:
         for output in self._engine.step():
             if output.finished:
                 (ended,) = output.outputs
+                ids = tuple(ended.token_ids)
                 yield EndedSample(
                     key=output.request_id,
-                    token_ids=tuple(ended.token_ids),
-                    logprobs=tuple(STREAMS.pop(output.request_id).logprobs),
+                    token_ids=ids,
+                    logprobs=(0.0,) * len(ids) if ended.logprobs is None else drawn(ended.logprobs),
                     stopped=ended.finish_reason == "stop",
                 )
 
@@ -214,6 +149,14 @@ class Engine:
         if self._asleep:
             self._engine.wake_up()
             self._asleep = False
+
+
+def drawn(logprobs: Any) -> tuple[float, ...]:
+    """Return the drawn tokens' log-probabilities from a vllm.logprobs.FlatLogprobs.
+
+    The first entry of each position is the drawn token's; a second would be there if asked for.
+    """
+    return tuple(float(logprobs.logprobs[start]) for start in logprobs.start_indices)
 
 
 def serve(channel: Connection[Any, Any]) -> None:
@@ -238,9 +181,9 @@ def serve(channel: Connection[Any, Any]) -> None:
 
 
 def end_with_parent(lifeline: int) -> None:
-    """End this process when the parent is gone, whatever it is doing."""
+    """End this process and those that vLLM started when the parent is gone, whatever they do."""
     os.read(lifeline, 1)
-    os._exit(0)
+    os.killpg(0, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 import axiom_rl
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.progress import waiting
 
 MODULE = "axiom_rl.sampling.engine.child"
 STOP_S = 5.0
@@ -89,7 +90,7 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment() | {"TMPDIR": scratch.name},
+                env=_environment(settings.device) | {"TMPDIR": scratch.name},
                 start_new_session=True,  # Ctrl-C is for this process; the child ends with it
             )
         os.close(end)
@@ -97,10 +98,15 @@ class EngineProcess:
         self._finalizer = weakref.finalize(
             self, _end, self._child, self._channel, lifeline, scratch
         )
+        loading = f"loading {Path(settings.model).name} and making its cache"
+        if settings.device == "cuda":
+            loading += ", kernels and CUDA graphs"
         try:
-            self.reached = self.receive(start_s)
+            with waiting("starting vLLM's engine: importing vLLM"):
+                self.reached = self.receive(start_s)
             self.send(settings)
-            self.reached = self.receive(start_s)
+            with waiting(f"starting vLLM's engine: {loading}"):
+                self.reached = self.receive(start_s)
         except BaseException:
             self.close()
             raise
@@ -175,13 +181,13 @@ def _end(
     try:
         child.wait(STOP_S)
     except subprocess.TimeoutExpired:
-        child.kill()
+        os.killpg(child.pid, signal.SIGKILL)  # with what vLLM has started
         child.wait()
     scratch.cleanup()
 
 
-def _environment() -> dict[str, str]:
-    """The child's environment: both cores, no network, its engine in its own process."""
+def _environment(device: str) -> dict[str, str]:
+    """The child's environment: all cores, no network, no process of the engine's own."""
     package = str(Path(axiom_rl.__file__).parent.parent)
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     defaults = {
@@ -189,13 +195,15 @@ def _environment() -> dict[str, str]:
         "OMP_NUM_THREADS": str(_cores()),
         "VLLM_LOGGING_LEVEL": "WARNING",
         "VLLM_HOST_IP": "127.0.0.1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     }
     fixed = {
         "PYTHONPATH": os.pathsep.join(paths),
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
     }
+    if device == "cpu":  # vLLM compiles its count of ranks, which takes seconds and a C++ compiler
+        defaults["TORCH_COMPILE_DISABLE"] = "1"
     return defaults | os.environ | fixed
 
 

@@ -19,8 +19,8 @@ class Prompt:
 
     key: str
     prompt: tuple[int, ...]
-    stream: tuple[str, str, int]
-    """Of its random numbers: the arguments of `axiom_rl.sampling.hf.next_token.stream_for`."""
+    seed: int
+    """Of its random numbers, see `axiom_rl.sampling.hf.next_token.seed_for`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,5 +52,5 @@ class News:
 
     samples: tuple[EndedSample, ...]
     tokens: int
-    """Drawn so far, running samples included."""
+    """Of all samples that have ended so far."""
     end: bool

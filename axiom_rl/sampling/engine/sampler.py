@@ -2,8 +2,10 @@
 
 On a CPU an adapter is merged into the engine's weights in place, from the pristine base on disk; on
 a GPU it comes as a LoRA request. Neither touches weights that train: the engine has its own.
-Each sample has its own random stream, the one it has with sampler=transformers. What is left
-of batch dependence is floating point: matrix products of other shapes round differently.
+Each sample has a seed of its own, made from the name of its stream, and vLLM's own sampler draws:
+the same seed gives the same samples on the same engine with the same settings and requests, up to
+what the batch's shape changes in floating point. Samples drawn one by one, or by a resumed run, may
+part from those of an unbroken one; only sampler=transformers in float32 promises that they do not.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from axiom_rl.sampling.base import SampleRequest
 from axiom_rl.sampling.engine.process import EngineProcess
 from axiom_rl.sampling.engine.protocol import Adapter, Ask, EndedSample, News, Prompt
 from axiom_rl.sampling.engine.settings import engine_settings, stop_tokens
+from axiom_rl.sampling.hf.next_token import seed_for
 from axiom_rl.sampling.hf.sampler import prompt_tokens
 
 log = logging.getLogger(__name__)
@@ -98,7 +101,7 @@ class VllmEngine:
         if not asked:
             return
         ask = Ask(
-            texts=tuple(text for _request, text in asked.values()),
+            texts=tuple(text for _request, _sample, text in asked.values()),
             temperature=config.temperature,
             top_p=config.top_p,
             max_new_tokens=config.max_new_tokens,
@@ -200,7 +203,7 @@ class VllmEngine:
 
     def _texts(
         self, requests: Sequence[SampleRequest], max_new_tokens: int
-    ) -> dict[str, tuple[SampleRequest, Prompt]]:
+    ) -> dict[str, tuple[SampleRequest, int, Prompt]]:
         """Return one text per sample by key; samples of one prompt next to each other."""
         found = {}
         for number, request in enumerate(requests):
@@ -215,28 +218,30 @@ class VllmEngine:
                 )
             for sample in request.samples:
                 key = f"{number}/{sample}"
-                stream = (request.stream, request.problem_id, sample)
-                found[key] = (request, Prompt(key=key, prompt=prompt, stream=stream))
+                seed = seed_for(request.stream, request.problem_id, sample)
+                found[key] = (request, sample, Prompt(key=key, prompt=prompt, seed=seed))
         return found
 
-    def _completion(self, request: SampleRequest, text: Prompt, sample: EndedSample) -> Completion:
-        ids = sample.token_ids
+    def _completion(
+        self, request: SampleRequest, number: int, text: Prompt, drawn: EndedSample
+    ) -> Completion:
+        ids = drawn.token_ids
         return Completion(
             problem_id=request.problem_id,
-            sample=text.stream[2],
+            sample=number,
             text=str(
                 self._tokenizer.decode(
-                    list(ids[:-1] if sample.stopped else ids),
+                    list(ids[:-1] if drawn.stopped else ids),
                     skip_special_tokens=True,
                     clean_up_tokenization_spaces=False,
                 )
             ),
             prompt_tokens=len(text.prompt),
             completion_tokens=len(ids),
-            truncated=not sample.stopped,
+            truncated=not drawn.stopped,
             prompt_ids=text.prompt,
             token_ids=ids,
-            logprobs=sample.logprobs,
+            logprobs=drawn.logprobs,
         )
 
 

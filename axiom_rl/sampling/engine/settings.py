@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.models.memory import kv_cache_bytes_per_token
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.engine.process import EngineSettings
+
+log = logging.getLogger(__name__)
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Largest ranks that vLLM prepares LoRA requests for."""
@@ -48,7 +51,7 @@ def engine_settings(
         max_batch=config.max_batch,
         cache_bytes=cache,
         gpu_memory_utilization=config.gpu_memory_utilization,
-        lora_rank=_rank(model.lora) if _way(config, device) == "lora" else None,
+        lora_rank=_rank(model.lora) if _way(config, device, dtype) == "lora" else None,
     )
 
 
@@ -62,8 +65,15 @@ def stop_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[int, 
     return tuple(ids)
 
 
-def _way(config: VllmSamplerConfig, device: torch.device) -> str:
+def _way(config: VllmSamplerConfig, device: torch.device, dtype: torch.dtype) -> str:
     """Return merge or lora; auto is what docs/development/performance.md has figures for."""
+    if device.type == "cuda" and dtype == torch.float32:  # vLLM's LoRA kernels refuse float32
+        if config.adapters == "lora":
+            log.info(
+                "sampler.adapters=lora: adapters are merged, for vLLM takes no LoRA requests with "
+                "model.dtype=float32 on a GPU"
+            )
+        return "merge"
     if config.adapters != "auto":
         return config.adapters
     return "merge" if device.type == "cpu" else "lora"

@@ -9,10 +9,18 @@ import torch
 BLOCK = 256
 """Tokens per block of the two-step cumulative sum."""
 
+WITHOUT_FLOAT64 = ("mps",)
+"""Devices whose logits are drawn from on the CPU."""
+
 
 def stream_for(stream: str, problem_id: str, sample: int) -> random.Random:
     """Return the random stream of one sample: a function of these three and nothing else."""
     return random.Random(f"{stream}/{problem_id}/{sample}")
+
+
+def seed_for(stream: str, problem_id: str, sample: int) -> int:
+    """Return the seed of one sample for an engine that draws by itself, below 2**63."""
+    return stream_for(stream, problem_id, sample).getrandbits(63)
 
 
 def draw_tokens(
@@ -27,9 +35,12 @@ def draw_tokens(
         top_p: mass of the nucleus kept (Holtzman et al. 2020); 1 keeps everything.
 
     Returns:
-        (rows,) int64 token ids, and (rows,) float32 log-probabilities of them under the
+        On the device of the logits if it has float64, else on the CPU: (rows,) int64 token ids, and
+        (rows,) float32 log-probabilities of them under the
         distribution drawn from: tempered, cut to the nucleus and normalised; 0 for greedy choices.
     """
+    if logits.device.type in WITHOUT_FLOAT64:
+        logits = logits.cpu()
     if temperature == 0:
         return logits.argmax(dim=-1), torch.zeros(len(logits), device=logits.device)
     weights = torch.softmax(logits.float() / temperature, dim=-1)

@@ -8,7 +8,6 @@ which can turn a token where two are nearly equally likely.
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,8 +25,9 @@ from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import Message, SampleRequest, SamplerFactory
-from axiom_rl.sampling.hf.next_token import draw_tokens, stream_for
-from axiom_rl.sampling.hf.slot_cache import ATTENTION, SlotCache
+from axiom_rl.sampling.hf.decode import Decoder, Decoders, Drawn
+from axiom_rl.sampling.hf.next_token import stream_for
+from axiom_rl.sampling.hf.slot_cache import ATTENTION
 
 
 @dataclass(slots=True)
@@ -37,7 +37,6 @@ class _Running:
     request: SampleRequest
     sample: int
     prompt: list[int]
-    random: random.Random
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
 
@@ -57,8 +56,15 @@ class TransformersSampler:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         config: TransformersSamplerConfig,
+        decoders: Decoders | None = None,
     ) -> None:
         """Take a model (adapters merged) and its tokenizer.
+
+        Args:
+            model: what to sample from.
+            tokenizer: of the model.
+            config: of the sampler.
+            decoders: of the model, where several samplers share them; None makes new ones.
 
         Raises:
             AxiomError: if the model has layers without full attention.
@@ -67,14 +73,14 @@ class TransformersSampler:
         self._model = model
         self._tokenizer = tokenizer
         self._config = config
-        self._temperature = config.temperature
+        self._decoders = decoders or Decoders(model)
         self._stop = _stop_tokens(model, tokenizer)
 
     def sample(
         self, requests: Sequence[SampleRequest], *, temperature: float | None = None
     ) -> Iterator[Completion]:
         """Sample as every `Sampler` does."""
-        self._temperature = self._config.temperature if temperature is None else temperature
+        heat = self._config.temperature if temperature is None else temperature
         waiting = self._tokenize(requests)
         if not waiting:
             return
@@ -83,84 +89,72 @@ class TransformersSampler:
         queue = deque(_split(waiting, slots))
         total = sum(len(item.samples) for item in queue)
         previous = self._model.config._attn_implementation
+        decoder = self._decoders.take(min(slots, total), longest, self._config.max_new_tokens)
+        decoder.begin(heat, self._config.top_p)
         self._model.set_attn_implementation(ATTENTION)
         try:
-            yield from self._run(queue, min(slots, total), longest, total)
+            yield from self._run(queue, decoder, min(slots, total), total)
         finally:
             self._model.set_attn_implementation(previous)
+            self._decoders.put(decoder)
+
+    def rest(self) -> None:
+        """Let go of the memory that is kept for the next call."""
+        self._decoders.drop()
 
     @torch.no_grad()  # as a decorator: inside, it would hold for our caller at each yield
     def _run(
-        self, queue: deque[_Waiting], slots: int, longest: int, total: int
+        self, queue: deque[_Waiting], decoder: Decoder, slots: int, total: int
     ) -> Iterator[Completion]:
-        layers = self._model.config.num_hidden_layers
-        cache = SlotCache(layers, slots, longest, self._model.device)
         rows: list[_Running] = []
         drawn = 0
         with progress("sampling", total, "sample") as shown:
             while queue or rows:
-                while queue and cache.running + len(queue[0].samples) <= slots:
-                    rows += self._prefill(cache, queue.popleft())
-                done = self._finished(cache, rows)
+                while joining := self._joining(queue, decoder, slots - len(rows), slots):
+                    rows += self._prefill(decoder, joining)
+                done = self._finished(decoder, rows)
                 drawn += sum(item.completion_tokens for item in done)
                 writing = sum(len(row.tokens) for row in rows)
                 shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
                 yield from done
                 if rows:
-                    self._step(cache, rows)
+                    _append(rows, decoder.step())
 
-    def _prefill(self, cache: SlotCache, item: _Waiting) -> list[_Running]:
+    def _joining(
+        self, queue: deque[_Waiting], decoder: Decoder, free: int, slots: int
+    ) -> list[_Waiting]:
+        """Take from the queue what is to run now; nothing where there is no room."""
+        if self._decoders.waits and 4 * free < slots:
+            return []
+        fitting = 0
+        for item in queue:
+            free -= len(item.samples)
+            if free < 0:
+                break
+            fitting += 1
+        if not fitting:
+            return []
+        lengths = [len(queue[number].prompt) for number in range(fitting)]
+        return [queue.popleft() for _ in range(decoder.joining(lengths))]
+
+    def _prefill(self, decoder: Decoder, items: list[_Waiting]) -> list[_Running]:
+        most = self._config.max_new_tokens
         rows = [
-            _Running(item.request, sample, item.prompt, _stream(item.request, sample))
-            for sample in item.samples
+            _Running(item.request, sample, item.prompt) for item in items for sample in item.samples
         ]
-        cache.begin_prefill(len(rows))
-        prompt = torch.tensor([item.prompt], device=self._model.device)
-        logits = self._forward(cache, prompt, torch.arange(len(item.prompt))[None], None)
-        cache.end_prefill(len(item.prompt))
-        self._draw(logits.expand(len(rows), -1), rows)
+        numbers = [
+            [_numbers(item.request, sample, most) for sample in item.samples] for item in items
+        ]
+        _append(rows, decoder.prefill([item.prompt for item in items], numbers))
         return rows
 
-    def _step(self, cache: SlotCache, rows: list[_Running]) -> None:
-        device = self._model.device
-        last = torch.tensor([[row.tokens[-1]] for row in rows], device=device)
-        positions = cache.lengths[: cache.running, None]
-        logits = self._forward(cache, last, positions, cache.mask())
-        cache.end_step()
-        self._draw(logits, rows)
-
-    def _forward(
-        self,
-        cache: SlotCache,
-        tokens: torch.Tensor,
-        positions: torch.Tensor,
-        mask: torch.Tensor | None,
-    ) -> torch.Tensor:
-        output = self._model(
-            input_ids=tokens,
-            position_ids=positions.to(tokens.device),
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits
-
-    def _draw(self, logits: torch.Tensor, rows: list[_Running]) -> None:
-        uniforms = torch.tensor([row.random.random() for row in rows], dtype=torch.float64)
-        tokens, logprobs = draw_tokens(logits, uniforms, self._temperature, self._config.top_p)
-        for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
-            row.tokens.append(token)
-            row.logprobs.append(logprob)
-
-    def _finished(self, cache: SlotCache, rows: list[_Running]) -> list[Completion]:
-        """Take finished rows out of `rows` and the cache, last first, and return their texts."""
+    def _finished(self, decoder: Decoder, rows: list[_Running]) -> list[Completion]:
+        """Take finished rows out of `rows` and the decoder, last first, and return their texts."""
         done = []
         for index in reversed(range(len(rows))):
             row = rows[index]
             if row.tokens[-1] in self._stop or len(row.tokens) >= self._config.max_new_tokens:
-                moved = cache.release(index)
+                moved = decoder.release(index)
                 rows[index] = rows[moved]
                 rows.pop()
                 done.append(self._completion(row))
@@ -252,8 +246,16 @@ def _split(waiting: list[_Waiting], slots: int) -> Iterator[_Waiting]:
             yield _Waiting(item.request, item.prompt, item.samples[first : first + slots])
 
 
-def _stream(request: SampleRequest, sample: int) -> random.Random:
-    return stream_for(request.stream, request.problem_id, sample)
+def _numbers(request: SampleRequest, sample: int, count: int) -> list[float]:
+    """Return the first numbers of a sample's random stream, one for each token it may have."""
+    stream = stream_for(request.stream, request.problem_id, sample)
+    return [stream.random() for _ in range(count)]
+
+
+def _append(rows: list[_Running], drawn: Drawn) -> None:
+    for row, token, logprob in zip(rows, *drawn, strict=True):
+        row.tokens.append(token)
+        row.logprobs.append(logprob)
 
 
 def load_sampler(

@@ -8,6 +8,7 @@ ones; a finished row is overwritten by the last, and new samples take the rows b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,43 +35,71 @@ class SlotCache(Cache):
         """
         self.slots = slots
         self.longest = longest
-        self.lengths = torch.zeros(slots, dtype=torch.long, device=device)
-        self.running = 0
-        self.joining = 0
-        self.rooms = [SlotLayer(self) for _ in range(layers)]
-        super().__init__(layers=list(self.rooms))
+        self.state = torch.zeros(4, slots, dtype=torch.long, device=device)
+        """Of each slot: see the four names below. All 0 in a free slot."""
+        self.lengths, self.tokens, self.drawn, self.live = self.state
+        self.filled: list[int] = []
+        """The lengths of the running rows again, where reading them stops nothing."""
+        self.places = torch.arange(slots, device=device)
+        self.rows = 0
+        """Rows that a decoding step takes in: the running ones, and free ones to a round number."""
+        self.owners: torch.Tensor | None = None
+        """(new rows,) which prompt each new row begins with; None outside a prefill."""
+        self.store: torch.Tensor | None = None
+        """(layers, 2, slots, key-value heads, longest, head size): keys and values."""
+        super().__init__(layers=[SlotLayer(self, number) for number in range(layers)])
 
-    def begin_prefill(self, samples: int) -> None:
-        """Announce that the next forward pass is one prompt, shared by `samples` new rows."""
-        self.joining = samples
+    @property
+    def running(self) -> int:
+        """Rows in use; they are the first ones."""
+        return len(self.filled)
 
-    def end_prefill(self, prompt_tokens: int) -> None:
+    def clear(self) -> None:
+        """Free all rows."""
+        self.state.zero_()
+        self.filled = []
+        self.owners = None
+
+    def begin_prefill(self, samples: Sequence[int]) -> None:
+        """Announce a forward pass over prompts, one for each number of new rows that share it."""
+        numbers = [prompt for prompt, count in enumerate(samples) for _ in range(count)]
+        self.owners = torch.tensor(numbers, device=self.state.device)
+
+    def end_prefill(self, prompt_tokens: Sequence[int], samples: Sequence[int]) -> None:
         """Take the new rows among the running ones."""
-        self.lengths[self.running : self.running + self.joining] = prompt_tokens
-        self.running += self.joining
-        self.joining = 0
+        new = [n for n, count in zip(prompt_tokens, samples, strict=True) for _ in range(count)]
+        rows = slice(self.running, self.running + len(new))
+        self.filled += new
+        self.lengths[rows] = torch.tensor(new, device=self.state.device)
+        self.live[rows] = 1
+        self.rows = self.running
+        self.owners = None
 
-    def mask(self) -> torch.Tensor:
-        """Return the boolean mask (running, 1, 1, reach) of a decoding step."""
-        lengths = self.lengths[: self.running]
-        reach = int(lengths.max()) + 1
-        positions = torch.arange(reach, device=lengths.device)
-        return (positions <= lengths[:, None])[:, None, None]
+    def mask(self, reach: int | None = None) -> torch.Tensor:
+        """Return the boolean mask (rows, 1, 1, reach) of a decoding step."""
+        places = torch.arange(reach or max(self.filled) + 1, device=self.state.device)
+        mask: torch.Tensor = places <= self.lengths[: self.rows, None]
+        return mask[:, None, None]
 
     def end_step(self) -> None:
-        """Count the token that a decoding step added to each running row."""
-        self.lengths[: self.running] += 1
+        """Count the token that a decoding step added to each running row, on the device."""
+        self.lengths[: self.rows] += self.live[: self.rows]
+
+    def count_step(self) -> None:
+        """Count the same here."""
+        self.filled = [length + 1 for length in self.filled]
 
     def release(self, row: int) -> int:
         """Free one row; the last running row takes its place. Returns that row's old index."""
         last = self.running - 1
+        length = self.filled.pop()
         if row != last:
-            length = int(self.lengths[last])
-            for layer in self.rooms:
-                layer.keys[row, :, :length] = layer.keys[last, :, :length]
-                layer.values[row, :, :length] = layer.values[last, :, :length]
-            self.lengths[row] = length
-        self.running = last
+            assert self.store is not None
+            self.store[:, :, row, :, :length] = self.store[:, :, last, :, :length]
+            self.state[:, row] = self.state[:, last]
+            self.filled[row] = length
+        self.state[:, last] = 0
+        self.rows = self.running
         return last
 
 
@@ -81,16 +110,19 @@ class SlotLayer(CacheLayerMixin):
     keys: torch.Tensor
     values: torch.Tensor
 
-    def __init__(self, cache: SlotCache) -> None:
+    def __init__(self, cache: SlotCache, number: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.cache = cache
+        self.number = number
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Allocate both tensors once the sizes are known."""
+        """Allocate the tensors of all layers once the sizes are known."""
+        cache = self.cache
         _, heads, _, size = key_states.shape
-        shape = (self.cache.slots, heads, self.cache.longest, size)
-        self.keys = key_states.new_zeros(shape)
-        self.values = value_states.new_zeros(shape)
+        if cache.store is None:
+            shape = (len(cache.layers), 2, cache.slots, heads, cache.longest, size)
+            cache.store = key_states.new_zeros(shape)
+        self.keys, self.values = cache.store[self.number]
         self.is_initialized = True
 
     def update(
@@ -100,17 +132,17 @@ class SlotLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         cache = self.cache
-        if cache.joining:
-            rows = slice(cache.running, cache.running + cache.joining)
+        if cache.owners is not None:
+            rows = slice(cache.running, cache.running + len(cache.owners))
             tokens = key_states.shape[-2]
-            self.keys[rows, :, :tokens] = key_states
-            self.values[rows, :, :tokens] = value_states
+            one = len(key_states) == 1
+            self.keys[rows, :, :tokens] = key_states if one else key_states[cache.owners]
+            self.values[rows, :, :tokens] = value_states if one else value_states[cache.owners]
             return key_states, value_states
-        running = torch.arange(cache.running, device=key_states.device)
-        lengths = cache.lengths[: cache.running]
-        self.keys[running, :, lengths] = key_states[:, :, 0]
-        self.values[running, :, lengths] = value_states[:, :, 0]
-        return self.keys[: cache.running], self.values[: cache.running]
+        places, lengths = cache.places[: cache.rows], cache.lengths[: cache.rows]
+        self.keys[places, :, lengths] = key_states[:, :, 0]
+        self.values[places, :, lengths] = value_states[:, :, 0]
+        return self.keys[: cache.rows], self.values[: cache.rows]
 
     def get_seq_length(self) -> int:
         """Return 0: positions and masks are passed to the model explicitly."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
@@ -20,6 +21,7 @@ from axiom_rl.models.lora.merged_copy import FrozenBase, MergedCopy
 from axiom_rl.models.lora.options import save_adapter
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling import Sampler
+from axiom_rl.sampling.hf.decode import Decoders
 from axiom_rl.sampling.hf.sampler import TransformersSampler
 
 
@@ -53,6 +55,7 @@ class TrainingPolicy:
         self.merges = not four_bit
         self._frozen = FrozenBase(base)
         self._copy = MergedCopy(base) if self.merges and self._engine is None else None
+        self._decoders = Decoders(self._copy.model) if self._copy is not None else None
         self._config = context.sampler
         self._rollouts = replace(
             context.sampler,
@@ -60,6 +63,11 @@ class TrainingPolicy:
             top_p=1.0,
             max_new_tokens=int(trainer.args["max_completion_length"]),
         )
+
+    @property
+    def samples_exactly(self) -> bool:
+        """Whether sampler and trainer give a token the same probability, up to float32 rounding."""
+        return self._engine is None and self.model.get_base_model().dtype == torch.float32
 
     def check_base(self) -> None:
         """Compare the base under the adapter with the one that was loaded.
@@ -85,7 +93,7 @@ class TrainingPolicy:
             return
         if self._copy is not None:
             self._copy.sync(self.model)
-            yield TransformersSampler(self._copy.model, self.tokenizer, config)
+            yield TransformersSampler(self._copy.model, self.tokenizer, config, self._decoders)
             return
         was_training = self.model.training
         self.model.eval()

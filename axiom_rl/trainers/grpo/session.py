@@ -69,6 +69,7 @@ class Session(TrainerCallback):
                 rollout_func=self._rollouts,
                 callbacks=[self],
                 on_checkpoint=self._save,
+                importance_cap=None if policy.samples_exactly else trainer.importance_cap,
             )
         self._trainer.remove_callback(PrinterCallback)  # our own lines say the same
 
@@ -155,12 +156,19 @@ class Session(TrainerCallback):
             **{name: float(logs[key]) for name, key in known.items() if logs.get(key) is not None},
             "logprob_gap": spent.gap.mean,
             "logprob_gap_max": spent.gap.largest,
+            **self._clipped(spent),
             **drawn,
             **self._curriculum.summary(),
             "seconds": round(self._step_seconds, 3),
             "training_seconds": round(spent.training_seconds, 3),
             "rest_seconds": round(rest, 3),
         }
+
+    def _clipped(self, spent: Spent) -> dict[str, float]:
+        """Return the share of trained tokens whose importance ratio was cut, where ratios apply."""
+        if self._trainer.importance_cap is None:
+            return {}
+        return {"importance_clipped": spent.clipped_tokens / max(spent.gap.tokens, 1)}
 
     def _save(self, checkpoint: Path) -> None:
         """Complete a checkpoint that TRL has written."""

@@ -7,7 +7,8 @@ against TRL's own:
 - `_get_per_token_logps_and_entropies`: rows packed without padding, each group's prompt once
   (axiom_rl/trainers/packed.py); the logged entropy is estimated by -log p of the drawn tokens.
 - `_compute_loss`: rows with advantage 0 skip the model where no KL term needs them; the gap
-  between the sampler's and the trainer's log-probabilities is measured.
+  between the sampler's and the trainer's log-probabilities is measured, and corrected by the
+  importance ratio where the two compute differently.
 - `_prepare_inputs`: completions of a batch stay in order, so that a micro-batch holds whole groups.
 - `_save_checkpoint`: says when a checkpoint is whole.
 
@@ -60,6 +61,27 @@ class Spent:
     training_seconds: float = 0.0
     """Forward and backward passes; neither sampling nor the optimizer."""
     gap: Gap = field(default_factory=Gap)
+    clipped_tokens: int = 0
+    """Tokens whose importance ratio was cut to the cap."""
+
+
+def importance_ratio(
+    trained: torch.Tensor, sampled: torch.Tensor, cap: float
+) -> tuple[torch.Tensor, int]:
+    """Return min(p / q, cap) of each token, and how many were cut.
+
+    The sampler drew a token with probability q; the trainer, before it learns from it, gives it p.
+    Weighting by p / q makes the gradient that of the trainer's own samples; the cut bounds its
+    variance (truncated importance sampling: Ionides 2008, and Yao et al. 2025 for engines that
+    compute otherwise than the trainer).
+
+    Args:
+        trained: log p, any shape; no gradient flows through the ratio.
+        sampled: log q; NaN where the engine gave none, which means a ratio of 1.
+        cap: 1 or more.
+    """
+    ratio = (trained.detach() - sampled).nan_to_num(nan=0.0).exp()
+    return ratio.clamp(max=cap), int((ratio > cap).sum())
 
 
 class PackedGRPOTrainer(GRPOTrainer):
@@ -69,16 +91,26 @@ class PackedGRPOTrainer(GRPOTrainer):
     model: Any
     _buffered_inputs: Any
 
-    def __init__(self, *args: Any, on_checkpoint: Callable[[Path], None], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        on_checkpoint: Callable[[Path], None],
+        importance_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Take what trl.GRPOTrainer takes.
 
         Args:
             *args: of trl.GRPOTrainer.
             on_checkpoint: called with the folder of each checkpoint once TRL has written it.
+            importance_cap: largest importance ratio of a token; None corrects nothing.
             **kwargs: of trl.GRPOTrainer.
         """
         super().__init__(*args, **kwargs)
         self.on_checkpoint = on_checkpoint
+        self.importance_cap = importance_cap
+        self._ratios: torch.Tensor | None = None
+        self._old: torch.Tensor | None = None
         self.spent = Spent()
         self._active: torch.Tensor | None = None
         self._filler: torch.Tensor | None = None
@@ -111,10 +143,17 @@ class PackedGRPOTrainer(GRPOTrainer):
         if self.packs and self.beta == 0.0:
             self._active = inputs["advantages"] != 0
         self._filler = sampled
+        if self.importance_cap is not None:
+            # Filled when TRL asks for the log-probabilities, which is before it reads the ratios.
+            # It reads them where `use_vllm` is set, which has no other meaning inside the loss.
+            self._ratios, self._old = torch.ones_like(sampled), inputs.get("old_per_token_logps")
+            inputs = {**inputs, "importance_sampling_ratio": self._ratios}
+            self.use_vllm = True
         try:
             return super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         finally:
-            self._active = self._filler = None
+            self.use_vllm = False
+            self._active = self._filler = self._ratios = self._old = None
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -185,8 +224,16 @@ class PackedGRPOTrainer(GRPOTrainer):
         return logps
 
     def _measure_gap(self, logps: torch.Tensor, place: torch.Tensor) -> None:
-        if self._filler is not None:
-            self.spent.gap.add((logps.detach() - self._filler)[place].abs())
+        """Take in the tokens at `place` (rows, width), and set their importance ratios."""
+        if self._filler is None:
+            return
+        self.spent.gap.add((logps.detach() - self._filler)[place].abs())
+        if self._ratios is not None and self.importance_cap is not None:
+            trained = logps if self._old is None else self._old
+            self._ratios[place], clipped = importance_ratio(
+                trained[place], self._filler[place], self.importance_cap
+            )
+            self.spent.clipped_tokens += clipped
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint, and say so when it is whole."""

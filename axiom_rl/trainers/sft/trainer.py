@@ -7,7 +7,8 @@ tests/trainers/test_sft_trainer.py checks them, and their results against TRL's 
   is the likeliest. Here these come from rows packed without padding, where each prompt runs once
   and prompts are not projected to the vocabulary (axiom_rl/trainers/packed.py).
 - `training_step`: a batch runs in several passes, forward and backward, of at most PASS_TOKENS
-  tokens, so that memory does not grow with the batch; equal prompts go into the same pass. The
+  tokens (on a GPU: of as many as half of its free memory holds), so that memory does not grow with
+  the batch; equal prompts go into the same pass. The
   logged entropy and accuracy are means over passes, as TRL's are over micro-batches.
 
 Where `can_pack` says no, rows are padded and run through TRL's pass, still cut by PASS_TOKENS.
@@ -23,10 +24,11 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+from axiom_rl.models.memory import PASS_TOKENS, Workload, available_memory, memory_plan
 from axiom_rl.trainers.packed import can_pack, pack, packed_scores
 
-PASS_TOKENS = 640
-"""Tokens of one forward and backward pass, unless a single row is longer."""
+MOST_TOKENS = 16_384
+"""The same on a GPU, however much memory it has: it is busy with less."""
 
 Row = tuple[list[int], list[int]]
 """Token ids of a prompt and of the completion that follows it."""
@@ -53,7 +55,8 @@ class PackedSFTTrainer(SFTTrainer):
         if not self.cuts or num_items_in_batch is None:  # then losses of parts do not add up
             return step(model, inputs, num_items_in_batch)  # type: ignore[no-untyped-call]
         padded = not self.packs or self.label_smoother is not None
-        parts = passes(inputs, PASS_TOKENS, padded=padded)
+        limit = PASS_TOKENS if padded else pass_tokens(self.model, self.args)
+        parts = passes(inputs, limit, padded=padded)
         losses = [step(model, part, num_items_in_batch) for part in parts]  # type: ignore[no-untyped-call]
         return torch.stack(losses).sum()
 
@@ -90,6 +93,18 @@ class _PackedAnswers:
         return FusedCausalLMOutput(
             log_probs=logprobs, entropy=entropy, is_top1=top, label_mask=taught
         )
+
+
+def pass_tokens(model: Any, args: SFTConfig) -> int:
+    """Return the tokens of one packed pass of `model` where it is now."""
+    if model.device.type != "cuda":
+        return PASS_TOKENS
+    token = Workload(
+        rows=1, tokens=1, logit_tokens=0, trained=True, checkpointing=args.gradient_checkpointing
+    )
+    plan = memory_plan("a token", model.config, token, dtype=model.dtype)
+    fitting = available_memory(model.device) / 2 / dict(plan.parts)["activations"]
+    return int(min(max(PASS_TOKENS, fitting), MOST_TOKENS))
 
 
 def passes(
