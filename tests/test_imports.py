@@ -117,7 +117,7 @@ def test_the_modules_that_must_stay_light() -> None:
     offenders = [
         f"{name_of(path)} imports {extra}"
         for folder, may in {**allowed, "sandbox/child": standard}.items()
-        for path in sorted((PACKAGE / folder).glob("*.py"))
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
         for extra in sorted(top_names(path) - may)
     ]
     assert not offenders, "\n".join(offenders)

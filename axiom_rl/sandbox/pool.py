@@ -9,7 +9,6 @@ more in the new server; the one at hand was not yet touched and goes back to the
 from __future__ import annotations
 
 import contextlib
-import logging
 import selectors
 import socket
 import threading
@@ -19,31 +18,18 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from axiom_rl.sandbox.base import (
-    Ending,
-    IsolationLevel,
-    Outcome,
-    PoolReport,
-    RunRequest,
-    SandboxUnavailableError,
-    level_of,
-    missing_layers,
-)
+from axiom_rl.sandbox.base import Ending, Outcome, PoolReport, RunRequest, SandboxUnavailableError
 from axiom_rl.sandbox.judging import Judging, SecondRuns
 from axiom_rl.sandbox.process import NoRoomError, ServerProcess, ServerSettings
-from axiom_rl.sandbox.slot import Assignment, Slot, Vacancy
+from axiom_rl.sandbox.reached import Reached
+from axiom_rl.sandbox.slot import Assignment, Slot
+from axiom_rl.sandbox.vacancies import Vacancies, Vacancy
 from axiom_rl.sandbox.wire import Hello, ProtocolError, parse_answer
-
-log = logging.getLogger(__name__)
 
 START_ATTEMPTS = 3
 RECYCLE_AFTER = 10_000
 """Candidates, after which a server is replaced by a fresh one."""
 IDLE_SECONDS = 1.0
-VACANT_SECONDS = 0.5
-"""Between two tries to start a server that the system had no room for."""
-PATIENCE_SECONDS = 60.0
-"""How long the pool waits for room while it has no server at all."""
 LATE_SECONDS = 0.5
 """Our thread runs later than it asked for by more than this only if it was kept from running."""
 
@@ -72,11 +58,8 @@ class ServerPool:
         self._largest = largest_message
         self._servers = servers
         self._slots: list[Slot] = []
-        self._vacancies: list[Vacancy] = []
-        self._promised: IsolationLevel | None = None
-        """The level that the first servers reached, below which none that replaces them is used."""
-        self._worked_at = time.monotonic()
-        self._lacks_room = False
+        self._vacancies = Vacancies()
+        self._reached = Reached()
         self._queue: deque[Assignment] = deque()
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -89,7 +72,6 @@ class ServerPool:
         self._judging = Judging(self._ring)
         self._second_runs = SecondRuns()
         self._looked_at = time.monotonic()
-        self._layers: dict[str, str] = {}
         self._probes: list[Future[None]] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sandbox-pool", daemon=True)
@@ -131,8 +113,8 @@ class ServerPool:
     def report(self) -> PoolReport:
         """What the pool has reached and done so far."""
         return PoolReport(
-            level_of(self._layers),
-            self._layers,
+            self._reached.level,
+            self._reached.layers,
             self._servers,
             self._restarts,
             self._retries,
@@ -168,7 +150,8 @@ class ServerPool:
             while not self._closing:
                 self._feed()
                 self._wait()
-                self._fill_vacancies()
+                for vacancy in self._vacancies.take_due():
+                    self._occupy(vacancy)
         except SandboxUnavailableError as error:
             self._failure = error
         except BaseException as error:
@@ -189,10 +172,10 @@ class ServerPool:
         for slot in self._slots:
             jobs += [*slot.jobs, *slot.retries, *slot.suspects]
             self._close_server(slot)
-        for vacancy in self._vacancies:
+        for vacancy in self._vacancies.places:
             jobs += [*vacancy.retries, *vacancy.suspects]
         self._slots.clear()
-        self._vacancies.clear()
+        self._vacancies.places.clear()
         error = self._failure or SandboxUnavailableError("the sandbox was closed meanwhile")
         for future in [*probes, *(job.future for job in jobs)]:
             if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
@@ -262,7 +245,7 @@ class ServerPool:
     def _wait(self) -> None:
         now = time.monotonic()
         busy = [slot.deadline - now for slot in self._slots if slot.jobs or slot.hello is None]
-        busy += [vacancy.until - now for vacancy in self._vacancies]
+        busy += [vacancy.until - now for vacancy in self._vacancies.places]
         asked = max(0.0, min([IDLE_SECONDS, *busy]))
         found = self._selector.select(asked)
         self._forgive_lateness(asked)
@@ -309,9 +292,8 @@ class ServerPool:
         """Act on one message; True if the server was replaced for a fault it reported."""
         answer = parse_answer(message, slot.hello.peak if slot.hello else 0)
         if isinstance(answer, Hello):
-            self._require_promised(answer.layers)
+            self._reached.add(answer.layers)
             slot.hello = answer
-            self._note_layers(answer.layers)
             return False
         if not slot.jobs:
             raise ProtocolError("an answer to no question")
@@ -319,7 +301,7 @@ class ServerPool:
         # Once: who is killed again, in a server whose canary has passed since, did it himself.
         was_killed = (
             not job.was_killed
-            and self._layers.get("seccomp") == "on"
+            and self._reached.layers.get("seccomp") == "on"
             and job.may_have_died_of_the_machine(answer)
         )
         job.was_killed |= was_killed
@@ -334,18 +316,6 @@ class ServerPool:
             self._judging.finish(job, answer)
         return False
 
-    def _require_promised(self, layers: dict[str, str]) -> None:
-        """Refuse a server that comes back with less than the first ones had."""
-        level = level_of(layers)
-        if self._promised is not None and level.rank < self._promised.rank:
-            lost = f"{level} instead of {self._promised} ({missing_layers(layers)})"
-            raise ProtocolError(f"a new server reaches the level {lost}")
-
-    def _note_layers(self, layers: dict[str, str]) -> None:
-        """Keep the worst state of each layer over all servers there have been."""
-        worse = {name: state for name, state in layers.items() if state != "on"}
-        self._layers = {**layers, **{n: s for n, s in self._layers.items() if s != "on"}, **worse}
-
     def _judge_canary(self, slot: Slot, job: Assignment, outcome: Outcome) -> None:
         if not job.judge(outcome):
             raise ProtocolError(f"the canary failed ({outcome})")
@@ -353,7 +323,7 @@ class ServerPool:
             return
         slot.proven = True
         self._failed_starts = 0
-        self._worked_at = time.monotonic()
+        self._vacancies.note_a_server_that_works()
         for suspect in slot.suspects:
             suspect.finish(Outcome(Ending.BROKE_SERVER))
         slot.suspects.clear()
@@ -362,7 +332,7 @@ class ServerPool:
     def _settle_probes(self) -> None:
         """Tell those who wait for the canary, once it has passed in every server that there is."""
         with self._lock:
-            places = len(self._slots) + len(self._vacancies)
+            places = len(self._slots) + len(self._vacancies.places)
             if (
                 places < self._servers
                 or not self._slots
@@ -370,9 +340,8 @@ class ServerPool:
             ):
                 return
             probes, self._probes = self._probes, []
-        if self._promised is None:
-            self._promised = level_of(self._layers)
-        self._lacks_room &= bool(self._vacancies)
+        self._reached.promise()
+        self._vacancies.note_all_is_well()
         self._ready.set()
         for probe in probes:
             probe.set_result(None)
@@ -413,41 +382,12 @@ class ServerPool:
         self._slots.append(fresh)
 
     def _leave_vacant(self, vacancy: Vacancy, why: str) -> None:
-        """Wait for room; what the place held goes to another server, if there is one.
-
-        Raises:
-            SandboxUnavailableError: with the reason, if the first servers find no room, or if for a
-                minute there was no server at all.
-        """
-        self._vacancies.append(vacancy)
-        waited = time.monotonic() - self._worked_at
-        if not self._ready.is_set() or (waited > PATIENCE_SECONDS and not self._slots):
-            raise SandboxUnavailableError(f"there is no room for the sandbox's servers: {why}")
-        if not self._lacks_room:
-            log.warning("sandbox: no room for a server, trying again: %s", why)
-        self._lacks_room = True
-        vacancy.until = time.monotonic() + VACANT_SECONDS
+        self._vacancies.add(vacancy, why, self._slots, at_start=not self._ready.is_set())
         if self._slots:
-            other = self._slots[0]
-            other.retries += vacancy.retries
-            other.suspects += vacancy.suspects
-            other.probe_wanted |= bool(vacancy.suspects)
-            vacancy.retries, vacancy.suspects = deque(), []
             self._settle_probes()
 
-    def _fill_vacancies(self) -> None:
-        now = time.monotonic()
-        due = [vacancy for vacancy in self._vacancies if vacancy.until <= now]
-        self._vacancies = [vacancy for vacancy in self._vacancies if vacancy.until > now]
-        for vacancy in due:
-            self._occupy(vacancy)
-
     def _try_again(self, place: Vacancy, job: Assignment, is_fault: bool) -> None:
-        if is_fault:
-            job.faults += 1
-        else:
-            job.servers_broken += 1
-        if job.failures < 2:
+        if job.has_failed_again(is_fault=is_fault) < 2:
             self._retries += 1
             place.retries.append(job)
         elif job.servers_broken == 2:

@@ -37,9 +37,12 @@ class Assignment:
     was_killed: bool = False
     """Ended once by SIGKILL for no reason that could be seen."""
 
-    @property
-    def failures(self) -> int:
-        """Tries that came to nothing."""
+    def has_failed_again(self, *, is_fault: bool) -> int:
+        """Note a try that came to nothing, and return how many have."""
+        if is_fault:
+            self.faults += 1
+        else:
+            self.servers_broken += 1
         return self.servers_broken + self.faults
 
     def may_have_died_of_the_machine(self, outcome: Outcome) -> bool:
@@ -66,16 +69,6 @@ class Assignment:
             self.future.set_exception(error)
         else:
             self.future.set_result(judgement)
-
-
-@dataclass(slots=True, eq=False)
-class Vacancy:
-    """The place of a server that is gone, and the jobs that the next one takes over."""
-
-    retries: deque[Assignment]
-    suspects: list[Assignment]
-    until: float = 0.0
-    """On the monotonic clock, when it is tried again."""
 
 
 @dataclass(slots=True, eq=False)

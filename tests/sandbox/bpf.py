@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from axiom_rl.sandbox.child.seccomp import AUDIT_ARCH
+from axiom_rl.sandbox.child.containment.seccomp import AUDIT_ARCH
 
 
 def decide(program: bytes, machine: str, number: int, *arguments: int, arch: int = 0) -> int:

@@ -28,8 +28,8 @@ from axiom_rl.sandbox.base import (
     SandboxUnavailableError,
     level_of,
 )
-from axiom_rl.sandbox.child import landlock
-from axiom_rl.sandbox.child.namespaces import MOST_PROCESSES
+from axiom_rl.sandbox.child.containment import landlock
+from axiom_rl.sandbox.child.containment.namespaces import MOST_PROCESSES
 from axiom_rl.sandbox.kinds import open_sandbox, require_level
 from axiom_rl.sandbox.process import ServerSettings
 

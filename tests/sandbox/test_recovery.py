@@ -26,8 +26,7 @@ from pools import (
     wait_until,
 )
 
-from axiom_rl.sandbox import pool as pool_module
-from axiom_rl.sandbox import process
+from axiom_rl.sandbox import process, vacancies
 from axiom_rl.sandbox.base import Ending, IsolationLevel, SandboxUnavailableError
 from axiom_rl.sandbox.pool import ServerPool
 from axiom_rl.sandbox.process import ServerSettings
@@ -113,7 +112,7 @@ def test_one_place_without_room_does_not_hold_up_the_others(
 def test_a_new_server_without_room_is_tried_again(
     errno: str, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pool_module, "VACANT_SECONDS", 0.05)
+    monkeypatch.setattr(vacancies, "VACANT_SECONDS", 0.05)
     pool = open_pool()
     try:
         boot = FULL_BOOT.format(errno=errno, where=where)
@@ -132,7 +131,7 @@ def test_a_new_server_without_room_is_tried_again(
 
 
 def test_without_room_for_long_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(vacancies, "PATIENCE_SECONDS", 0.2)
     pool = open_pool()
     try:
         futures = [pool.submit(SLOW, same) for _ in range(4)]

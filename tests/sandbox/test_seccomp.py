@@ -7,7 +7,7 @@ import errno
 import pytest
 from bpf import decide
 
-from axiom_rl.sandbox.child.seccomp import (
+from axiom_rl.sandbox.child.containment.seccomp import (
     ALLOW,
     AUDIT_ARCH,
     ERRNO,
@@ -16,7 +16,14 @@ from axiom_rl.sandbox.child.seccomp import (
     child_filter,
     server_filter,
 )
-from axiom_rl.sandbox.child.syscalls import ALLOWED, JUDGED, KILLED, MISSING, NUMBERS, SERVER_ONLY
+from axiom_rl.sandbox.child.containment.syscalls import (
+    ALLOWED,
+    JUDGED,
+    KILLED,
+    MISSING,
+    NUMBERS,
+    SERVER_ONLY,
+)
 
 MACHINES = sorted(NUMBERS)
 EPERM, ENOSYS = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS

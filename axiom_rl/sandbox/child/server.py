@@ -35,7 +35,7 @@ from .exchange import Exchange, unshared_pages
 from .watch import PARENT_GONE, Watch
 
 if sys.platform == "linux":
-    from .layers import Layers
+    from .containment.layers import Layers
 
 ANSWER = struct.Struct("<BBiddQQ?")
 """The kind, and an End."""

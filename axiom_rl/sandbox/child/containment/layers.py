@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ..watch import THREAD_KILL, Watch  # noqa: TID252 (its name differs where it runs)
 from . import kernel, landlock, namespaces, root
 from .seccomp import ChildFilter, load_server_filter
-from .watch import THREAD_KILL, Watch
 
 ON = "on"
 LEFT_OUT = "left out"
