@@ -7,10 +7,10 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from axiom_rl.core.errors import AxiomError
@@ -104,7 +104,7 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _locked(path: Path) -> AcquireReturnProxy:
+def _locked(path: Path) -> AbstractContextManager[object]:
     """Take a lock that the system lets go of when the process dies; say that it is waited for."""
     lock = FileLock(path)
     try:
