@@ -80,7 +80,7 @@ def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: 
     assert "2 of 6 jobs are done, 4 failed" in page and "2 of 6 jobs are done" in output
     assert all(error in page for error in errors.values())
     document = read_json(sweep / "sweep.json")
-    assert [job["status"] for job in document["jobs"]].count("failed") == 4
+    assert [*document["jobs"].values()].count("failed") == 4
     assert (sweep / "sweep.html").exists()
 
     status, output = launch(f"resume={sweep}", folder=tmp_path)
@@ -99,6 +99,7 @@ def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: 
     assert (sweep / "sweep.md").read_text() == page
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_sweep_without_orphans_and_resume_finishes_it(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     arguments = ("-m", "name=hang,good", f"hydra.sweep.dir={sweep}")
@@ -121,7 +122,9 @@ def test_ctrl_c_ends_the_sweep_without_orphans_and_resume_finishes_it(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux stops orphans")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_no_job_outlives_a_sweep_that_is_killed(tmp_path: Path, number: int) -> None:
     arguments = ("-m", "name=hang,good", f"hydra.sweep.dir={tmp_path}/sweep")
     process = subprocess.Popen(
@@ -133,6 +136,7 @@ def test_no_job_outlives_a_sweep_that_is_killed(tmp_path: Path, number: int) -> 
     wait_for(lambda: not any(map(alive, started(tmp_path / "sweep" / "0"))))
 
 
+@pytest.mark.slow
 def test_each_gpu_has_one_job_at_a_time(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     options = ("hydra.launcher.gpus=[3,5]", f"hydra.sweep.dir={sweep}")
@@ -142,6 +146,7 @@ def test_each_gpu_has_one_job_at_a_time(tmp_path: Path) -> None:
     assert used[:2] == ["3", "5"] and set(used[2:]) <= {"3", "5"}
 
 
+@pytest.mark.slow
 def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -> None:
     own = tmp_path / "mine" / "experiment" / "own.yaml"
     own.parent.mkdir(parents=True)
