@@ -95,6 +95,7 @@ class TestWithOptuna:
         launch(f"resume={stopped}", "hydra.sweeper.trials=5", folder=tmp_path)
         assert asked(stopped) == asked(whole)
 
+    @pytest.mark.slow
     def test_a_failed_setting_is_left_out_and_mistakes_are_named(self, tmp_path: Path) -> None:
         sweep = tmp_path / "sweep"
         options = ("hparams_search=optuna", "name=good,crash", "hydra.sweeper.sampler=random")

@@ -58,6 +58,16 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def test_a_failed_job_leaves_the_others_running(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    status, output = launch("-m", "name=crash,last", f"hydra.sweep.dir={sweep}", folder=tmp_path)
+    assert status == 1 and "1 of 2 jobs are done, 1 failed" in output
+    failed, last = read_jobs(sweep)
+    assert (failed.error, last.status) == ("RuntimeError: the loss is NaN", "done")
+    assert failed.error in (sweep / "sweep.md").read_text()
+
+
+@pytest.mark.slow
 def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     status, output = launch(
@@ -165,9 +175,14 @@ def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -
     [
         (["trainer.args.learning_rat=1"], "did you mean learning_rate"),
         (["sampler.n=8,0"], "sampler.n=0: must be 1 or more (in the job seed=0 sampler.n=0)"),
-        (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
-        (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
-        (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
+                (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
+                (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),
+            )
+        ),
     ],
 )
 def test_what_is_mistyped_is_refused_before_any_job(
