@@ -41,6 +41,8 @@ LOG = "launch.log"
 
 _resumed: list[Config] = []
 """The config of a resumed run, which Hydra has no part in."""
+_typed: list[str] = []
+"""What was typed to resume a run, which Hydra does not see; environment.json keeps it."""
 _failed: list[BaseException] = []
 """What ended the stage. Raised inside Hydra it would be printed by Hydra, in its own words."""
 _signals: list[int] = []
@@ -51,6 +53,8 @@ _signals: list[int] = []
 def run(composed: DictConfig) -> None:
     """Convert the composed config and run its stage in the folder that Hydra made."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if _typed:
+        sys.argv[1:] = _typed
     try:
         if _resumed:
             config = _resumed[0]
@@ -89,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0 done, 2 an error that the user can repair, 130 Ctrl-C, 143 SIGTERM.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    for kept in (_resumed, _failed, _signals):
+    for kept in (_resumed, _typed, _failed, _signals):
         kept.clear()
     register_schemas()
     if "--help" in given or "-h" in given:
@@ -165,5 +169,6 @@ def _for_hydra(given: list[str]) -> list[str]:
     own = [argument for argument in others if argument.startswith(("hydra", "-"))]
     values = [argument for argument in others if argument not in own]
     _resumed.append(resumed_config(folder, values))
+    _typed.extend(given)
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
     return [*own, f"hydra.run.dir='{quoted}'"]

@@ -46,7 +46,6 @@ from axiom_rl.problems.sources.trained_on import training_problems
 from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
 from axiom_rl.report.page import write_report
 from axiom_rl.rollouts.draw import cost
-from axiom_rl.run.defaults import write_defaults
 from axiom_rl.run.folder import open_run, write_environment
 from axiom_rl.run.tracking import open_tracker
 from axiom_rl.sampling.base import SamplerFactory
@@ -243,7 +242,6 @@ def _open_context(
     from axiom_rl.context.resources import with_chosen_sampler
     from axiom_rl.models.weights.resolve import as_resolved
 
-    asked = config
     config, why = with_chosen_sampler(config)
     config = replace(config, model=as_resolved(config.model, resolved))
     if why:
@@ -259,9 +257,14 @@ def _open_context(
         verifier = resources.enter_context(Verifier(config.sandbox))
         settings = asdict(replace(config, resume=None))
         write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
-        run.begin = partial(write_environment, folder, config.seed, str(verifier.level), identity)
-        if not run.finished:
-            write_defaults(folder, asked, config)
+        run.begin = partial(
+            write_environment,
+            folder,
+            config.seed,
+            str(verifier.level),
+            identity,
+            resumed=config.resume is not None,
+        )
         _state_plan(config, folder, splits)
         yield RunContext(
             run=run,

@@ -3,6 +3,7 @@
 Imports only the standard library, hydra and omegaconf.
 """
 
+from axiom_rl.config import schema
 from axiom_rl.config.checks import RULES, SPLITS
 from axiom_rl.config.explain import explain
 from axiom_rl.config.load import (
@@ -12,71 +13,13 @@ from axiom_rl.config.load import (
     resumed_config,
     to_config,
 )
-from axiom_rl.config.schema import (
-    CONF_DIR,
-    SCHEMAS,
-    BenchmarkConfig,
-    CollectConfig,
-    CompareConfig,
-    Config,
-    CurriculumConfig,
-    EvaluateConfig,
-    ExpertIterConfig,
-    ExportConfig,
-    GgufConfig,
-    GrpoConfig,
-    JsonlConfig,
-    ListConfig,
-    ModelConfig,
-    ProblemsConfig,
-    ProceduralConfig,
-    SamplerConfig,
-    SandboxConfig,
-    SftTrainerConfig,
-    SplitSizes,
-    StageConfig,
-    TrackingConfig,
-    TrainerConfig,
-    TransformersSamplerConfig,
-    VllmSamplerConfig,
-    VllmServerConfig,
-    WandbConfig,
-    WheelFile,
-)
+from axiom_rl.config.schema import *  # noqa: F403
 
-__all__ = [
-    "CONF_DIR",
+__all__ = [  # noqa: PLE0604
+    *schema.__all__,
     "RESUME_MAY_CHANGE",
     "RULES",
-    "SCHEMAS",
     "SPLITS",
-    "BenchmarkConfig",
-    "CollectConfig",
-    "CompareConfig",
-    "Config",
-    "CurriculumConfig",
-    "EvaluateConfig",
-    "ExpertIterConfig",
-    "ExportConfig",
-    "GgufConfig",
-    "GrpoConfig",
-    "JsonlConfig",
-    "ListConfig",
-    "ModelConfig",
-    "ProblemsConfig",
-    "ProceduralConfig",
-    "SamplerConfig",
-    "SandboxConfig",
-    "SftTrainerConfig",
-    "SplitSizes",
-    "StageConfig",
-    "TrackingConfig",
-    "TrainerConfig",
-    "TransformersSamplerConfig",
-    "VllmSamplerConfig",
-    "VllmServerConfig",
-    "WandbConfig",
-    "WheelFile",
     "explain",
     "load_config",
     "register_schemas",

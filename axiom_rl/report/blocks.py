@@ -58,11 +58,6 @@ class Bars:
     """Groups of horizontal bars on one scale from 0 to 100 %."""
 
     groups: Sequence[BarGroup]
-    png: str = ""
-    """The same as a picture beside report.md, relative to the run folder; '' where there is
-    none."""
-    caption: str = ""
-    """What the picture shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,6 @@ class HeatMap:
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[float | None]]]
     caption: str
-    png: str = ""
-    """As of `Bars`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,11 +106,11 @@ def stack_chart(
 
 def _both(folder: Path, name: str, caption: str, draw: Callable[[Palette], Figure]) -> Chart:
     """Draw once for print and once in the page's colours."""
-    png = save_png(folder, name, draw(PRINT))
+    png = _save_png(folder, name, draw(PRINT))
     return Chart(to_svg(draw(PAGE), name), png, caption)
 
 
-def save_png(folder: Path, name: str, figure: Figure) -> str:
+def _save_png(folder: Path, name: str, figure: Figure) -> str:
     """Write `folder`/charts/`name`.png and return its path relative to the run folder."""
     path = folder / "charts" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,9 +152,9 @@ def _draw(
         )
         if line.low and line.high:
             axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.13, linewidth=0)
-    style(axes, x_label, y_label, share, palette)
+    _style(axes, x_label, y_label, share, palette)
     if len(series) > 1:
-        legend_above(axes, palette)
+        _legend_above(axes, palette)
     return figure
 
 
@@ -170,12 +170,12 @@ def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palett
         for name, layer, color in zip(names, layers, colors, strict=True):
             axes.bar(x, layer, bottom=bottom, label=name, color=color, width=0.4, alpha=0.75)
             bottom += layer[0]
-    style(axes, x_label, y_label, False, palette)
-    legend_above(axes, palette)
+    _style(axes, x_label, y_label, False, palette)
+    _legend_above(axes, palette)
     return figure
 
 
-def legend_above(axes: Axes, palette: Palette) -> None:
+def _legend_above(axes: Axes, palette: Palette) -> None:
     """Put the names above the chart, where they hide nothing."""
     names = axes.get_legend_handles_labels()[1]
     wide = len(names) > 3 or sum(map(len, names)) > MOST_LETTERS
@@ -188,7 +188,7 @@ def legend_above(axes: Axes, palette: Palette) -> None:
     )
 
 
-def style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
+def _style(axes: Axes, x_label: str, y_label: str, share: bool, palette: Palette) -> None:
     """Label axes and leave out whatever holds no data."""
     axes.set_xlabel(x_label, color=palette.ink)
     axes.set_ylabel(y_label, color=palette.ink)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
@@ -22,7 +21,6 @@ from axiom_rl.report.blocks import (
     Text,
     with_interval,
 )
-from axiom_rl.report.pictures import heat_png, pictured
 from axiom_rl.report.render import to_html, to_markdown
 from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
@@ -110,9 +108,7 @@ def _result(run: RunFolder, comparison: Comparison | None, refusal: str) -> list
     named = _named(run)
     if not named:
         return blocks
-    bars = answers.overall_bars(named)
-    blocks.append(pictured(run.path, "result", bars, "Samples that pass, with 95 % intervals."))
-    blocks.append(_score_table(named))
+    blocks += [answers.overall_bars(named), _score_table(named)]
     blocks += [Text(_faults(name, e), warning=True) for name, _series, e in named if e.faults]
     if run.plan is not None:
         blocks.append(Text(f"Stated before the run: {run.plan}"))
@@ -186,16 +182,12 @@ def _problems(run: RunFolder, comparison: Comparison | None) -> list[Block]:
     grouped = len(cells) < evaluation.problems
     blocks: list[Block] = []
     if comparison and grouped:
-        blocks += answers.group_blocks(run.path, comparison)
+        blocks += answers.group_blocks(comparison)
     if grouped:
-        map_ = answers.heat_map(evaluation, "Pass rate by type and level, latest model.")
-        blocks.append(replace(map_, png=heat_png(run.path, "heat_map", map_)))
-    singles = answers.problem_blocks(comparison) if comparison else [_single_bars(evaluation)]
-    caption = "Passing samples of each problem."
-    return blocks + [
-        pictured(run.path, "problems", block, caption) if isinstance(block, Bars) else block
-        for block in singles
-    ]
+        blocks.append(answers.heat_map(evaluation, "Pass rate by type and level, latest model."))
+    if comparison:
+        return blocks + answers.problem_blocks(comparison)
+    return [*blocks, _single_bars(evaluation)]
 
 
 def _single_bars(evaluation: Evaluation) -> Block:
@@ -215,8 +207,7 @@ def _verdicts(run: RunFolder) -> list[Block]:
     if not statuses:
         return []
     ordered = sorted(statuses, key=lambda s: ([-e.verdicts.get(s, 0) for *_n, e in named[::-1]], s))
-    bars = Bars([_status_bars(status, named) for status in ordered])
-    return [pictured(run.path, "verdicts", bars, "Samples by verdict.")]
+    return [Bars([_status_bars(status, named) for status in ordered])]
 
 
 def _status_bars(status: str, named: list[tuple[str, str, Evaluation]]) -> BarGroup:

@@ -62,24 +62,20 @@ def _markdown(block: Block) -> str:
         case Table():
             return _table(block.headers, block.rows, block.left)
         case Bars():
-            return _picture(block.png, block.caption) + _bars(block)
+            return _bars(block)
         case HeatMap():
             cells = [
                 [name, *(percent(v) if v is not None else "" for v in values)]
                 for name, values in block.rows
             ]
             table = _table([block.corner, *block.columns], cells)
-            return f"{_picture(block.png, block.caption)}{table}\n\n{_inline(block.caption)}"
+            return f"{table}\n\n{_inline(block.caption)}"
         case Chart():
             return f"![{_inline(block.caption)}]({block.png})\n\n{_inline(block.caption)}"
         case Code():
             return f"{_inline(block.summary)}:\n\n{_fenced(block.text)}"
         case Samples():
             return ""
-
-
-def _picture(png: str, caption: str) -> str:
-    return f"![{_inline(caption)}]({png})\n\n" if png else ""
 
 
 def _bars(block: Bars) -> str:

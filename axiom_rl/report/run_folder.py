@@ -20,7 +20,6 @@ from axiom_rl.evaluation.power import Plan, read_plan
 from axiom_rl.evaluation.recheck import Claims, read_claims
 from axiom_rl.evaluation.score import Evaluation, read_evaluation
 from axiom_rl.problems.splits import read_problems
-from axiom_rl.run.defaults import Change, read_changes
 from axiom_rl.run.folder import read_sessions
 from axiom_rl.run.tracking import read_metrics
 
@@ -55,8 +54,6 @@ class RunFolder:
     """Claimed passes that were judged again after training, by phase."""
     plan: Plan | None
     """What the run could tell, as it was stated before the start."""
-    changes: list[Change] | None
-    """What its config changes beyond the defaults; None where that was not recorded."""
 
     def setting(self, key: str, unknown: Any) -> Any:
         """Return a value of config.yaml, or `unknown` where it has no such key."""
@@ -129,7 +126,6 @@ def read_run(folder: Path) -> RunFolder:
         forgetting=_forgetting(evaluations),
         claims=read_claims(folder),
         plan=read_plan(folder),
-        changes=read_changes(folder),
     )
 
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 from axiom_rl.evaluation.comparable import differences_on_purpose
 from axiom_rl.evaluation.compare import Comparison, compare
-from axiom_rl.report.blocks import Bars, Block, Code, Page, Section, Text, harmless
-from axiom_rl.report.entries import Entry, find_entry
-from axiom_rl.report.pictures import pictured
+from axiom_rl.evaluation.score import Evaluation, read_evaluation
+from axiom_rl.report.blocks import Block, Code, Page, Section, Text, harmless
 from axiom_rl.report.render import to_html, to_markdown
+from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
+
+ADAPTER = "adapter_config.json"
+"""What PEFT writes beside the weights of an adapter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing compared: its name, its evaluation, its configuration where it is known."""
+
+    name: str
+    evaluation: Evaluation
+    config: str
 
 
 def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()) -> str:
@@ -40,23 +53,19 @@ def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()
         )
     base, *others = _entries(paths)
     comparisons = _compare_all(base, others, across)
-    page = build_page(base, others, comparisons, output)
+    page = build_page(base, others, comparisons)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
     return page.headline
 
 
-def build_page(
-    base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison], output: Path
-) -> Page:
-    """Return the content of the comparison page; draws its pictures into `output`."""
+def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison]) -> Page:
+    """Return the content of the comparison page."""
     pairs = list(zip(others, comparisons, strict=True))
     sentences = [answers.answer_sentence(c, base.name, other.name) for other, c in pairs]
     named = [(base.name, "before", base.evaluation)]
     named += [(other.name, "after", other.evaluation) for other in others]
-    bars = answers.overall_bars(named)
-    caption = "Samples that pass, with 95 % intervals."
-    result: list[Block] = [pictured(output, "result", bars, caption)]
+    result: list[Block] = [answers.overall_bars(named)]
     if len(others) > 1:
         result.append(
             Text(
@@ -70,10 +79,7 @@ def build_page(
         Text(answers.method_text(base.evaluation)),
     ]
     sections = [Section("Result", result)]
-    sections += [
-        Section(f"{other.name} against {base.name}", _pair(c, output, number))
-        for number, (other, c) in enumerate(pairs, start=1)
-    ]
+    sections += [Section(f"{other.name} against {base.name}", _pair(c)) for other, c in pairs]
     diffs = [_config_diff(base, other) for other in others]
     sections.append(Section("Differences in configuration", [d for d in diffs if d is not None]))
     tones = {answers.tone(c) for c in comparisons}
@@ -86,7 +92,7 @@ def build_page(
     )
 
 
-def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
+def _pair(comparison: Comparison) -> list[Block]:
     blocks: list[Block] = []
     if meant := differences_on_purpose(comparison.before, comparison.after):
         names = [str(e.model.get("name")) for e in (comparison.before, comparison.after)]
@@ -96,12 +102,7 @@ def _pair(comparison: Comparison, output: Path, number: int) -> list[Block]:
         )
         blocks.append(Text(text, warning=True))
     blocks.append(Text(answers.power_text(comparison)))
-    blocks += answers.group_blocks(output, comparison, f"types_{number}")
-    caption = "Passing samples of each problem, largest losses first."
-    return blocks + [
-        pictured(output, f"problems_{number}", block, caption) if isinstance(block, Bars) else block
-        for block in answers.problem_blocks(comparison)
-    ]
+    return blocks + answers.group_blocks(comparison) + answers.problem_blocks(comparison)
 
 
 def _compare_all(base: Entry, others: Sequence[Entry], across: Sequence[str]) -> list[Comparison]:
@@ -137,3 +138,51 @@ def _config_diff(base: Entry, other: Entry) -> Code | None:
     if not (old and new and lines):
         return None
     return Code(f"{other.name} against {base.name}", harmless("\n".join(lines)))
+
+
+def find_entry(path: Path, name: str) -> Entry:
+    """Return the evaluation that a path stands for.
+
+    Args:
+        path: an evaluation file; a run folder, whose last evaluation counts; or an adapter in a
+            run folder (adapter, checkpoints/iter_K/adapter), whose own evaluation counts.
+        name: for the page.
+
+    Raises:
+        AxiomError: if there is no such evaluation, saying what to type.
+    """
+    if path.is_file():
+        return Entry(name, read_evaluation(path), "")
+    if (path / ADAPTER).is_file():
+        return _adapter_entry(path, name)
+    run = read_run(path)
+    evaluation = run.after or run.before
+    if evaluation is None:
+        raise AxiomError(f"{path} holds no evaluation; finish it with resume={path}")
+    return Entry(name, evaluation, run.config)
+
+
+def _adapter_entry(path: Path, name: str) -> Entry:
+    place = path.resolve()
+    run = next(
+        (read_run(p) for p in (place.parent, place.parent.parent.parent) if _is_run(p)), None
+    )
+    evaluation = _evaluation_of(run, place) if run else None
+    if run is None or evaluation is None:
+        raise AxiomError(
+            f"{path}: this adapter was not evaluated yet; run python launch.py stage=evaluate "
+            f"model.adapter={path} with the problems of the others, and give the folder that it "
+            "writes in the place of the adapter"
+        )
+    return Entry(name, evaluation, run.config)
+
+
+def _evaluation_of(run: RunFolder, adapter: Path) -> Evaluation | None:
+    """RUN/adapter is the last one; RUN/checkpoints/iter_K/adapter that of iteration K."""
+    if adapter.parent == run.path:
+        return run.after
+    return run.evaluations.get(adapter.parent.name)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()

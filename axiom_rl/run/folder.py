@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.run.tracking import Tracker, read_metrics
@@ -187,11 +189,14 @@ def whole_checkpoints(folder: Path) -> dict[int, Path]:
     return whole
 
 
-def write_environment(folder: Path, seed: int, isolation: str, model: Mapping[str, Any]) -> None:
+def write_environment(
+    folder: Path, seed: int, isolation: str, model: Mapping[str, Any], *, resumed: bool = False
+) -> None:
     """Add this start to environment.json: what else a reader needs to repeat the run."""
     commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
     session = {
         "command": shlex.join(["python", *sys.argv]),
+        **_typed(resumed),
         "git_commit": commit,
         "git_dirty": None if changed is None else bool(changed),
         "python": platform.python_version(),
@@ -208,6 +213,24 @@ def write_environment(folder: Path, seed: int, isolation: str, model: Mapping[st
     }
     sessions = [*read_sessions(folder), session]
     write_json(folder / "environment.json", {"schema": 2, "sessions": sessions})
+
+
+def _typed(resumed: bool) -> dict[str, Any]:
+    """Return the options of the groups and the `key=value`s typed; nothing outside the program.
+
+    Hydra has no part in the values of a resumed run, whose options are those of its first start.
+    """
+    if not HydraConfig.initialized():
+        return {}
+    if resumed:
+        others = ("resume=", "hydra", "-")
+        return {"options": {}, "overrides": [a for a in sys.argv[1:] if not a.startswith(others)]}
+    hydra = HydraConfig.get()
+    chosen = {group: option for group, option in hydra.runtime.choices.items() if option}
+    return {
+        "options": {group: o for group, o in chosen.items() if not group.startswith("hydra/")},
+        "overrides": list(hydra.overrides.task),
+    }
 
 
 def read_sessions(folder: Path) -> list[dict[str, Any]]:

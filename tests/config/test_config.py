@@ -62,9 +62,9 @@ def test_there_are_options_in_every_group() -> None:
     assert groups >= {field.name for field in fields(Config)} - {"name", "seed", "resume"}
 
 
-@pytest.mark.parametrize("path", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_every_file_opens_with_what_it_is_for(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").startswith("# ")
+def test_every_file_opens_with_what_it_is_for() -> None:
+    paths = sorted(CONF_DIR.rglob("*.yaml"))
+    assert not [p for p in paths if not p.read_text(encoding="utf-8").startswith("# ")]
 
 
 def test_nested_and_list_values() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def jobs(arguments: list[str]) -> Iterator[tuple[str, ...]]:
-    """The overrides of each job of a sweep: `seed=0,1` is two; lists in brackets are one value."""
+    """Jobs of a sweep that have every value once: `seed=0,1` is two; a list in brackets is one."""
     own = [a for a in arguments if a not in FLAGS and not a.startswith(OF_HYDRA)]
     choices = [
         [argument]
@@ -44,7 +43,8 @@ def jobs(arguments: list[str]) -> Iterator[tuple[str, ...]]:
         for argument in own
         for key in [argument.partition("=")[0]]
     ]
-    return itertools.product(*choices)
+    most = max(map(len, choices), default=1)
+    return (tuple(values[n % len(values)] for values in choices) for n in range(most))
 
 
 def fault(arguments: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""`stage=list` in words, and the page that is generated from the registry."""
+"""`stage=list` in words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import pytest
 
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.problems import make_problem, problem_types
-from axiom_rl.problems.gallery import PAGE, gallery
+from axiom_rl.problems import make_problem
 from axiom_rl.problems.show import describe_problem, describe_problems, problem_of
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_list_counts_problems_by_type_and_split() -> None:
@@ -54,20 +51,6 @@ def test_ids_that_are_none(problem_id: str, message: str) -> None:
 
 def test_long_tests_are_shortened() -> None:
     assert all(len(line) < 2000 for line in describe_problem("fizzbuzz/d10/train/0").splitlines())
-
-
-def test_the_page_is_what_the_registry_says() -> None:
-    page = gallery()
-    assert (ROOT / PAGE).read_text(encoding="utf-8") == page, (
-        "run: python -m axiom_rl.problems.gallery"
-    )
-
-
-def test_the_page_has_every_type() -> None:
-    page = gallery()
-    for family, names in problem_types().items():
-        for name in names:
-            assert (f"### {name}\n" if family != "memorisable" else f"`{name}`") in page
 
 
 def test_problems_of_a_file_are_counted_and_shown(tmp_path: Path) -> None:

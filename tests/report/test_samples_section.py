@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from omegaconf import OmegaConf
 from axiom_rl.config import load_config
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import read_jsonl, write_jsonl
+from axiom_rl.core.files import read_jsonl, write_json, write_jsonl
 from axiom_rl.core.types import Completion, Status
 from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import Claims, read_claims, recheck_claims
@@ -25,7 +24,6 @@ from axiom_rl.problems.splits import Splits, write_problems
 from axiom_rl.report.page import write_report
 from axiom_rl.report.sections.samples import _pick
 from axiom_rl.rollouts.records import Rollout, rollout_row
-from axiom_rl.run.defaults import write_defaults
 from axiom_rl.run.folder import Run
 from axiom_rl.run.tracking import Tracker
 from axiom_rl.verify import Verifier
@@ -54,6 +52,12 @@ def real(tmp_path: Path) -> Path:
     statuses = (Status.ACCEPTED, Status.WRONG_ANSWER)
     write_phase(tmp_path, "before", completions, [verdict(status) for status in statuses])
     return tmp_path
+
+
+def section(run: Path, title: str) -> str:
+    write_report(run)
+    text = (run / "report.md").read_text(encoding="utf-8")
+    return text.split(f"## {title}\n")[1].split("\n## ")[0]
 
 
 def page(run: Path) -> str:
@@ -179,16 +183,19 @@ def test_the_plan_stands_beside_what_came_out(real: Path) -> None:
     )
 
 
-def test_changes_from_the_defaults_are_a_table(real: Path) -> None:
-    assert "Changes from the defaults" not in page(real), "it was not recorded"
-    write_defaults(real, load_config(), load_config())
-    write_report(real)
-    assert "| seed | 0 | 4 |" in (real / "report.md").read_text()
-    shutil.copy(real / "defaults.yaml", real / "copy.yaml")
-    config = OmegaConf.to_yaml(OmegaConf.create(asdict(load_config())))
-    (real / "config.yaml").write_text(config)
-    write_report(real)
-    assert "None: every value is the default." in (real / "report.md").read_text()
+def test_what_was_typed_is_shown_of_each_start(real: Path) -> None:
+    assert "Changes from the defaults" not in page(real), "folders of older versions"
+    first = {"started": "1 June", "options": {"problems": "hard"}, "overrides": []}
+    write_json(real / "environment.json", {"schema": 2, "sessions": [first]})
+    text = section(real, "Changes from the defaults")
+    assert "Options: problems hard." in text and "Nothing was typed" in text
+    first["overrides"] = ["problems=hard", "+trainer.args.max_steps=4", "model.name='a=b'"]
+    again = {"started": "2 June", "options": {}, "overrides": ["tracking=wandb"]}
+    write_json(real / "environment.json", {"schema": 2, "sessions": [{}, first, again]})
+    text = section(real, "Changes from the defaults")
+    for row in ("1 June | problems | hard", "1 June | +trainer.args.max_steps | 4",
+                "1 June | model.name | 'a=b'", "2 June | tracking | wandb"):  # fmt: skip
+        assert f"| {row} |" in text
 
 
 def test_overfit_gaps_of_every_evaluation_are_in_the_curves(real: Path) -> None:

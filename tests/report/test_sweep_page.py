@@ -1,4 +1,4 @@
-"""What a sweep's page says: settings over seeds, shares of parameters, and what is lacking."""
+"""What a sweep's page says: settings over seeds, what mattered, and what is lacking."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from axiom_rl.core.files import read_json
 from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.report.blocks import Table
-from axiom_rl.report.sweep.folder import Sweep
-from axiom_rl.report.sweep.page import build_page, headline, write_sweep
-from axiom_rl.report.sweep.scores import Score, job_score, settings_of
-from axiom_rl.report.sweep.shares import difference, shares_of
+from axiom_rl.report.sweep.page import Sweep, build_page, headline, write_sweep
+from axiom_rl.report.sweep.scores import Score, difference, job_score, settings_of
 from axiom_rl.run.sweep_jobs import Job, read_jobs
 from axiom_rl.run.tracking import Tracker
 
@@ -44,7 +42,6 @@ def sweep(jobs: list[Job], scores: dict[int, Score]) -> Sweep:
         jobs=jobs,
         scores=scores,
         settings=settings_of(jobs, scores),
-        shares=shares_of(jobs, scores),
         importance={},
     )
 
@@ -75,21 +72,30 @@ def test_one_seed_has_the_interval_of_its_samples() -> None:
     assert difference(one, other, 1).low > 0
 
 
-def test_a_share_is_held_against_shuffles() -> None:
-    jobs, scores = grid({"1e-5": [0.30, 0.31, 0.32, 0.33], "1e-4": [0.60, 0.61, 0.62, 0.63]})
-    shares = {share.parameter: share for share in shares_of(jobs, scores)}
-    assert shares["lr"].explained > 0.99 > shares["lr"].by_chance
-    assert shares["seed"].explained < shares["seed"].by_chance
-    assert sum(share.explained for share in shares.values()) == pytest.approx(1.0)
-
-
-def test_numbers_of_their_own_are_cut_into_parts() -> None:
+def test_what_mattered_is_the_mean_of_each_value_where_more_than_one_parameter_differs() -> None:
+    asked = [("lr=1", "r=8"), ("lr=1", "r=16"), ("lr=2", "r=8"), ("lr=2", "r=16")]
     jobs = [
-        Job(number=n, folder=Path(str(n)), overrides=(f"lr={n / 10}",), status="done")
+        Job(number=n, folder=Path(str(n)), overrides=(*pair, "seed=0"), status="done")
+        for n, pair in enumerate(asked)
+    ]
+    scores = {n: score(rate) for n, rate in enumerate((0.1, 0.2, 0.6, 0.7))}
+    section = next(s for s in build_page(sweep(jobs, scores)).sections if s.title[:4] == "What")
+    table = section.blocks[0]
+    assert isinstance(table, Table)
+    assert table.rows == [
+        ["lr", "1", "2", "15.0 %"],
+        ["lr", "2", "2", "65.0 %"],
+        ["r", "8", "2", "35.0 %"],
+        ["r", "16", "2", "45.0 %"],
+    ]
+    one = build_page(sweep(*grid({"1e-5": [0.3, 0.4], "1e-4": [0.5, 0.6]})))
+    assert "What mattered" not in [s.title for s in one.sections], "the settings say it"
+    many = [
+        Job(number=n, folder=Path(str(n)), overrides=(f"lr={n}", f"r={n}"), status="done")
         for n in range(9)
     ]
-    (share,) = shares_of(jobs, {n: score(0.1 * n) for n in range(9)})
-    assert share.values == 3 and 0.8 < share.explained < 1.0
+    drawn = build_page(sweep(many, {n: score(0.1) for n in range(9)}))
+    assert "What mattered" not in [s.title for s in drawn.sections], "a search draws too many"
 
 
 def test_the_headline_says_what_can_and_cannot_be_told() -> None:
@@ -110,7 +116,7 @@ def test_scores_on_different_problems_are_not_ranked_in_silence() -> None:
     assert "scored on different problems" in str(page.sections[0].blocks[0])
 
 
-def test_seeds_of_one_setting_have_their_rate_before_and_no_shares() -> None:
+def test_seeds_of_one_setting_have_their_rate_before() -> None:
     jobs, scores = grid({"1e-5": [0.3, 0.5]})
     scores = {number: replace(found, before=0.1 + 0.1 * number) for number, found in scores.items()}
     page = build_page(sweep(jobs, scores))
@@ -154,7 +160,7 @@ def test_the_page_lists_failed_and_missing_jobs(tmp_path: Path) -> None:
     assert "CUDA out of memory \\| \\<b>" in text
     assert "&lt;b&gt;" in (tmp_path / "sweep.html").read_text()
     document = read_json(tmp_path / "sweep.json")
-    assert [job["status"] for job in document["jobs"]] == ["done", "failed", "running"]
+    assert document["jobs"] == {"0": "done", "1": "failed", "2": "running"}
     assert document["settings"][0]["by_seed"].keys() == {"0"}
 
 

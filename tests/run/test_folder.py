@@ -183,6 +183,33 @@ def test_each_start_is_recorded_also_in_a_folder_of_an_older_version(tmp_path: P
     assert sessions[0] == old and [session["seed"] for session in sessions[1:]] == [0, 1]
 
 
+def test_what_was_typed_is_recorded_also_beside_resume(tmp_path: Path) -> None:
+    """In a process: the program composes with Hydra, and a stage that does nothing records."""
+    program = (
+        "import axiom_rl.cli, axiom_rl.stages, sys\n"
+        "from axiom_rl.run.folder import write_environment\n"
+        "def stage(config, folder):\n"
+        "    saved = OmegaConf.to_yaml(OmegaConf.create(asdict(replace(config, resume=None))))\n"
+        "    (folder / 'config.yaml').write_text(saved)\n"
+        "    write_environment(folder, 0, 'full', {}, resumed=config.resume is not None)\n"
+        "axiom_rl.stages.run_stage = stage\n"
+        "common = ['hydra.run.dir=run', 'problems=hard', '+trainer.args.max_steps=4', 'seed=3']\n"
+        "for typed in (common, ['resume=run', 'trainer.iterations=2', 'hydra.verbose=false']):\n"
+        "    assert axiom_rl.cli.main(typed) == 0\n"
+    )
+    imports = "from dataclasses import asdict, replace; from omegaconf import OmegaConf\n"
+    subprocess.run([sys.executable, "-c", imports + program], cwd=tmp_path, check=True)
+    first, again = read_sessions(tmp_path / "run")
+    assert first["overrides"] == ["problems=hard", "+trainer.args.max_steps=4", "seed=3"]
+    assert (first["options"]["problems"], first["options"]["model"]) == (
+        "hard",
+        "qwen2.5-coder-0.5b",
+    )
+    assert not any(group.startswith("hydra") for group in first["options"])
+    assert (again["options"], again["overrides"]) == ({}, ["trainer.iterations=2"])
+    assert "resume=run trainer.iterations=2" in again["command"]
+
+
 def test_a_start_that_does_nothing_is_not_recorded(tmp_path: Path) -> None:
     run = open_run(tmp_path, Tracker(tmp_path))
     begun: list[str] = []

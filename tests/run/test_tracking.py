@@ -21,7 +21,7 @@ from axiom_rl.run.tracking import (
     open_tracker,
     read_metrics,
 )
-from axiom_rl.run.tracking.wandb_copy import reachable, sweep_of
+from axiom_rl.run.tracking.wandb_copy import has_login, sweep_of
 
 
 def offline(mode: str = "offline") -> WandbConfig:
@@ -97,13 +97,15 @@ def test_a_missing_wandb_names_the_extra(tmp_path, monkeypatch):
         WandbTracker(tmp_path, offline(), {})
 
 
-def test_without_a_login_or_a_server_there_is_nothing_to_reach(no_login, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert not reachable(address)
-        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-        assert reachable(address)
-    assert not reachable(address)
+def test_a_login_is_found_in_the_environment_and_in_netrc(no_login, monkeypatch, tmp_path):
+    server = "http://127.0.0.1:8080"
+    assert not has_login(server)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert has_login(server)
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password " + "x" * 40)
+    assert has_login(server) and not has_login("https://api.wandb.ai")
 
 
 def test_jobs_of_a_sweep_are_grouped_by_their_folder():
@@ -226,6 +228,7 @@ class TestWandb:
     def test_an_unreachable_server_means_offline_and_no_question(self, tmp_path, monkeypatch):
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+        monkeypatch.setattr("axiom_rl.run.tracking.wandb_copy.INIT_S", 1.0)
         tracker = open_tracker(offline("auto"), tmp_path, {})
         tracker.log("train", 1, step=1, loss=0.5)
         assert isinstance(tracker, WandbTracker)

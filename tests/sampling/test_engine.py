@@ -294,7 +294,13 @@ print(engine.pid, flush=True)
 """
 
 
-@pytest.mark.parametrize("ending", ["SIGKILL", "SIGINT", "crash", "end"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "SIGKILL",
+        *(pytest.param(how, marks=pytest.mark.slow) for how in ("SIGINT", "crash", "end")),
+    ],
+)
 def test_the_child_ends_with_its_parent(tmp_path: Path, ending: str) -> None:
     rest = {"crash": "raise SystemExit(3)", "end": ""}.get(ending, "import time; time.sleep(60)")
     code = PARENT.format(here=str(HERE), log=str(tmp_path / "log"), rest=rest)

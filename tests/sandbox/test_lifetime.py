@@ -43,7 +43,13 @@ def busy_program() -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
             program.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT)),
+    ],
+)
 def test_nothing_stays(number: int) -> None:
     with busy_program() as (program, below):
         os.kill(program.pid, number)

@@ -56,6 +56,7 @@ def test_a_missing_plugin_names_the_extra(option: str, extra: str, tmp_path: Pat
     assert status == 2 and f"pip install 'axiom-rl[{extra}]'" in output
 
 
+@pytest.mark.slow
 def test_jobs_of_another_launcher_are_recorded_and_paged(tmp_path: Path) -> None:
     """With submitit's local executor: the launcher of SLURM, in processes of this machine."""
     needs("slurm")

@@ -72,6 +72,7 @@ class TestWithOptuna:
         with pytest.raises(AxiomError, match="nothing to search"):
             space_of(overrides("seed=0,1", "problems=easy"))
 
+    @pytest.mark.slow
     def test_a_search_runs_every_seed_and_a_stopped_one_asks_the_same(self, tmp_path: Path) -> None:
         search = ("hparams_search=optuna", "seed=0,2", "hydra.sweeper.startup_trials=2")
         whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -94,6 +95,7 @@ class TestWithOptuna:
         launch(f"resume={stopped}", "hydra.sweeper.trials=5", folder=tmp_path)
         assert asked(stopped) == asked(whole)
 
+    @pytest.mark.slow
     def test_a_failed_setting_is_left_out_and_mistakes_are_named(self, tmp_path: Path) -> None:
         sweep = tmp_path / "sweep"
         options = ("hparams_search=optuna", "name=good,crash", "hydra.sweeper.sampler=random")

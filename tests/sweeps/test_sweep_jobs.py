@@ -58,6 +58,16 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def test_a_failed_job_leaves_the_others_running(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    status, output = launch("-m", "name=crash,last", f"hydra.sweep.dir={sweep}", folder=tmp_path)
+    assert status == 1 and "1 of 2 jobs are done, 1 failed" in output
+    failed, last = read_jobs(sweep)
+    assert (failed.error, last.status) == ("RuntimeError: the loss is NaN", "done")
+    assert failed.error in (sweep / "sweep.md").read_text()
+
+
+@pytest.mark.slow
 def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     status, output = launch(
@@ -80,7 +90,7 @@ def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: 
     assert "2 of 6 jobs are done, 4 failed" in page and "2 of 6 jobs are done" in output
     assert all(error in page for error in errors.values())
     document = read_json(sweep / "sweep.json")
-    assert [job["status"] for job in document["jobs"]].count("failed") == 4
+    assert [*document["jobs"].values()].count("failed") == 4
     assert (sweep / "sweep.html").exists()
 
     status, output = launch(f"resume={sweep}", folder=tmp_path)
@@ -99,6 +109,7 @@ def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: 
     assert (sweep / "sweep.md").read_text() == page
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_sweep_without_orphans_and_resume_finishes_it(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     arguments = ("-m", "name=hang,good", f"hydra.sweep.dir={sweep}")
@@ -121,7 +132,9 @@ def test_ctrl_c_ends_the_sweep_without_orphans_and_resume_finishes_it(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux stops orphans")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_no_job_outlives_a_sweep_that_is_killed(tmp_path: Path, number: int) -> None:
     arguments = ("-m", "name=hang,good", f"hydra.sweep.dir={tmp_path}/sweep")
     process = subprocess.Popen(
@@ -133,6 +146,7 @@ def test_no_job_outlives_a_sweep_that_is_killed(tmp_path: Path, number: int) -> 
     wait_for(lambda: not any(map(alive, started(tmp_path / "sweep" / "0"))))
 
 
+@pytest.mark.slow
 def test_each_gpu_has_one_job_at_a_time(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     options = ("hydra.launcher.gpus=[3,5]", f"hydra.sweep.dir={sweep}")
@@ -142,6 +156,7 @@ def test_each_gpu_has_one_job_at_a_time(tmp_path: Path) -> None:
     assert used[:2] == ["3", "5"] and set(used[2:]) <= {"3", "5"}
 
 
+@pytest.mark.slow
 def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -> None:
     own = tmp_path / "mine" / "experiment" / "own.yaml"
     own.parent.mkdir(parents=True)
@@ -160,9 +175,14 @@ def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -
     [
         (["trainer.args.learning_rat=1"], "did you mean learning_rate"),
         (["sampler.n=8,0"], "sampler.n=0: must be 1 or more (in the job seed=0 sampler.n=0)"),
-        (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
-        (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
-        (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
+                (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
+                (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),
+            )
+        ),
     ],
 )
 def test_what_is_mistyped_is_refused_before_any_job(

@@ -66,6 +66,7 @@ def texts(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_dora_and_patterns_are_trained_and_sampled_alike(
     run: Any,  # noqa: F811
     tmp_path: Path,
@@ -257,6 +258,7 @@ def test_adapters_of_4_bits_train_alike_new_or_loaded(
     assert losses[0] == losses[1] and formats[0] == formats[1]
 
 
+@pytest.mark.slow
 def test_dora_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(
     stage: Stage, tmp_path: Path
 ) -> None:

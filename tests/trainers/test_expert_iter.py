@@ -64,9 +64,36 @@ def without_adapter(evaluation: dict[str, Any]) -> dict[str, Any]:
     return evaluation
 
 
+CORNERS = [
+    "draw 0/before is_palindrome 2",
+    "before evaluate/before is recorded",
+    "after evaluate/before",
+    "draw 0/attempts_1 fizzbuzz 4",
+    "before collect/1 is recorded",
+    "after collect/1",
+    "train 1 step 2",
+    "before train/1 is recorded",
+    "after train/1",
+    "draw 0/iter_1 fizzbuzz 0",
+    "after evaluate/iter_1",
+    "after collect/2",
+    "after train/2",
+    "before evaluate/iter_2 is recorded",
+    "after evaluate/iter_2",
+    "after publish/2",
+]
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param(CORNERS[1::5], id="some_corners"),
+        pytest.param(CORNERS, id="every_corner", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("recwarn")
 def test_expert_iteration_leaves_every_file_and_stops_nowhere_twice(
-    stage: Stage, tmp_path: Path
+    stage: Stage, tmp_path: Path, stops: list[str]
 ) -> None:
     """One uninterrupted run, looked at from all sides, and one that is stopped at every corner."""
     whole = stage.run(tmp_path / "whole")
@@ -79,26 +106,9 @@ def test_expert_iteration_leaves_every_file_and_stops_nowhere_twice(
     assert len(drawn) == len(set(drawn))
     stage.drawn.clear()
 
-    stage.stops = [
-        "draw 0/before is_palindrome 2",
-        "before evaluate/before is recorded",
-        "after evaluate/before",
-        "draw 0/attempts_1 fizzbuzz 4",
-        "before collect/1 is recorded",
-        "after collect/1",
-        "train 1 step 2",
-        "before train/1 is recorded",
-        "after train/1",
-        "draw 0/iter_1 fizzbuzz 0",
-        "after evaluate/iter_1",
-        "after collect/2",
-        "after train/2",
-        "before evaluate/iter_2 is recorded",
-        "after evaluate/iter_2",
-        "after publish/2",
-    ]
+    stage.stops = list(stops)
     stopped = tmp_path / "stopped"
-    for _ in range(len(stage.stops)):
+    for _ in stops:
         with pytest.raises(Stopped):
             stage.run(stopped)
         assert stage.reports.pop() == stopped, "a stopped run has a report too"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from scripted_run import Stopped, composed
 from torn_model import train_torn_model
 
@@ -33,7 +35,16 @@ Run = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def torn_model(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_torn_model(tiny_model_folder, tmp_path_factory.mktemp("torn"))
+    """Trained once for all workers: it takes longer than most tests."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "torn"
+    with FileLock(shared / "torn.lock"):
+        if not (folder / "config.json").exists():
+            folder.mkdir(exist_ok=True)
+            train_torn_model(tiny_model_folder, folder)
+    return folder
 
 
 @pytest.fixture
@@ -128,8 +139,15 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
 PLACES = ("log 1", "log 3", "log 4", "judge 5", "log 8")
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(PLACES[3:4], id="one_place"),
+        pytest.param(PLACES, id="every_place", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...]
 ) -> None:
     options = (
         "trainer.curriculum.kind=pools",
@@ -138,7 +156,7 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
     )
     whole = outcome(run(tmp_path / "whole", *options))
     real_log, real_draw = Tracker.log, GroupSource.draw
-    left = list(PLACES)
+    left = list(places)
 
     def stop_at(place: str) -> None:
         if place in left:
@@ -156,7 +174,7 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
 
     monkeypatch.setattr(Tracker, "log", log)
     monkeypatch.setattr(GroupSource, "draw", draw)
-    for _ in PLACES:
+    for _ in places:
         with pytest.raises(Stopped):
             run(tmp_path / "stopped", *options)
     assert left == []

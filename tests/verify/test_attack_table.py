@@ -9,30 +9,11 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from corpus.attack import Attack
-from corpus.attacks import ATTACKS
-from corpus.endings import ENDINGS
-from corpus.forging import FORGING
-from corpus.hoarding import HOARDING
+from corpus.attacks import ATTACKS, GROUPS
 from corpus.honest import HONEST
-from corpus.intrusion import INTRUSION
-from corpus.itself import ITSELF
-from corpus.kernel import KERNEL
-from corpus.resources import RESOURCES
-from corpus.surface import SURFACE
 
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- attacks: begin -->\n", "<!-- attacks: end -->\n"
-GROUPS: dict[str, list[Attack]] = {
-    "Forging a pass": FORGING,
-    "Exits, signals, hangs": ENDINGS,
-    "Memory, threads, floods, huge values": RESOURCES,
-    "Files, secrets, processes": INTRUSION,
-    "Network and kernel": KERNEL,
-    "Its own end, to look like our fault": ITSELF,
-    "Memory of the kernel": HOARDING,
-    "What it is born with, rare sockets": SURFACE,
-}
 
 
 def summary() -> str:
@@ -63,10 +44,6 @@ def full_list() -> str:
             "\n".join([f"## {kind}\n", "| test | tries | verdicts |", "|---|---|---|", *rows])
         )
     return "\n\n".join(parts) + "\n"
-
-
-def test_every_attack_is_in_a_group() -> None:
-    assert sum(map(len, GROUPS.values())) == len(ATTACKS)
 
 
 def test_tables_are_true() -> None:

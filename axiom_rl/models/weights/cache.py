@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from axiom_rl.core.errors import AxiomError
@@ -39,7 +39,7 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     prefix = f".{target.name}.tmp-"
     with reporting_full_disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(target.with_name(f".{target.name}.lock")):
+        with _locked(target.with_name(f".{target.name}.lock")):
             for stale in target.parent.glob(f"{prefix}*"):
                 shutil.rmtree(stale)
             if not target.is_dir():
@@ -104,13 +104,11 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that the system lets go of when the process dies."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("another run is preparing %s; waiting for it", path.parent)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _locked(path: Path) -> AbstractContextManager[object]:
+    """Take a lock that the system lets go of when the process dies; say that it is waited for."""
+    lock = FileLock(path)
+    try:
+        return lock.acquire(blocking=False)
+    except Timeout:
+        logger.info("another run is preparing %s; waiting for it", path.parent)
+        return lock.acquire()

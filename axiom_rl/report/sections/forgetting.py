@@ -7,7 +7,6 @@ from axiom_rl.core.text import percent, points
 from axiom_rl.evaluation.compare import POWER, Comparison, compare
 from axiom_rl.evaluation.forgetting import read_trained_on, trained_on_text
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text
-from axiom_rl.report.pictures import pictured
 from axiom_rl.report.run_folder import RunFolder
 from axiom_rl.report.sections import result as answers
 
@@ -19,7 +18,7 @@ def forgetting_blocks(run: RunFolder) -> list[Block]:
     if not compared:
         return blocks
     ordered = sorted(compared.items(), key=lambda item: item[1].difference.value)
-    return [*blocks, Text(_sentence(compared)), _bars(run, ordered), _table(ordered)]
+    return [*blocks, Text(_sentence(compared)), _bars(ordered), _table(ordered)]
 
 
 def _trained_on(run: RunFolder) -> list[str]:
@@ -68,7 +67,7 @@ def _sentence(compared: dict[str, Comparison]) -> str:
     return text
 
 
-def _bars(run: RunFolder, ordered: list[tuple[str, Comparison]]) -> Bars:
+def _bars(ordered: list[tuple[str, Comparison]]) -> Bars:
     groups = [
         BarGroup(
             family,
@@ -84,7 +83,7 @@ def _bars(run: RunFolder, ordered: list[tuple[str, Comparison]]) -> Bars:
         )
         for family, comparison in ordered
     ]
-    return pictured(run.path, "forgetting", Bars(groups), "Pass rate outside training, by family.")
+    return Bars(groups)
 
 
 def _table(ordered: list[tuple[str, Comparison]]) -> Table:

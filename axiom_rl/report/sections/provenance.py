@@ -69,18 +69,21 @@ def _session_blocks(sessions: list[dict[str, Any]]) -> list[Block]:
 
 
 def changes_section(run: RunFolder) -> Section:
-    """What the run's configuration changes beyond the defaults."""
-    if run.changes is None:
-        return Section("Changes from the defaults", [])
-    if not run.changes:
-        return Section("Changes from the defaults", [Text("None: every value is the default.")])
-    rows = [[change.key, change.default, change.value] for change in run.changes]
-    note = Text(
-        "Options first, against those of plain python launch.py; then the values that differ from "
-        "those of the options."
-    )
-    table = Table(["key", "default", "this run"], rows, left=True)
-    return Section("Changes from the defaults", [note, table])
+    """What was typed at each start; nothing in folders of versions that did not record it."""
+    title = "Changes from the defaults"
+    started = [s for s in run.sessions if "overrides" in s]
+    if not started:
+        return Section(title, [])
+    options = _pairs(started[0]["options"])
+    blocks: list[Block] = [Text(f"Options: {options}.")] if options else []
+    rows = [
+        [str(session["started"]), *typed.partition("=")[::2]]
+        for session in started
+        for typed in session["overrides"]
+    ]
+    if not rows:
+        return Section(title, [*blocks, Text("Nothing was typed: every value is the default.")])
+    return Section(title, [*blocks, Table(["started", "typed", "value"], rows, left=True)])
 
 
 def raw_section(run: RunFolder) -> Section:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from axiom_rl.core.text import MINUS, percent, points
 from axiom_rl.evaluation.compare import Comparison, GroupChange, ProblemChange
 from axiom_rl.evaluation.score import BENCHMARK_TESTS, FRESH_TESTS, Evaluation, ProblemScore
 from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, HeatMap, Table, Text, with_interval
-from axiom_rl.report.pictures import pictured
 
 MOST_NAMES = 20
 """Tasks named in one sentence."""
@@ -216,20 +214,13 @@ def _change_table(changes: Sequence[ProblemChange]) -> Table:
     return Table(headers, rows, folded=f"All {len(rows)} problems, largest losses first")
 
 
-def group_blocks(folder: Path, comparison: Comparison, name: str = "types") -> list[Block]:
-    """Types and difficulties before and after, where they group several problems.
-
-    Args:
-        folder: of the page; the picture goes to its charts/.
-        comparison: of the two models.
-        name: of the picture, without ending.
-    """
+def group_blocks(comparison: Comparison) -> list[Block]:
+    """Types and difficulties before and after, where they group several problems."""
     scores = [change.before for change in comparison.problems]
     blocks: list[Block] = []
     if len({row.type for row in scores}) < len(scores):
         types = comparison.groups(lambda row: row.type)
-        bars = Bars([_group_bars(group) for group in types])
-        blocks.append(pictured(folder, name, bars, "Pass rate by type, largest losses first."))
+        blocks.append(Bars([_group_bars(group) for group in types]))
         blocks.append(group_table("type", types))
     if len({row.difficulty for row in scores}) > 1:
         levels = comparison.groups(lambda row: f"level {row.difficulty}")

@@ -6,23 +6,101 @@ any time by `stage=compare stage.sweep=FOLDER`, also while jobs are missing.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from axiom_rl.core.files import write_json, write_text
-from axiom_rl.core.text import points
-from axiom_rl.report.blocks import Page, Section, Text, with_interval
+from axiom_rl.core.text import duration, percent, points
+from axiom_rl.evaluation.statistics import Interval
+from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Page, Section, Table, Text
+from axiom_rl.report.blocks import with_interval as rated
 from axiom_rl.report.render import to_html, to_markdown
-from axiom_rl.report.sweep.as_json import to_json
-from axiom_rl.report.sweep.blocks import (
-    failed_blocks,
-    jobs_table,
-    name_of,
-    settings_blocks,
-    shares_blocks,
+from axiom_rl.report.sections.result import difference_text
+from axiom_rl.report.sweep.scores import (
+    Score,
+    Setting,
+    changing,
+    difference,
+    job_score,
+    settings_of,
 )
-from axiom_rl.report.sweep.folder import Sweep, read_sweep
-from axiom_rl.report.sweep.scores import Setting
+from axiom_rl.run.sweep_jobs import Job, read_jobs
+from axiom_rl.run.sweep_study import study_importance
+
+SCHEMA = 2
+"""Of sweep.json."""
+BARS = 12
+"""Settings drawn as bars; all of them are in the table."""
+MOST_VALUES = 8
+"""Values of a parameter in the table of what mattered; a search draws more than can be read."""
+METHOD = (
+    "A setting is what its jobs were asked, the seed apart; its interval is Student's t over its "
+    "seeds, with a variance at least as large as the samples of each run allow. With one seed "
+    "it is the interval over that run's samples, which says nothing about other seeds. Differences "
+    "are paired by seed and widened (Bonferroni) for all pairs of settings, since the best was "
+    "picked by these very figures; for a figure without that favour, run the best again "
+    "with new seeds."
+)
+MEANS = (
+    "Mean score of the jobs that were asked each value, over everything else that differs. What is "
+    "more than chance, the intervals of the settings say."
+)
+FANOVA = (
+    "Importance by fANOVA (Hutter et al. 2014) as Optuna computes it from a forest fitted to the "
+    "trials; the values add up to 1 even where nothing matters, and with fewer than some "
+    "dozens of trials they are unstable."
+)
+MIXED = (
+    "The jobs were scored on different problems, so their scores are not comparable: read "
+    "what each run gained in its own report, and not this ranking."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A sweep's jobs and what they came to."""
+
+    folder: Path
+    jobs: Sequence[Job]
+    scores: Mapping[int, Score]
+    """By number of the job."""
+    settings: Sequence[Setting]
+    """The best first."""
+    importance: Mapping[str, float]
+    """Optuna's fANOVA by parameter; empty for other sweeps."""
+
+    @property
+    def measured(self) -> str:
+        """What the scores are pass rates of."""
+        kinds = {f"{score.split} ({score.tests})" for score in self.scores.values()}
+        return " and ".join(sorted(kinds))
+
+    def difference(self, one: Setting, other: Setting) -> Interval:
+        """Return how much better `one` is, widened for all pairs of settings."""
+        return difference(one, other, math.comb(len(self.settings), 2))
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """Read a sweep's folder.
+
+    Raises:
+        AxiomError: if it holds no jobs, or a file of a job is damaged.
+    """
+    jobs = read_jobs(folder)
+    found = {job.number: job_score(job.folder) for job in jobs if job.status == "done"}
+    scores = {number: score for number, score in found.items() if score is not None}
+    return Sweep(
+        folder=folder,
+        jobs=jobs,
+        scores=scores,
+        settings=settings_of(jobs, scores),
+        importance=study_importance(folder),
+    )
 
 
 def write_sweep(folder: Path) -> str:
@@ -35,20 +113,18 @@ def write_sweep(folder: Path) -> str:
     page = build_page(sweep)
     write_text(folder / "sweep.html", to_html(page))
     write_text(folder / "sweep.md", to_markdown(page))
-    write_json(
-        folder / "sweep.json",
-        to_json(sweep.jobs, sweep.scores, sweep.settings, sweep.shares, sweep.importance),
-    )
+    write_json(folder / "sweep.json", _as_json(sweep))
     return page.headline
 
 
 def build_page(sweep: Sweep) -> Page:
     """Return the content of the page."""
+    rebuild = f"This page again: python launch.py stage=compare stage.sweep={sweep.folder}"
     sections = [
-        Section("Settings", settings_blocks(sweep)),
-        Section("What mattered", shares_blocks(sweep)),
-        Section("Failed jobs", failed_blocks(sweep)),
-        Section("Jobs", [jobs_table(sweep), Text(_rebuild(sweep))]),
+        Section("Settings", _settings(sweep)),
+        Section("What mattered", _what_mattered(sweep)),
+        Section("Failed jobs", _failed(sweep)),
+        Section("Jobs", [_jobs(sweep), Text(rebuild)]),
     ]
     return Page(
         title=f"Sweep {sweep.folder.resolve().name}",
@@ -67,24 +143,130 @@ def headline(sweep: Sweep) -> str:
     if not sweep.settings:
         return f"No job has a score. {state}."
     best, *others = sweep.settings
-    what = f"{with_interval(best.rate)} on {sweep.measured}, {_seeds(best)}"
+    seeds = "one run" if len(best.scores) == 1 else f"mean of {len(best.scores)} seeds"
+    what = f"{rated(best.rate)} on {sweep.measured}, {seeds}"
     if not others:
-        return f"{name_of(best)}: {what}. {state}."
-    return f"Best of {len(sweep.settings)}: {name_of(best)}, {what}. {_second(sweep)} {state}."
+        return f"{_name(best)}: {what}. {state}."
+    gap, second = sweep.difference(best, others[0]), f"the second, {_name(others[0])},"
+    told = (
+        f"It is better than {second} by {points(gap.value)}."
+        if gap.low > 0
+        else f"Whether it is better than {second} cannot be told from this."
+    )
+    return f"Best of {len(sweep.settings)}: {_name(best)}, {what}. {told} {state}."
 
 
-def _second(sweep: Sweep) -> str:
-    best, second, *_ = sweep.settings
-    gap = sweep.difference(best, second)
-    if gap.low > 0:
-        return f"It is better than the second, {name_of(second)}, by {points(gap.value)}."
-    return f"Whether it is better than the second, {name_of(second)}, cannot be told from this."
+def _name(setting: Setting) -> str:
+    """Write a setting as it is typed."""
+    asked = " ".join(f"{key}={value}" for key, value in setting.parameters.items())
+    return asked or "the one setting"
 
 
-def _seeds(setting: Setting) -> str:
-    count = len(setting.scores)
-    return "one run" if count == 1 else f"mean of {count} seeds"
+def _settings(sweep: Sweep) -> list[Block]:
+    """Bars and a table of the settings, the best first, and how they were computed."""
+    if not sweep.settings:
+        return []
+    keys = list(sweep.settings[0].parameters)
+    before = ["before"] if _has_before(sweep) else []
+    named = [*(keys or ["setting"]), "seeds", *before]
+    headers = [*named, sweep.measured, "by seed", "against the best"]
+    bars = [
+        BarGroup(_name(one), [Bar("after", one.rate.value, rated(one.rate), one.rate)])
+        for one in sweep.settings[:BARS]
+    ]
+    table = Table(headers, [_row(sweep, keys, setting) for setting in sweep.settings])
+    mixed = len({score.tests_sha256 for score in sweep.scores.values()}) > 1
+    warnings = [Text(MIXED, warning=True)] if mixed else []
+    return [*warnings, Bars(bars), table, Text(METHOD)]
 
 
-def _rebuild(sweep: Sweep) -> str:
-    return f"This page again: python launch.py stage=compare stage.sweep={sweep.folder}"
+def _row(sweep: Sweep, keys: Sequence[str], setting: Setting) -> list[str]:
+    by_seed = ", ".join(percent(score.rate.value) for score in setting.scores.values())
+    named = [setting.parameters[key] for key in keys] or [_name(setting)]
+    before = [percent(setting.before)] if setting.before is not None else [""]
+    before = before if _has_before(sweep) else []
+    return [
+        *named,
+        str(len(setting.scores)),
+        *before,
+        rated(setting.rate),
+        by_seed,
+        _against(sweep, setting),
+    ]
+
+
+def _against(sweep: Sweep, setting: Setting) -> str:
+    """Say how much a setting is below the best, and whether that can be told."""
+    if setting is sweep.settings[0]:
+        return ""
+    gap = sweep.difference(setting, sweep.settings[0])
+    if math.isnan(gap.value):
+        return "no seed in common"
+    return f"{difference_text(gap)}, {'worse' if gap.high < 0 else 'cannot tell'}"
+
+
+def _has_before(sweep: Sweep) -> bool:
+    return any(setting.before is not None for setting in sweep.settings)
+
+
+def _what_mattered(sweep: Sweep) -> list[Block]:
+    """Mean score by value, where more than one parameter differs, and Optuna's importance."""
+    scored = [job for job in sweep.jobs if job.number in sweep.scores]
+    rates: dict[str, dict[str, list[float]]] = {k: {} for k in changing(scored) if k != "seed"}
+    for job in scored:
+        for key, by_value in rates.items():
+            rate = sweep.scores[job.number].rate.value
+            by_value.setdefault(job.parameters.get(key, ""), []).append(rate)
+    rows = [
+        [key, value, str(len(found)), percent(fmean(found))]
+        for key, by_value in rates.items()
+        if len(by_value) <= MOST_VALUES
+        for value, found in by_value.items()
+    ]
+    blocks: list[Block] = []
+    if len(rates) > 1 and rows:
+        blocks += [Table(["parameter", "value", "jobs", "mean score"], rows), Text(MEANS)]
+    if sweep.importance:
+        rows = [[key, f"{value:.2f}"] for key, value in sweep.importance.items()]
+        blocks += [Table(["parameter", "importance"], rows), Text(FANOVA)]
+    return blocks
+
+
+def _failed(sweep: Sweep) -> list[Block]:
+    rows = [
+        [str(job.number), " ".join(job.overrides), job.error, str(job.log)]
+        for job in sweep.jobs
+        if job.status == "failed"
+    ]
+    return [Table(["job", "asked", "error", "log"], rows, left=True)] if rows else []
+
+
+def _jobs(sweep: Sweep) -> Table:
+    """All jobs, folded."""
+    rows = []
+    for job in sweep.jobs:
+        score = sweep.scores.get(job.number)
+        shown = [rated(score.rate), rated(score.headline)] if score else ["", ""]
+        asked = " ".join(job.overrides)
+        rows.append([str(job.number), asked, job.status, *shown, duration(job.seconds)])
+    headers = ["job", "asked", "status", "score", "its report's headline", "time"]
+    return Table(headers, rows, folded=f"All {len(rows)} jobs", left=True)
+
+
+def _as_json(sweep: Sweep) -> dict[str, Any]:
+    """Return the settings, the best first, with their scores; jobs have a job.json each."""
+    return {
+        "schema": SCHEMA,
+        "measured": sweep.measured,
+        "settings": [
+            {
+                "parameters": dict(setting.parameters),
+                "before": setting.before,
+                "score": {part: getattr(setting.rate, part) for part in ("value", "low", "high")},
+                "by_seed": {seed: score.rate.value for seed, score in setting.scores.items()},
+            }
+            for setting in sweep.settings
+        ],
+        "fanova": dict(sweep.importance),
+        "jobs": {job.number: job.status for job in sweep.jobs},
+    }

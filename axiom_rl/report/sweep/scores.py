@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, variance
+from statistics import NormalDist, fmean, variance
 
 from axiom_rl.evaluation.score import Evaluation, read_evaluation
 from axiom_rl.evaluation.statistics import CONFIDENCE, Interval, t_quantile, two_sided
@@ -98,6 +98,31 @@ def _before(folder: Path, last: Evaluation) -> float | None:
     first = read_evaluation(path) if path.exists() else None
     same = first is not None and first.tests_sha256 == last.tests_sha256
     return first.pass_at_1.value if first is not None and same else None
+
+
+def difference(one: Setting, other: Setting, comparisons: int) -> Interval:
+    """Return how much better `one` is, paired by seed; NaN where no seed is shared.
+
+    Args:
+        one: a setting.
+        other: another one.
+        comparisons: how many differences are looked at; the interval is widened (Bonferroni), so
+            that all of them together hold the truth in 95 % of cases.
+    """
+    seeds = [seed for seed in one.scores if seed in other.scores]
+    pairs = [(one.scores[seed], other.scores[seed]) for seed in seeds]
+    if not pairs:
+        return Interval(math.nan, -1.0, 1.0)
+    values = [a.rate.value - b.rate.value for a, b in pairs]
+    allowed = fmean(a.deviation**2 + b.deviation**2 for a, b in pairs)
+    quantile = 1 - (1 - CONFIDENCE) / comparisons / 2
+    if len(values) == 1:
+        margin = NormalDist().inv_cdf(quantile) * math.sqrt(allowed)
+    else:
+        spread = max(variance(values), allowed)
+        margin = t_quantile(quantile, len(values) - 1) * math.sqrt(spread / len(values))
+    mean = fmean(values)
+    return Interval(mean, max(-1.0, mean - margin), min(1.0, mean + margin))
 
 
 def settings_of(jobs: Sequence[Job], scores: Mapping[int, Score]) -> list[Setting]:

@@ -14,7 +14,6 @@ import math
 import netrc
 import os
 import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,10 +25,8 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json
 from axiom_rl.run.tracking.metrics import SCHEMA, Phase, Tracker, read_metrics
 
-PROBE_S = 3.0
-"""Longest wait for W&B's server to answer before recording offline."""
-INIT_S, FINISH_S = 30.0, 120.0
-"""Longest waits for W&B's start and for its last uploads."""
+INIT_S, FINISH_S = 20.0, 120.0
+"""Longest waits for W&B's start, before recording offline, and for its last uploads."""
 TABLE_ROWS = 2000
 """Completions in one W&B table at most, evenly spread; all are in completions/*.jsonl."""
 TABLE_COLUMNS = (
@@ -106,15 +103,9 @@ class WandbTracker(Tracker):
         wandb = importlib.import_module("wandb")
         logging.getLogger("wandb").propagate = False  # its own debug.log has what it says
         server = wandb.setup().settings.base_url
-        match self.config.mode:
-            case "auto":
-                online = reachable(server)
-            case "online":
-                online = has_login(server)  # without one, W&B would ask for it and wait
-                if not online:
-                    log.warning("no login at %s (wandb login makes one); recording offline", server)
-            case _:
-                online = False
+        online = self.config.mode != "offline" and has_login(server)
+        if self.config.mode == "online" and not online:  # W&B would ask for one and wait
+            log.warning("no login at %s (wandb login makes one); recording offline", server)
         try:
             self.run = self._open("online" if online else "offline")
         except wandb.Error as error:
@@ -195,24 +186,6 @@ class WandbTracker(Tracker):
             log.info("W&B recorded offline; to upload: wandb sync %s", self.run.sync_dir)
         else:
             log.info("W&B run: %s", self.run.url)
-
-
-def reachable(server: str) -> bool:
-    """Whether there is a login for a W&B server (an address) that answers within three seconds.
-
-    Behind a proxy it is not asked directly; W&B's own start-up limit then decides.
-    """
-    host = urlsplit(server)
-    if not has_login(server):
-        return False
-    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
-        return True
-    try:
-        port = host.port or (80 if host.scheme == "http" else 443)
-        socket.create_connection((host.hostname or "", port), timeout=PROBE_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def has_login(server: str) -> bool:

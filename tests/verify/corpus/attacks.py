@@ -10,13 +10,14 @@ from corpus.kernel import KERNEL
 from corpus.resources import RESOURCES
 from corpus.surface import SURFACE
 
-ATTACKS: list[Attack] = [
-    *FORGING,
-    *ENDINGS,
-    *RESOURCES,
-    *INTRUSION,
-    *KERNEL,
-    *ITSELF,
-    *HOARDING,
-    *SURFACE,
-]
+GROUPS: dict[str, list[Attack]] = {
+    "Forging a pass": FORGING,
+    "Exits, signals, hangs": ENDINGS,
+    "Memory, threads, floods, huge values": RESOURCES,
+    "Files, secrets, processes": INTRUSION,
+    "Network and kernel": KERNEL,
+    "Its own end, to look like our fault": ITSELF,
+    "Memory of the kernel": HOARDING,
+    "What it is born with, rare sockets": SURFACE,
+}
+ATTACKS = [attack for attacks in GROUPS.values() for attack in attacks]
