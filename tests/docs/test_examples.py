@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from axiom_rl.config import CONF_DIR
+from axiom_rl.config import CONF_DIR, load_config
 
 ROOT = CONF_DIR.parent
 
@@ -69,14 +69,8 @@ def test_a_model_of_your_own(tmp_path: Path) -> None:
     """The file is an option of conf/model, from a folder of the reader's own."""
     (tmp_path / "conf" / "model").mkdir(parents=True)
     assert write_examples("guides/own_model.md", tmp_path / "conf" / "model") == ["my-coder.yaml"]
-    there = f"hydra.searchpath=[file://{tmp_path}/conf]"
-    code = f"""
-import sys
-from axiom_rl.cli import main
-sys.exit(main([{there!r}, "model=my-coder", "stage=evaluate", "problems=easy"]) != 2)
-"""
-    said = run(tmp_path, "-c", code)
-    assert "model.path=/models/MyCoder does not exist; give a folder" in said
+    config = load_config(f"hydra.searchpath=[file://{tmp_path}/conf]", "model=my-coder")
+    assert (config.model.name, config.model.path) == ("MyCoder-1B", "/models/MyCoder")
 
 
 def test_a_sampler_of_your_own(tmp_path: Path) -> None:
