@@ -64,6 +64,10 @@ def test_the_map_names_the_folders_there_are() -> None:
     named = set(re.findall(r"^      (\w+)/ ", house, flags=re.M))
     found = {path.parent.name for path in (ROOT / "axiom_rl").glob("*/__init__.py")}
     assert named == found
+    tested = (ROOT / "tests" / "test_imports.py").read_text(encoding="utf-8")
+    rooms = ast.literal_eval(re.search(r"^DIRECTION = (\(.*?^\))", tested, re.S | re.M)[1])
+    line = " > ".join(" | ".join(names) for names in rooms[1:])
+    assert line in " ".join(text.split())
 
 
 def test_the_walk_leads_through_functions_that_exist() -> None:
