@@ -174,6 +174,7 @@ def difference_interval(
         return samples_alone, math.sqrt(stratified_variance(*old) + stratified_variance(*new))
     gains = [b.rate - a.rate for a, b in zip(before, after, strict=True)]
     error = standard_error(gains)
+    # The samples' noise is in the gains already: their spread is not added to it once more.
     half = t_quantile(0.5 + confidence / 2, len(gains) - 1) * error if len(gains) > 1 else math.inf
     mean = float(np.mean(gains))
     low, high = max(-1.0, mean - half), min(1.0, mean + half)
@@ -204,7 +205,7 @@ def detectable_difference(
     Returns:
         The difference in 0..1; 1 where even that is not found (one sampled problem).
     """
-    error = math.sqrt(2 * rate * (1 - rate) / (problems * samples))
+    error = math.sqrt(2 * rate * (1 - rate) / (problems * samples))  # two models, equal variances
     return min(1.0, _factor(scope, problems) * error)
 
 
@@ -218,7 +219,7 @@ def _problem_changes(
     changes = []
     for (key, row), p_value in zip(before.items(), holm(raw), strict=True):
         gain = after[key].rate - row.rate
-        sure = p_value <= 1 - CONFIDENCE
+        sure = p_value <= 1 - CONFIDENCE  # then the sign of the gain is the answer
         answer = answer_of(Interval(gain, gain, gain) if sure else Interval(gain, -1.0, 1.0))
         changes.append(
             ProblemChange(id=key, before=row, after=after[key], p_value=p_value, answer=answer)
@@ -227,6 +228,8 @@ def _problem_changes(
 
 
 def _newcombe(before: Interval, after: Interval) -> Interval:
+    # Each side takes the bounds that make the difference smallest and largest, added in quadrature
+    # as independent errors: method 10 of Newcombe (1998).
     difference = after.value - before.value
     down = math.hypot(after.value - after.low, before.high - before.value)
     up = math.hypot(after.high - after.value, before.value - before.low)

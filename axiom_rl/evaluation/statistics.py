@@ -52,9 +52,11 @@ def wilson(rate: float, samples: float, z: float) -> Interval:
     """
     if not samples > 0 or math.isinf(z):
         return Interval(rate if samples > 0 else math.nan, 0.0, 1.0)
+    # The rates p with |rate - p| <= z sqrt(p (1 - p) / samples): a quadratic in p.
     shrink = 1.0 + z * z / samples
     middle = (rate + z * z / (2 * samples)) / shrink
     half = z / shrink * math.sqrt(rate * (1 - rate) / samples + (z / (2 * samples)) ** 2)
+    # Rounding must not put the rate itself outside: at 0 and 1 a bound equals it.
     return Interval(rate, max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half)))
 
 
@@ -91,6 +93,7 @@ def stratified_variance(passed: Counts, samples: Counts) -> float:
     if not len(total) or total.min() < 2:
         return math.inf
     smooth = (good + 0.5) / (total + 1)
+    # Var(mean of K rates) = sum of the rates' variances / K^2, each p (1 - p) / (n - 1).
     return float(np.sum(smooth * (1 - smooth) / (total - 1)) / len(total) ** 2)
 
 
@@ -116,6 +119,7 @@ def holm(p_values: Iterable[float]) -> list[float]:
     adjusted = [0.0] * len(values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        # The smallest of m is multiplied by m, the next by m - 1, ...; never below an earlier one.
         largest = max(largest, min(1.0, values[index] * (len(values) - rank)))
         adjusted[index] = largest
     return adjusted
@@ -128,6 +132,7 @@ def _judged(passed: Counts, samples: Counts) -> tuple[NDArray[np.float64], NDArr
 
 def _effective_fixed(good: NDArray[np.float64], total: NDArray[np.float64]) -> float:
     """Unstratified samples that would tell as much; at least the real number of samples."""
+    # n such that p (1 - p) / n is the stratified variance. Strata only help, so n >= samples.
     middle = float(np.mean((good + 0.5) / (total + 1)))
     variance = stratified_variance(good.astype(int), total.astype(int))
     return max(float(total.sum()), middle * (1 - middle) / variance)
@@ -138,6 +143,6 @@ def _effective_sampled(good: NDArray[np.float64], total: NDArray[np.float64]) ->
     rates = good / total
     variance = float(np.var(rates, ddof=1)) / len(rates) if len(rates) > 1 else 0.0
     rate = float(np.mean(rates))
-    if variance == 0.0:
+    if variance == 0.0:  # all problems alike: no more is claimed than one sample each
         return float(len(rates))
     return min(max(rate * (1 - rate) / variance, float(len(rates))), float(total.sum()))

@@ -23,7 +23,7 @@ def sft_rows(
         solutions: gold data.
         problems: by id; the prompt is rendered from the problem as it is evaluated.
         style: prompt style, see `axiom_rl.problems.prompts`.
-        max_solutions: keep so many per problem, the earliest; None keeps all.
+        max_solutions: largest number per problem, the earliest ones; None keeps all.
 
     Raises:
         AxiomError: if a solution's problem is not among `problems`.

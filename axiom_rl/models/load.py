@@ -48,7 +48,7 @@ def load_model(
         dtype: Overrides `config.dtype`.
 
     Raises:
-        AxiomError: if the device or the quantization is not to be had here.
+        AxiomError: if the device or the quantization is not available here.
     """
     bound_kernel_caches()
     device = choose_device(config.device)
@@ -142,7 +142,7 @@ def choose_device(name: str) -> torch.device:
     Not mps: it works on paper, and nobody has run it on a Mac yet.
 
     Raises:
-        AxiomError: if it is not to be had on this machine.
+        AxiomError: if it is not available on this machine.
     """
     available = {
         "cuda": torch.cuda.is_available(),

@@ -1,8 +1,8 @@
 """The chat template as a pure function: of the messages and `model.chat_template_kwargs` alone.
 
 The values are written into the template itself, at its head. So everything that renders a prompt
-(our samplers, TRL's trainers, whoever loads an exported model) renders the same one, and nobody has
-to pass them on. The clock is written out of it in the same way: a template that asks for the date
+(samplers, TRL's trainers, a program that loads an exported model) renders the same one without
+passing them on. The clock is written out of it in the same way: a template that asks for the date
 is an error that names the key.
 """
 

@@ -15,7 +15,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """One completion, the program in it, and what became of that."""
+    """One completion, the program in it, and its verdicts."""
 
     completion: Completion
     code: str | None

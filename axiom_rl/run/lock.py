@@ -1,4 +1,4 @@
-"""One process at a time works in a run folder; a second one is told whose it is."""
+"""A lock on a run folder: one process at a time, whose id a second one's error names."""
 
 from __future__ import annotations
 

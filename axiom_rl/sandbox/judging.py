@@ -54,7 +54,7 @@ class Judging:
         self._ring()
 
     def close(self) -> None:
-        """Wait for the one that is being judged; the others are told that the sandbox is closed."""
+        """Wait for the record that is being judged; the others fail: the sandbox is closed."""
         self._closing = True
         self._thread.shutdown()
 

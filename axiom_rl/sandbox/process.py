@@ -213,7 +213,7 @@ def _start(
 
 
 def _command(settings: ServerSettings) -> tuple[list[str], bytes]:
-    """Return the command line, and what the server is told over its channel."""
+    """Return the command line, and the settings that go over the server's channel."""
     paths, readable = _preload_places(settings.preload)
     options = {
         "preload": list(settings.preload),

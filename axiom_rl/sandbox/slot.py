@@ -58,7 +58,7 @@ class Assignment:
         )
 
     def begin(self) -> bool:
-        """Mark the job as running; False if whoever waited has given up."""
+        """Mark the job as running; False if its future was cancelled."""
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
     def finish(self, outcome: Outcome) -> None:

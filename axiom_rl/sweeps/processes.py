@@ -113,7 +113,7 @@ def _seconds(item: _RunningJob) -> float:
 
 
 def _error(job: Job, status: int) -> str:
-    """Say why a job failed; where a signal ended it, the log does not know, so it is told."""
+    """Return why a job failed: from its log, or the signal that ended it, which no log has."""
     if status > 0:
         return last_error(job.log.read_text(encoding="utf-8", errors="replace")) or (
             f"exit status {status}"

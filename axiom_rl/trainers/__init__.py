@@ -2,7 +2,7 @@
 
 TRL's GRPO imports vLLM where it is installed, and vLLM changes the process that imports it: torch's
 threads, its own log handlers, some of its functions. Sampling has a process of its own for that, so
-TRL is told here, before any of its trainers is imported, that there is none in this one.
+vLLM is reported as missing here, before any of TRL's trainers is imported.
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ class Packed:
         """Return (1, 1, N, N), True where a token may look."""
         prompt, segment = self.segments
         order = torch.arange(len(prompt))
+        # Query i (rows) sees key j (columns): j's segment is the shared prompt (0) or i's own, both
+        # belong to one prompt, and j does not lie behind i.
         open_to = (segment[None] == 0) | (segment[None] == segment[:, None])
         same = prompt[:, None] == prompt[None]
         mask: torch.Tensor = (order[:, None] >= order[None]) & same & open_to
@@ -85,10 +87,14 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]])
     rows: list[list[int]] = []
     for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True), start=1):
         key = tuple(prompt)
+        # The output at a token predicts the next one: the prompt's last token predicts the
+        # completion's first, so it opens each row's segment, and nothing follows the last token.
         own = lay([prompt[-1], *completion[:-1]], len(prompt) - 1, numbers[key], row)
         sources.extend(own)
         rows.append([*range(starts[key], starts[key] + len(prompt) - 1), *own])
     longest = max(map(len, rows))
+    # The way back: rows[r, c] -> sequence is `rows`, sequence -> r * longest + c is `places`. A
+    # prompt's token stands in several rows, with equal states; the last row's is kept.
     places = [0] * len(tokens)
     for number, row_places in enumerate(rows):
         for column, place in enumerate(row_places):
@@ -201,7 +207,10 @@ def packed_attention(
         return output, None
     rows, places = packed_rows
     query, key, value = (_cut(states, rows) for states in (query, key, value))
+    # Without a mask the kernel is causal: what lies behind a row's end (copies of place 0) is seen
+    # by no token of the row.
     output, _ = sdpa_attention_forward(module, query, key, value, None, **kwargs)
+    # (rows, L, heads, size) -> (rows * L, heads, size) -> (N, heads, size)
     return output.flatten(0, 1)[places][None], None
 
 
@@ -243,6 +252,7 @@ class HeadLogprobs(torch.autograd.Function):
         for start in range(0, len(hidden), CHUNK):
             part = slice(start, start + CHUNK)
             chosen = targets[part]
+            # (CHUNK, vocabulary), float32: a sum of 150,000 terms loses digits in bfloat16.
             logits = (hidden[part] @ weight.T).float().div_(temperature)
             normaliser = logits.logsumexp(-1, keepdim=True)
             logprobs[part] = (logits.gather(1, chosen[:, None]) - normaliser)[:, 0]
@@ -251,12 +261,14 @@ class HeadLogprobs(torch.autograd.Function):
             if not (statistics or ctx.needs_input_grad[0]):
                 continue
             mean = logits.clone() if statistics else None
-            shares = logits.sub_(normaliser).exp_()
-            if mean is not None:
+            shares = logits.sub_(normaliser).exp_()  # p, in the memory of the logits
+            if mean is not None:  # H = log Z - sum p * logit
                 entropy[part] = normaliser[:, 0] - mean.mul_(shares).sum(-1)
             if ctx.needs_input_grad[0]:
-                # In float32 before the cast: of a token that is nearly certain little remains.
+                # p - one-hot, in float32 before the cast: for a nearly certain token 1 - p would
+                # round to 0 in bfloat16, and its gradient with it.
                 shares[torch.arange(len(chosen), device=shares.device), chosen] -= 1.0
+                # The minus turns (p - one-hot) W into the derivative of log p, not of the loss.
                 slope[part] = (shares.to(weight.dtype) @ weight).div_(-temperature)
         ctx.save_for_backward(slope)
         ctx.mark_non_differentiable(entropy, likeliest)
@@ -266,4 +278,5 @@ class HeadLogprobs(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Scale the stored derivative."""
         (slope,) = ctx.saved_tensors
+        # (M, 1) * (M, width); W is frozen and the targets are integers: no other gradient.
         return (gradients[0][:, None] * slope).to(slope.dtype), None, None, None, None

@@ -310,7 +310,7 @@ def _case(
 def _compare(
     standard: Standard, index: int, tree: Any, record: _Record, *, first: bool
 ) -> tuple[Status, str]:
-    """Judge a value; the first wrong one is told, in short, to whoever reads the verdict."""
+    """Judge a value; the verdict's detail shows the first wrong one, shortened."""
     try:
         value = values.decode(
             tree, hashed=standard.checker is not None or standard.decide is not None
@@ -336,7 +336,7 @@ def _compare(
 
 
 def _decide(decide: Decide, record: _Record) -> None:
-    """Fail the tests whose values are not right; the first wrong one is told."""
+    """Fail the tests whose values are wrong; the detail shows the first one."""
     right = decide(record.values)
     first = True
     for place, case in enumerate(record.cases):

@@ -166,7 +166,7 @@ class Verifier:
                 verdict = judge(standard, limits, run.result())
                 named = verdict.detail.replace(ENTRY, standard.problem.entry_point)
                 judged.set_result(replace(verdict, detail=named))
-            except BaseException as error:  # noqa: BLE001 (whoever waits must hear of it)
+            except BaseException as error:  # noqa: BLE001 (it belongs to the future)
                 judged.set_exception(error)
 
         run = self._pool.submit(prepared.request(code), lambda outcome: outcome)

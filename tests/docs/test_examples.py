@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from axiom_rl.config import CONF_DIR
+from axiom_rl.config import CONF_DIR, load_config
 
 ROOT = CONF_DIR.parent
 
@@ -17,7 +17,7 @@ def write_examples(page: str, folder: Path) -> list[str]:
     """Write the titled code blocks of a page as files; return their names."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     found = re.findall(
-        r'^```\w+ title="([\w.]+)"\n(.*?)^```$', text, flags=re.DOTALL | re.MULTILINE
+        r'^```\w+ title="([\w.-]+)"\n(.*?)^```$', text, flags=re.DOTALL | re.MULTILINE
     )
     for name, content in found:
         (folder / name).write_text(content, encoding="utf-8")
@@ -63,3 +63,25 @@ for status in Status:
     lines = run(tmp_path, "-c", code).splitlines()
     assert "accepted 1.0" in lines and "time_limit -0.5" in lines
     assert "sandbox_fault None" in lines and "wrong_answer 0.05" in lines
+
+
+def test_a_model_of_your_own(tmp_path: Path) -> None:
+    """The file is an option of conf/model, from a folder of the reader's own."""
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    assert write_examples("guides/own_model.md", tmp_path / "conf" / "model") == ["my-coder.yaml"]
+    config = load_config(f"hydra.searchpath=[file://{tmp_path}/conf]", "model=my-coder")
+    assert (config.model.name, config.model.path) == ("MyCoder-1B", "/models/MyCoder")
+
+
+def test_a_sampler_of_your_own(tmp_path: Path) -> None:
+    assert write_examples("guides/own_sampler.md", tmp_path) == ["my_sampler.py", "judge_it.py"]
+    said = run(tmp_path, "judge_it.py").splitlines()
+    assert [line for line in said if line[:2] in ("0 ", "1 ")] == [
+        "0 wrong_answer",
+        "1 wrong_answer",
+    ]
+
+
+def test_the_verifier_alone(tmp_path: Path) -> None:
+    assert write_examples("concepts/verifier.md", tmp_path) == ["alone.py"]
+    assert "accepted 1.0 " in run(tmp_path, "alone.py")

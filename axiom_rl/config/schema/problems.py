@@ -71,7 +71,7 @@ class BenchmarkConfig(ProblemsConfig):
     path: str | None = MISSING
     """JSONL file (or .jsonl.gz); null means an installed package, then the hub."""
     limit: int | None = MISSING
-    """Only the first so many tasks; null means all."""
+    """Largest number of tasks, the first ones; null means all."""
     trained_on: str | None = MISSING
     """Run folder, or problems file like its problems/train.jsonl: tasks that overlap with these
     problems are left out. null means the run that model.adapter comes from, if there is one."""

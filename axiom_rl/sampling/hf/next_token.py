@@ -54,6 +54,7 @@ def _draw_from_nucleus(
     weights: torch.Tensor, uniforms: torch.Tensor, top_p: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     ordered, tokens = weights.sort(dim=-1, descending=True)
+    # A token is kept if the mass before it is below top_p, so the first one always is.
     mass_before = ordered.cumsum(dim=-1) - ordered
     kept = ordered.masked_fill(mass_before >= top_p, 0.0)
     chosen = _invert(kept, uniforms)
@@ -71,8 +72,10 @@ def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     A single float32 running sum over 150,000 tokens would lose the tail.
     """
     rows, vocabulary = weights.shape
+    # (rows, blocks, BLOCK); padding has weight 0 and is never drawn.
     padded = torch.nn.functional.pad(weights, (0, -vocabulary % BLOCK)).view(rows, -1, BLOCK)
     block_ends = padded.sum(dim=-1).double().cumsum(dim=-1)
+    # Scaled by the sum: weights of a nucleus do not add up to 1, float32 ones nearly do.
     targets = uniforms.to(weights.device)[:, None] * block_ends[:, -1:]
     block = torch.searchsorted(block_ends, targets, right=True).clamp_max(block_ends.shape[1] - 1)
     before = torch.where(block > 0, block_ends.gather(1, (block - 1).clamp_min(0)), 0.0)
@@ -81,6 +84,7 @@ def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     # The block's float32 sum differs from its float64 one; scaling keeps the target inside.
     share = (targets - before) / (block_ends.gather(1, block) - before) * ends[:, -1:]
     offset = torch.searchsorted(ends, share, right=True)
+    # Rounding may point behind the last token of positive weight: take that one then.
     numbers = torch.arange(1, BLOCK + 1, device=weights.device)
     last_possible = ((inside > 0) * numbers).argmax(dim=-1)
     return block[:, 0] * BLOCK + torch.minimum(offset[:, 0], last_possible)

@@ -78,11 +78,13 @@ class SlotCache(Cache):
     def mask(self, reach: int | None = None) -> torch.Tensor:
         """Return the boolean mask (rows, 1, 1, reach) of a decoding step."""
         places = torch.arange(reach or max(self.filled) + 1, device=self.state.device)
+        # <= and not <: the step's own key is written at place `length` before attention reads it.
         mask: torch.Tensor = places <= self.lengths[: self.rows, None]
         return mask[:, None, None]
 
     def end_step(self) -> None:
         """Count the token that a decoding step added to each running row, on the device."""
+        # Free rows of a rounded step are computed along and must stay at 0: live is 0 there.
         self.lengths[: self.rows] += self.live[: self.rows]
 
     def count_step(self) -> None:
@@ -95,6 +97,8 @@ class SlotCache(Cache):
         length = self.filled.pop()
         if row != last:
             assert self.store is not None
+            # Only the filled part, all layers at once. Stale keys behind it are masked, then
+            # overwritten one by one as the row grows.
             self.store[:, :, row, :, :length] = self.store[:, :, last, :, :length]
             self.state[:, row] = self.state[:, last]
             self.filled[row] = length
@@ -135,10 +139,14 @@ class SlotLayer(CacheLayerMixin):
         if cache.owners is not None:
             rows = slice(cache.running, cache.running + len(cache.owners))
             tokens = key_states.shape[-2]
+            # Prefill: a prompt's states (prompts, heads, tokens, size) go to all rows that begin
+            # with it. One prompt broadcasts; several are gathered by `owners`.
             one = len(key_states) == 1
             self.keys[rows, :, :tokens] = key_states if one else key_states[cache.owners]
             self.values[rows, :, :tokens] = value_states if one else value_states[cache.owners]
             return key_states, value_states
+        # Decoding: row r's new key goes to place lengths[r]. Two index tensors with a slice between
+        # them put the indexed axis first: (rows, heads, size).
         places, lengths = cache.places[: cache.rows], cache.lengths[: cache.rows]
         self.keys[places, :, lengths] = key_states[:, :, 0]
         self.values[places, :, lengths] = value_states[:, :, 0]
@@ -190,6 +198,8 @@ def grouped_attention(
         return output, None
     rows, heads, _, size = query.shape
     reach = attention_mask.shape[-1]
+    # (rows, heads, 1, size) -> (rows, key-value heads, heads of each, size): heads of a group are
+    # neighbours, so a view is enough. The mask (rows, 1, 1, reach) broadcasts over them.
     grouped = query.view(rows, key.shape[1], -1, size)
     output = torch.nn.functional.scaled_dot_product_attention(
         grouped, key[:, :, :reach], value[:, :, :reach], attn_mask=attention_mask, scale=scaling

@@ -1,4 +1,4 @@
-"""What a candidate is told and what it answers, one test at a time.
+"""The exchange with a candidate: arguments there, records back, one test at a time.
 
 The arguments of a test leave the server only once the record of the test before it is complete and
 cannot be changed any more, so that no test tells anything to an earlier one. Until then they lie in

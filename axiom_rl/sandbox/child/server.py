@@ -138,7 +138,7 @@ class _Server:
     def __init__(self, channel: socket.socket, settings: dict[str, Any]) -> None:
         self.channel = channel
         self.serves = False
-        """Whether the pool has been told that requests may come."""
+        """Whether the hello was sent, after which requests may come."""
         self.without: list[str] = settings["without"]
         self.layers: Layers | None = None
         if sys.platform == "linux":

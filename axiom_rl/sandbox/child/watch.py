@@ -139,7 +139,7 @@ class Watch:
             started: when it was forked, on the monotonic clock.
             spare_s: CPU time beyond the limit that it gets on a crowded machine.
             hard_s: its wall limit however crowded the machine is.
-            exchange: what it is told and what it answers.
+            exchange: the arguments sent to it and the records that come back.
         """
         clock = _Clock(self._pressure, started, wall_s, wall_s if hard_s is None else hard_s)
         pidfd = os.pidfd_open(pid) if self.reads_clocks else -1

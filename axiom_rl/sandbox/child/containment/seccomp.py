@@ -42,8 +42,9 @@ SIGKILL = 9
 AF_UNIX = 1
 SOL_SOCKET = 1
 
+# Opcodes of classic BPF: LD|W|ABS, JMP|JA, JMP|JEQ, JMP|JGE, JMP|JSET (with constants), RET.
 _LOAD, _JUMP, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCH = 0, 4
+_NUMBER, _ARCH = 0, 4  # offsets in struct seccomp_data: nr, arch, instruction pointer, args[6]
 _INSTRUCTION = struct.Struct("<HBBI")
 _OWN_PID = 0xFFFFFFFF
 """Stands in the second part for the child's pid, filled in by the child."""
@@ -68,7 +69,7 @@ class _Program:
 
     def unless(self, test: int, value: int, action: int) -> None:
         """Give `action` where the test fails."""
-        self.code.append((test, 1, 0, value))
+        self.code.append((test, 1, 0, value))  # holds: jump over the one return behind
         self.give(action)
 
     def when(self, test: int, value: int, action: int) -> None:
@@ -79,9 +80,11 @@ class _Program:
     def when_any(self, values: Iterable[int], action: int) -> None:
         """Give `action` for any of the values; one return stands behind all of them."""
         listed = sorted(values)
+        # Jumps are relative: value k of n skips the n - 1 - k tests behind it and the jump, to the
+        # return. 255 is the furthest a test can jump, so a list has at most that many values.
         for place, value in enumerate(listed):
             self.code.append((_IF_EQUAL, len(listed) - place, 0, value))
-        self.code.append((_JUMP, 0, 0, 1))
+        self.code.append((_JUMP, 0, 0, 1))  # none: over the return
         self.give(action)
 
     def for_call(self, number: int | None, body: _Program) -> None:
@@ -103,11 +106,13 @@ def server_filter(machine: str) -> bytes:
     numbers = NUMBERS[machine]
     program = _Program()
     program.load(_ARCH)
+    # First the machine: a 32-bit call on x86-64 (int 0x80) has numbers of another table.
     program.unless(_IF_EQUAL, AUDIT_ARCH[machine], KILL)
     program.load(_NUMBER)
     if machine == "x86_64":
         program.when(_IF_AT_LEAST, X32_BIT, KILL)
     program.when_any(_numbers(numbers, KILLED), KILL)
+    # ENOSYS, not EPERM: the C library then takes its older call, which is filtered too.
     program.when_any(_numbers(numbers, MISSING), ERRNO | errno.ENOSYS)
     program.for_call(numbers["ioctl"], _only(1, IOCTLS))
     program.for_call(numbers["fcntl"], _only(1, FCNTLS))
@@ -128,6 +133,7 @@ def child_filter(machine: str) -> bytes:
     numbers = NUMBERS[machine]
     program = _Program()
     program.load(_NUMBER)
+    # Both filters run at each call, and the stricter action counts (kill, then errno, then allow).
     program.when(_IF_EQUAL, numbers["seccomp"], KILL)
     program.when_any(_numbers(numbers, ["memfd_create", "pidfd_open"]), ERRNO | errno.EPERM)
     program.for_call(numbers["clone"], _threads_only())
@@ -161,7 +167,7 @@ class ChildFilter:
         """Filter this process from now on; there is no way back."""
         for place in self._pid_places:
             struct.pack_into("<I", self._code, place, pid)
-        kernel.syscall("seccomp", self._number, 1, 0, self._header)
+        kernel.syscall("seccomp", self._number, 1, 0, self._header)  # 1: SECCOMP_SET_MODE_FILTER
 
 
 def load_server_filter() -> None:
@@ -251,11 +257,12 @@ def _no_socket() -> _Program:
 
 def _threads_only() -> _Program:
     program = _Program()
+    # clone's flags are 64 bits, and a load takes 32: both halves are looked at.
     program.load(_argument(0, high=True))
     program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)
     program.load(_argument(0))
     program.when(_IF_ANY_BIT, ~THREAD_FLAGS & 0xFFFFFFFF, ERRNO | errno.EPERM)
-    for flag in SHARED:
+    for flag in SHARED:  # JSET holds where any bit is set, so each bit is asked for by itself
         program.unless(_IF_ANY_BIT, flag, ERRNO | errno.EPERM)
     program.give(ALLOW)
     return program
@@ -264,6 +271,7 @@ def _threads_only() -> _Program:
 def _own_pid(signal_index: int) -> _Program:
     """Allow signals to oneself, but SIGKILL, which then means the server or a lack of memory."""
     program = _Program()
+    # The kernel reads pid and signal as 32 bits, so the low halves are all there is.
     program.load(_argument(signal_index))
     program.when(_IF_EQUAL, SIGKILL, ERRNO | errno.EPERM)
     program.load(_argument(0))
@@ -276,9 +284,9 @@ def _pretend_limit() -> _Program:
     """Reading one's limits works; setting them seems to, so that the usual idioms do not fail."""
     program = _Program()
     program.load(_argument(0))
-    program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)
+    program.unless(_IF_EQUAL, 0, ERRNO | errno.EPERM)  # of pid 0, itself
     for high in (False, True):
         program.load(_argument(2, high=high))
-        program.unless(_IF_EQUAL, 0, ERRNO)
+        program.unless(_IF_EQUAL, 0, ERRNO)  # a new limit: errno 0, which reads as success
     program.give(ALLOW)
     return program
