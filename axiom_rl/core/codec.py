@@ -10,7 +10,7 @@ would merge into one character. Nothing read back is ever evaluated.
 `decode` accepts exactly what `encode` makes, within budgets, so that it is safe on hostile input:
 it raises nothing but ValueError, and takes time linear in the size of the tree. Python's own sets
 and dicts are quadratic in keys of equal hash, which anybody can choose (multiples of 2**61 - 1,
-frozensets of equal checksum): before one is built, the comparisons it may take are counted. With
+complex numbers, tuples of -1 and -2, frozensets of equal checksum): before one is built, the comparisons it may take are counted. With
 `hashed=False` none is built at all; elements and pairs come as lists of a kind of their own.
 """
 
@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 LARGEST_PLAIN_INT = 2**53
 """Above this size some JSON readers lose digits, so the integer travels as hexadecimal text."""
@@ -39,6 +39,9 @@ DIGITS_PER_STEP = 512
 MAX_FRACTION_BITS = 8192
 """Of a numerator or denominator: bringing to lowest terms takes quadratic time."""
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+_Number = TypeVar("_Number")
 
 
 class ValueTooLarge(ValueError):
@@ -165,10 +168,8 @@ class _Decoder:
         self.nodes = nodes
         self.steps = MAX_STEPS
         self.hashed = hashed
-        self.integers: dict[str, set[str]] = {}
-        """The big ones seen, as text, by their hash."""
-        self.fractions: dict[str, set[tuple[int, int]]] = {}
-        """Those seen, by their hash."""
+        self.numbers: dict[str, set[Any]] = {}
+        """Big integers (as text), fractions and complex numbers (as pairs) seen, by their hash."""
         self.sets: dict[str, list[frozenset[Any]]] = {}
         self.weights: dict[int, int] = {}
         """By identity, of tuples and frozensets: steps that a comparison with its like may take."""
@@ -203,19 +204,20 @@ class _Decoder:
             case "c", [re, im]:
                 parts = self.value(re, 0), self.value(im, 0)
                 if type(parts[0]) is type(parts[1]) is float:
-                    return complex(*parts)
+                    return self.counted(complex(*parts), parts)
             case "q", [numerator, denominator]:
-                return self.fraction(self.value(numerator, 0), self.value(denominator, 0))
+                terms = self.value(numerator, 0), self.value(denominator, 0)
+                return self.counted(_fraction(*terms), terms)
             case "t", list():
                 return self.tupled(body, depth, is_key)
             case "d", list() if not is_key and all(map(_is_pair, body)):
-                keys = self.items([key for key, _item in body], depth, are_keys=True)
+                keys = self.keys([key for key, _item in body], depth)
                 items = self.items([item for _key, item in body], depth)
                 if not self.hashed:
                     return DictItems(zip(keys, items, strict=True))
                 return _whole(dict(zip(keys, items, strict=True)), body)
             case "s", list() if not is_key:
-                keys = self.items(body, depth, are_keys=True)
+                keys = self.keys(body, depth)
                 return _whole(set(keys), body) if self.hashed else SetItems(keys)
             case "z", list():
                 return self.frozen(body, depth)
@@ -225,13 +227,28 @@ class _Decoder:
 
     def text(self, tag: str, body: str) -> int | float | bytes | str:
         value = _decode_text(tag, body)
-        if tag == "i" and self.hashed:
-            like = self.integers.setdefault(f"{hash(value):x}", set())
-            if body not in like:
-                self.spend(len(like) * (1 + len(body) // DIGITS_PER_STEP))
-                like.add(body)
+        return self.counted(value, body, 1 + len(body) // DIGITS_PER_STEP) if tag == "i" else value
+
+    def counted(self, number: _Number, told: Any, steps: int = 1) -> _Number:
+        """Count a number among those of its hash; `told` tells it from them."""
+        if self.hashed:
+            like = self.numbers.setdefault(f"{hash(number):x}", set())
+            if told not in like:
+                self.spend(len(like) * steps)
+                like.add(told)
                 self.most = max(self.most, len(like))
-        return value
+        return number
+
+    def keys(self, body: list[Any], depth: int) -> list[Any]:
+        """Return the keys of one set or dict; of tuples, few numbers make many of one hash."""
+        made = self.items(body, depth, are_keys=True)
+        like: dict[str, int] = {}
+        for key in made if self.hashed else ():
+            if type(key) is tuple:
+                text = f"{hash(key):x}"
+                like[text] = like.get(text, -1) + 1
+                self.spend(like[text] * self.weights[id(key)])
+        return made
 
     def tupled(self, body: list[Any], depth: int, is_key: bool) -> tuple[Any, ...]:
         made = tuple(self.items(body, depth, are_keys=is_key))
@@ -240,7 +257,7 @@ class _Decoder:
         return made
 
     def frozen(self, body: list[Any], depth: int) -> frozenset[Any] | SetItems:
-        keys = self.items(body, depth, are_keys=True)
+        keys = self.keys(body, depth)
         if not self.hashed:
             return SetItems(keys)
         weight = self.most * self.weight(keys)
@@ -255,24 +272,14 @@ class _Decoder:
         self.most = max(self.most, len(like))
         return made
 
-    def fraction(self, numerator: Any, denominator: Any) -> Fraction:
-        value = _fraction(numerator, denominator)
-        if self.hashed:  # the hash of a fraction can be chosen as well
-            like = self.fractions.setdefault(f"{hash(value):x}", set())
-            if (numerator, denominator) not in like:
-                self.spend(len(like))
-                like.add((numerator, denominator))
-                self.most = max(self.most, len(like))
-        return value
-
     def weight(self, keys: Iterable[Any]) -> int:
         return 1 + sum(self.weights.get(id(key), 1) for key in keys)
 
     def spend(self, steps: int) -> None:
         """Count comparisons of keys of equal hash, before they are made.
 
-        Only big integers, frozensets, and tuples of them can be given equal hashes. All in the
-        value are counted, in whatever container: a checker may put them into one set.
+        Big integers, fractions, complex numbers, frozensets and tuples can be given equal hashes.
+        All but tuples are counted in whatever container: a checker may put them into one set.
         """
         self.steps -= steps
         if self.steps < 0:

@@ -7,7 +7,7 @@ A definition of a name is a def, a class, or a lambda bound to it. Whatever else
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -103,6 +103,7 @@ def _of_function(node: ast.stmt) -> Binding:
     empty = all(
         isinstance(inner, ast.Pass)
         or (isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Constant))
+        or (isinstance(inner, ast.Raise) and "NotImplementedError" in missing(inner, ()))
         for inner in body
     )
     return Binding.STUB if empty else Binding.DEFINED
@@ -137,10 +138,10 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
             yield from _outside_functions(child)
 
 
-def missing(tree: ast.AST) -> set[str]:
-    """Names that are read somewhere in `tree` and bound nowhere in it."""
+def missing(tree: ast.AST, given: Collection[str] = BUILTINS) -> set[str]:
+    """Names that are read somewhere in `tree` and bound neither in it nor in `given`."""
     read: set[str] = set()
-    bound = set(BUILTINS)
+    bound = set(given)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)

@@ -25,7 +25,7 @@ _TAG = re.compile(r"\{?[ \t]*\.?([A-Za-z_][\w+#.-]*)")
 _GLUED = re.compile(
     r"(?:python3?|py3?)?[ \t:]*"
     r"((?:(?:async[ \t]+)?def|class|from|import)[ \t]|@\w"
-    r"|\w{1,80}(?::[^=]{0,80}| )?=[ \t]*lambda\b)",
+    r"|\w{1,80}(?::[^=]{0,80}| )?=[ \t]*lambda\b|\w{1,80}[ \t]+=[ \t])",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"(?:<[^<>]{1,40}>|[ \t*.])*")

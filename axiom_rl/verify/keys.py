@@ -88,7 +88,7 @@ def exact_key(item: Any) -> bytes:
         case bytes():
             return _short(b"b" + item)
         case complex():
-            if item.imag == 0:
+            if item.imag == 0 and not math.isnan(item.real):
                 return _exact_float(item.real)
             return b"c" + _exact_float(item.real) + b"," + _exact_float(item.imag)
         case _:
@@ -104,6 +104,8 @@ def _exact_float(number: float) -> bytes:
 
 
 def _exact_fraction(number: Fraction) -> bytes:
+    if number.denominator == 1:
+        return exact_key(number.numerator)
     try:
         near = float(number)
     except OverflowError:
@@ -163,7 +165,7 @@ def _near_float(number: int | Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 def _shapes(mark: str, parts: Iterable[tuple[str, list[float]]]) -> tuple[str, list[float]]:

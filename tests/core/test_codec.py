@@ -1,8 +1,10 @@
 """The encoding of values: exact there and back, strict and bounded on hostile input."""
 
+import itertools
 import json
 import math
 import time
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -232,7 +234,14 @@ def test_building_a_value_is_bounded_in_steps() -> None:
     assert len({hash(each) for each in chosen}) < len(chosen) / 50
     colliding = [(2**61 - 1) * 2**40 * k for k in range(1, 5000)]
     inner = [frozenset(colliding[:60]) - {n} for n in colliding[:60]]
-    for value in (colliding, [(n,) for n in colliding], inner, chosen, [{n: 1} for n in colliding]):
+    complexes = [complex(-1000003 * k, k) for k in range(1, 5000)]
+    ones = {tuple(-1 - (k >> bit & 1) for bit in range(11)) for k in range(2**11)}
+    few = [Fraction(7 * d + 2**61 - 1, d) for d in (2, 3, 5, 9, 11, 13, 17, 19, 23, 25)]
+    fractions = set(itertools.product(few, repeat=3))
+    for value in (
+        *(colliding, [(n,) for n in colliding], inner, chosen, [{n: 1} for n in colliding]),
+        *(complexes, ones, dict.fromkeys(ones), {(each,) for each in ones}, fractions),
+    ):
         started = time.process_time()
         with pytest.raises(ValueTooLarge):
             loads(dumps(value))

@@ -52,6 +52,7 @@ NEAR = 0.1 + 0.2  # not 0.3
         pytest.param(10**5000, 10**5000, id="long"),
         pytest.param({(10**5000, NEAR)}, {(10**5000, 0.3)}, id="long_in_a_set"),
         ({NEAR, 1j}, {0.3, 1j}),
+        ({Fraction(2**60, 1)}, {2**60}),
         (
             {frozenset({(1, NEAR), (2, 7.0)}), frozenset({(1, 5.0), (2, NEAR)})},
             {frozenset({(2, 0.3), (1, 5.0)}), frozenset({(2, 7.0), (1, 0.3)})},
@@ -68,6 +69,7 @@ def test_equal(left: Any, right: Any) -> None:
 @pytest.mark.parametrize(
     ("left", "right"),
     [
+        ({complex(NAN, 0)}, {NAN}),
         (None, 0),
         (None, False),
         (None, ""),

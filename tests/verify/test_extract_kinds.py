@@ -34,6 +34,7 @@ RIGHT = {
     "one_line_fence3": "Use ```def f(x): return x + 1```.",
     "one_line_lambda": "```python f = lambda x: x + 1```",
     "imports_glued": "```python import math\ndef f(x):\n    return math.floor(x) + 1\n```",
+    "assignment_glued": "```python N = 1\ndef f(x):\n    return x + N\n```",
     "imports_glued2": "```from math import floor\ndef f(x):\n    return floor(x) + 1\n```",
     "four_space": f"Here it is:\n\n    {indented('    ')}\n\nIt adds one.",
     "four_space_after_lower": f"for example:\n\n    {indented('    ')}\n\nIt adds one.",
@@ -134,6 +135,11 @@ RIGHT = {
     "rebind_const": f"```python\n{F}\n```\nTest:\n```python\nf = 2\n```",
     "rebind_bare": f"{F}\n\nTest:\n\nf = f(1)\nis what you call.",
     "rebind_stub": f"```python\n{F}\n```\nSignature:\n```python\ndef f(x): ...\n```",
+    "rebind_not_implemented": (
+        f"```python\n{F}\n```\nStub:\n```python\ndef f(x):\n"
+        '    """Doc."""\n    raise NotImplementedError("yours")\n```'
+    ),
+    "end_of_turn": f"{F}<end_of_turn>",
     "rebind_helper": (
         "```python\ndef g(x):\n    return x\n```\n```python\ndef f(x):\n"
         "    return g(x) + 1\n```\n```python\nfrom solution import f, g\ng = g(1)\n```"
