@@ -188,18 +188,16 @@ def our_trainer(
 ) -> Any:
     from dataclasses import replace
 
-    from datasets import Dataset
-
     from axiom_rl.sampling import SampleRequest
     from axiom_rl.sampling.hf.decode import Decoders
     from axiom_rl.sampling.hf.sampler import TransformersSampler
     from axiom_rl.trainers.grpo.options import grpo_config
-    from axiom_rl.trainers.grpo.trainer import PackedGRPOTrainer
+    from axiom_rl.trainers.grpo.trainer import GrpoTrainer
 
     settings = replace(config.sampler, temperature=1.0, max_new_tokens=options.tokens)
     decoders = Decoders(copy.model) if copy is not None else None
 
-    def rollouts(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+    def draw(step: int, groups: int) -> list[tuple[Any, float]]:
         started = time.monotonic()
         if copy is not None:
             copy.sync(model)
@@ -211,26 +209,20 @@ def our_trainer(
             problem_id="edit_distance",
             messages=tuple(prompt()),
             samples=tuple(range(options.group)),
-            stream=f"0/{trainer.state.global_step}",
+            stream=f"0/{step}",
         )
         rows = list(sampler.sample([request]))
         clock.sampling.append(time.monotonic() - started)
         clock.tokens.append(sum(len(row.token_ids) for row in rows))
-        return {
-            "prompt_ids": [list(row.prompt_ids) for row in rows],
-            "completion_ids": [list(row.token_ids) for row in rows],
-            "logprobs": [list(row.logprobs) for row in rows],
-        }
+        return [(row, float(row.sample % 2)) for row in rows]
 
-    return PackedGRPOTrainer(
-        model=model,
-        args=grpo_config(arguments(config, options), model, folder, seed=0),
-        reward_funcs=alternate,
-        train_dataset=Dataset.from_dict({"prompt": [""]}),
-        processing_class=tokenizer,
-        rollout_func=rollouts,
-        on_checkpoint=lambda _folder: None,
-        importance_cap=config.trainer.importance_cap,
+    return GrpoTrainer(
+        model,
+        grpo_config(arguments(config, options), model, folder, seed=0),
+        tokenizer,
+        draw,
+        [],
+        config.trainer.importance_cap,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,18 @@ from yaml import YAMLError
 from axiom_rl.config.checks import check_values
 from axiom_rl.config.explain import explain, unknown_key
 from axiom_rl.config.lora_options import check_lora_options
-from axiom_rl.config.schema import CONF_DIR, KINDS, SCHEMAS, Config, GrpoConfig
+from axiom_rl.config.schema import (
+    CONF_DIR,
+    KINDS,
+    SCHEMAS,
+    Config,
+    ExpertIterConfig,
+    GrpoConfig,
+    TrainerConfig,
+)
 from axiom_rl.config.trl_options import check_trl_options
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json
 
 
 def register_schemas() -> None:
@@ -84,7 +94,7 @@ RESUME_MAY_CHANGE = (
 """Keys that may be given beside resume=, where the saved config has them, and what is below them;
 everything else comes from the saved config. `tracking` is also a choice, as in tracking=wandb."""
 OPTIONAL = {"trainer.args.max_steps": "grpo"}
-"""Keys of TRL that a saved config may lack, and the trainer that takes them."""
+"""Keys of TRL that a saved config may lack, and the one trainer that goes on further by them."""
 
 
 def resumed_config(folder: Path, overrides: Sequence[str]) -> Config:
@@ -105,6 +115,7 @@ def resumed_config(folder: Path, overrides: Sequence[str]) -> Config:
         saved = OmegaConf.load(path)
         if not isinstance(saved, DictConfig):
             raise AxiomError(f"{path} is not a saved config")
+        was = OmegaConf.select(saved, "trainer.args.max_steps")
         for override in sorted(overrides, key=lambda given: not given.startswith("tracking=")):
             _change(saved, override)
         merged = OmegaConf.merge(_schema_of(saved, path), saved)
@@ -116,7 +127,61 @@ def resumed_config(folder: Path, overrides: Sequence[str]) -> Config:
     missing = sorted(map(str, OmegaConf.missing_keys(merged)))
     if missing:
         raise AxiomError(_older(path, f"it has no {', '.join(missing)}"))
-    return replace(to_config(merged), resume=str(folder))
+    config = replace(to_config(merged), resume=str(folder))
+    _check_not_less(folder, config.trainer, was)
+    return config
+
+
+def _check_not_less(folder: Path, trainer: TrainerConfig, was: int | None) -> None:
+    """Refuse fewer steps or iterations than are done, and more steps where none can follow.
+
+    Args:
+        folder: of the run.
+        trainer: as it is to go on.
+        was: max_steps as it is saved.
+    """
+    state = folder / "checkpoints" / "state.json"
+    finished = read_json(state)["finished"] if state.exists() else []
+    if isinstance(trainer, ExpertIterConfig):
+        begun = [int(p.partition("/")[2]) for p in finished if p.startswith(("collect/", "train/"))]
+        if trainer.iterations < max(begun, default=0):
+            raise AxiomError(
+                f"trainer.iterations={trainer.iterations}: this run has come to iteration "
+                f"{max(begun)}; give {max(begun)} or more"
+            )
+    if not isinstance(trainer, GrpoConfig):
+        return
+    args, kept = trainer.args, (folder / "checkpoints" / "iter_1").glob("checkpoint-*/axiom_*.json")
+    done, steps = max([0, *(int(read_json(path)["step"]) for path in kept)]), args.get("max_steps")
+    if not isinstance(steps, int):
+        return  # whoever checks trl's options says so
+    if steps < done:
+        raise AxiomError(
+            f"trainer.args.max_steps={steps}: this run has done {done} steps; give {done} or more"
+        )
+    if "train/1" not in finished or steps in (done, was):
+        return
+    if not done:
+        raise AxiomError(
+            f"trainer.args.max_steps={steps}: this run was finished by an older version, which "
+            "kept no checkpoint to go on from; start a new run with model.adapter="
+            f"{folder / 'adapter'}"
+        )
+    batch = _steps_of_a_batch(args)
+    if done % batch:
+        raise AxiomError(
+            f"trainer.args.max_steps={steps}: this run ended after step {done}, amid {batch} steps "
+            "that share their completions, so that it cannot go further; start a new run"
+        )
+
+
+def _steps_of_a_batch(args: Mapping[str, Any]) -> int:
+    """Return after how many steps completions are drawn and no old ones are left, as in TRL."""
+    size = args.get("per_device_train_batch_size", 8)
+    accumulated = args.get("gradient_accumulation_steps", 1)
+    slices = args.get("steps_per_generation") or (args.get("generation_batch_size") or 0) // size
+    uses = (slices or accumulated) * args.get("num_iterations", 1)
+    return int(lcm(uses, accumulated) // accumulated)
 
 
 def _change(saved: DictConfig, override: str) -> None:
@@ -131,7 +196,9 @@ def _change(saved: DictConfig, override: str) -> None:
         saved.tracking = _option("tracking", text)
         return
     if not _has(saved, key):
-        raise AxiomError(f"{key}: this run has no such key (see {saved.name}'s config.yaml)")
+        raise AxiomError(
+            f"{key}: this run has no such key to change (see {saved.name}'s config.yaml)"
+        )
     try:
         value = OverridesParser.create().parse_override(f"key={text}").value()
     except HydraException as error:
@@ -140,8 +207,8 @@ def _change(saved: DictConfig, override: str) -> None:
 
 
 def _has(saved: DictConfig, key: str) -> bool:
-    if key in OPTIONAL and OmegaConf.select(saved, "trainer.kind") == OPTIONAL[key]:
-        return True
+    if key in OPTIONAL:
+        return bool(OmegaConf.select(saved, "trainer.kind") == OPTIONAL[key])
     parent, _, name = key.rpartition(".")
     group = OmegaConf.select(saved, parent) if parent else saved
     return isinstance(group, DictConfig) and name in group

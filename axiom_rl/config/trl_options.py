@@ -28,10 +28,7 @@ _SFT = (
 _GRPO = (
     "num_generations max_completion_length generation_batch_size steps_per_generation temperature "
     "beta num_iterations epsilon epsilon_high delta loss_type scale_rewards "
-    "importance_sampling_level sapo_temperature_neg sapo_temperature_pos vespo_k_pos "
-    "vespo_lambda_pos vespo_k_neg vespo_lambda_neg top_entropy_quantile entropy_coef "
-    "use_adaptive_entropy entropy_coef_min entropy_coef_max entropy_coef_delta entropy_target "
-    "off_policy_mask_threshold use_bias_correction_kl disable_dropout"
+    "importance_sampling_level use_bias_correction_kl disable_dropout"
 )
 ALLOWED: Mapping[str, frozenset[str]] = {
     "SFTConfig": frozenset(f"{_BOTH} {_SFT}".split()),
@@ -158,6 +155,13 @@ _REASONS: tuple[tuple[str, str], ...] = (
 )
 _GRPO_REASONS: tuple[tuple[str, str], ...] = (
     (
+        "the loss is one of grpo, dapo, bnpo, dr_grpo and cispo, without sapo, vespo, an entropy "
+        "bonus or masks of tokens and rows",
+        "sapo_temperature_neg sapo_temperature_pos vespo_k_pos vespo_lambda_pos vespo_k_neg "
+        "vespo_lambda_neg top_entropy_quantile entropy_coef use_adaptive_entropy entropy_coef_min "
+        "entropy_coef_max entropy_coef_delta entropy_target off_policy_mask_threshold",
+    ),
+    (
         "the log-probabilities of sampler and trainer would differ on purpose",
         "neftune_noise_alpha",
     ),
@@ -197,12 +201,12 @@ NEEDS_METRICS = {
 CHOICES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "SFTConfig": {"loss_type": ("nll", "dft")},
     "GRPOConfig": {
-        "loss_type": ("grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"),
+        "loss_type": ("grpo", "dapo", "bnpo", "dr_grpo", "cispo"),
         "scale_rewards": ("none", "group", "batch", False, True),
         "importance_sampling_level": ("token", "sequence"),
     },
 }
-"""What TRL accepts, where it looks only when it trains."""
+"""What there is to choose, where TRL looks only when it trains or has more than we do."""
 
 
 def check_trl_options(config: str, args: Mapping[str, Any]) -> None:

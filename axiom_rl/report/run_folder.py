@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import read_jsonl
+from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.power import Plan, read_plan
 from axiom_rl.evaluation.recheck import Claims, read_claims
@@ -82,8 +82,16 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether a training run reached its last evaluation; other stages end with their own."""
-        return self.stage not in ("", "train") or "after" in self.evaluations
+        """Whether a training run reached its last evaluation; other stages end with their own.
+
+        One that goes on further has the evaluation of its earlier end, and is not finished.
+        """
+        if self.stage not in ("", "train"):
+            return True
+        state = self.path / "checkpoints" / "state.json"
+        last = f"publish/{self.setting('trainer.iterations', 1)}"
+        goes_on = state.exists() and last not in read_json(state)["finished"]
+        return "after" in self.evaluations and not goes_on
 
     def rows(self, phase: str) -> list[Row]:
         """Rows of metrics.jsonl of one phase, in order."""

@@ -22,6 +22,8 @@ from axiom_rl.evaluation.power import read_plan
 from axiom_rl.evaluation.recheck import read_claims
 from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.report.page import write_report
+from axiom_rl.report.run_folder import read_run
+from axiom_rl.run.folder import Run as FinishedRun
 from axiom_rl.run.tracking import Tracker, read_metrics
 from axiom_rl.trainers.grpo.groups import GroupSource
 
@@ -136,7 +138,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     assert texts[0] != texts[1]
 
 
-PLACES = ("log 1", "log 3", "log 4", "judge 5", "log 8")
+PLACES = ("log 1", "log 3", "log 4", "judge 5", "log 8", "before train/1")
 
 
 @pytest.mark.parametrize(
@@ -155,8 +157,68 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
         "trainer.eval_every=0",
     )
     whole = outcome(run(tmp_path / "whole", *options))
-    real_log, real_draw = Tracker.log, GroupSource.draw
-    left = list(places)
+    stop_once(monkeypatch, left := list(places))
+    for _ in places:
+        with pytest.raises(Stopped):
+            run(tmp_path / "stopped", *options)
+    assert left == []
+    assert outcome(run(tmp_path / "stopped", *options)) == whole
+    assert outcome(run(tmp_path / "stopped", *options)) == whole, "a finished run is left alone"
+
+
+FURTHER = ("log 5", "judge 7", "before train/1", "before evaluate/iter_1", "before publish/1")
+
+
+def test_a_finished_run_goes_on_further_as_if_it_had_not_ended(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at five places, among them before anything of the new end is recorded."""
+    options = (
+        *("sampler.n=8", "trainer.curriculum.kind=pools", "trainer.eval_every=0"),
+        *("trainer.forgetting=[memorisable]", "trainer.signal_low=0"),
+    )
+    whole = run(tmp_path / "whole", *options, "trainer.args.max_steps=8")
+    folder = run(tmp_path / "run", *options, "trainer.args.max_steps=4")
+    first = outcome(folder)
+    ended = (folder / "evaluation" / "after.json").read_bytes()
+    stop_once(monkeypatch, left := list(FURTHER))
+    for place in FURTHER:
+        with pytest.raises(Stopped):
+            run(folder, *options, "trainer.args.max_steps=8")
+        assert place not in left
+        if place != "before publish/1":
+            adapter = folder / "adapter" / "adapter_model.safetensors"
+            assert adapter.read_bytes() == first["adapter"], "replaced when all is measured"
+            assert (folder / "evaluation" / "after.json").read_bytes() == ended
+        assert not read_run(folder).finished, "the page says that it goes on"
+    found = outcome(run(folder, *options, "trainer.args.max_steps=8"))
+    assert found == outcome(run(folder, *options, "trainer.args.max_steps=8")), "done once"
+    expected = outcome(whole)
+    assert read_run(folder).finished
+    for same in ("rollouts", "adapter"):
+        assert found[same] == expected[same], same
+    old_end = {"evaluate/step_4", "evaluate/forgetting_memorisable_step_4"}
+    assert set(found["finished"]) == {*expected["finished"], *old_end}
+    assert (folder / "evaluation" / "step_4.json").read_bytes() == ended
+    steps_of = {name: [row for row in rows if row["phase"] == "train"] for name, rows in (
+        ("found", found["metrics"]), ("expected", expected["metrics"]))}  # fmt: skip
+    assert steps_of["found"] == steps_of["expected"]
+    rows = [row for row in found["metrics"] if row not in first["metrics"]]
+    assert found["metrics"][: len(first["metrics"])] == first["metrics"], "nothing is lost"
+    assert [row["step"] for row in rows if row["phase"] == "train"] == [5, 6, 7, 8]
+    trained = [row for row in found["metrics"] if row.get("name") == "train"]
+    assert [row["steps"] for row in trained] == [4, 8]
+    assert sum(r["tokens"] for r in trained) == sum(r["tokens"] for r in steps_of["found"])
+    claims = read_claims(folder)["grpo"]
+    assert claims == read_claims(whole)["grpo"]
+    assert [*(folder / "checkpoints" / "iter_1").glob("checkpoint-*")] == [
+        folder / "checkpoints" / "iter_1" / "checkpoint-8"
+    ]
+
+
+def stop_once(monkeypatch: pytest.MonkeyPatch, left: list[str]) -> None:
+    """Stop a run as by Ctrl-C, once at each of the places."""
+    real_log, real_draw, real_finish = Tracker.log, GroupSource.draw, FinishedRun.finish
 
     def stop_at(place: str) -> None:
         if place in left:
@@ -172,14 +234,13 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
         stop_at(f"judge {number}")  # its completions are written, its step is not
         return batch
 
+    def finish(finished: FinishedRun, phase: str) -> None:
+        stop_at(f"before {phase}")
+        real_finish(finished, phase)
+
     monkeypatch.setattr(Tracker, "log", log)
     monkeypatch.setattr(GroupSource, "draw", draw)
-    for _ in places:
-        with pytest.raises(Stopped):
-            run(tmp_path / "stopped", *options)
-    assert left == []
-    assert outcome(run(tmp_path / "stopped", *options)) == whole
-    assert outcome(run(tmp_path / "stopped", *options)) == whole, "a finished run is left alone"
+    monkeypatch.setattr(FinishedRun, "finish", finish)
 
 
 def test_validation_runs_every_few_steps_and_forgetting_before_and_after(

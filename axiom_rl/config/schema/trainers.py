@@ -68,7 +68,7 @@ class ExpertIterConfig(TrainerConfig):
 
 @dataclass
 class GrpoConfig(TrainerConfig):
-    """GRPO with the verifier's verdict as reward, on trl.GRPOTrainer."""
+    """GRPO with the verifier's verdict as reward, with options of trl.GRPOConfig."""
 
     reward: str = MISSING
     """fraction (of the hidden tests), binary, or a function of your own, entered by

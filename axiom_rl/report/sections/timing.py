@@ -115,14 +115,16 @@ def timing_blocks(run: RunFolder) -> list[Block]:
 def _within_training(rows: list[Row]) -> list[Row]:
     """Return the evaluations during training, whose time is in the training's own row too.
 
-    They are written before it; the evaluation of an iteration's model comes after it.
+    They are written before it; the evaluation of an iteration's model comes after it, also where
+    the training went further later on.
     """
     within, later = [], set[int]()
+    ends = {(row["iteration"], row.get("steps")) for row in rows if row.get("name") == "train"}
     for row in reversed(rows):
         if row.get("name") == "train":
             later.add(row["iteration"])
         elif row.get("name") == "evaluate" and row["iteration"] in later:
-            within.append(row)
+            within += [row] * ((row["iteration"], row.get("step")) not in ends)
     return within
 
 

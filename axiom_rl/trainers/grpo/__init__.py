@@ -1,1 +1,1 @@
-"""GRPO with execution reward on TRL's GRPOTrainer."""
+"""GRPO with execution reward: our samples and loss, transformers' Trainer, TRL's options."""

@@ -112,6 +112,7 @@ def grpo_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int)
         "logging_steps": 1,
         "logging_strategy": "steps",
         "shuffle_dataset": False,
+        "ignore_data_skip": True,  # the curriculum goes on where the checkpoint left it
         "top_p": 1.0,
         "top_k": 0,
         "dataloader_pin_memory": device == "cuda",

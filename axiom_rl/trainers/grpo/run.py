@@ -19,6 +19,7 @@ from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.evaluation.forgetting import TrainedOn, trained_on_text, write_trained_on
 from axiom_rl.evaluation.measure import headline_split, held_out, measure
+from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.sources.load import load_splits
 from axiom_rl.problems.splits import Splits
@@ -27,7 +28,7 @@ from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.expert_iter.run import publish, release
-from axiom_rl.trainers.grpo.session import ITERATION
+from axiom_rl.trainers.grpo.checkpoints import ITERATION
 from axiom_rl.trainers.grpo.train import train_grpo
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,10 @@ def run_grpo(
     steps = int(trainer.args["max_steps"])
     measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
     for name, family in families.items():
-        measure(family, ITERATION, policy, f"forgetting_{name}_after", watched=True, of=name)
+        phase = f"forgetting_{name}_after"
+        measure(family, ITERATION, policy, phase, watched=True, of=name, step=steps)
+    if not context.run.is_finished(f"publish/{ITERATION}"):
+        (context.run.folder / CLAIMS).unlink(missing_ok=True)  # of an earlier end of this run
     publish(context, ITERATION)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from transformers import (
     PrinterCallback,
     TrainerCallback,
@@ -17,6 +15,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.context.run_context import RunContext
@@ -25,17 +24,16 @@ from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.rollouts import rewards
 from axiom_rl.sampling import Sampler
-from axiom_rl.trainers.grpo.checkpoints import write_state
+from axiom_rl.trainers.grpo.checkpoints import ITERATION, write_state
 from axiom_rl.trainers.grpo.groups import Batch, GroupSource
-from axiom_rl.trainers.grpo.options import groups_per_batch, grpo_config
+from axiom_rl.trainers.grpo.options import grpo_config
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
-from axiom_rl.trainers.grpo.trainer import PackedGRPOTrainer, Spent, check_gap
+from axiom_rl.trainers.grpo.trainer import GrpoTrainer, Row, Spent, check_gap
 
 log = logging.getLogger(__name__)
 
-ITERATION = 1
-"""GRPO goes round once: its adapter is that of iteration 1."""
-
+LOGGED = ("loss", "grad_norm", "learning_rate")
+"""What transformers' Trainer logs of a step."""
 Evaluate = Callable[[int, Callable[[], Sampler]], None]
 """Called with a step and a loader of the model as it is then."""
 
@@ -58,19 +56,14 @@ class Session(TrainerCallback):
         self._batch: Batch | None = None
         self._since = time.monotonic()
         self._step_seconds = 0.0
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
-            self._trainer = PackedGRPOTrainer(
-                model=policy.model,
-                args=args,
-                reward_funcs=_reward_of_row,
-                train_dataset=Dataset.from_dict({"prompt": [""] * groups_per_batch(args)}),
-                processing_class=policy.tokenizer,
-                rollout_func=self._rollouts,
-                callbacks=[self],
-                on_checkpoint=self._save,
-                importance_cap=None if policy.samples_exactly else trainer.importance_cap,
-            )
+        self._trainer = GrpoTrainer(
+            policy.model,
+            args,
+            policy.tokenizer,
+            self._draw,
+            [self],
+            None if policy.samples_exactly else trainer.importance_cap,
+        )
         self._trainer.remove_callback(PrinterCallback)  # our own lines say the same
 
     def train(self, checkpoint: str | None) -> int:
@@ -80,12 +73,8 @@ class Session(TrainerCallback):
         self._policy.model.eval()
         return int(self._trainer.state.global_step)
 
-    def _rollouts(self, prompts: Sequence[Any], trainer: PackedGRPOTrainer) -> dict[str, Any]:
-        """Be TRL's rollout_func: choose the problems, and return the tokens of all their samples.
-
-        `prompts` are placeholders, one for each sample: the dataset of TRL cannot know the
-        curriculum.
-        """
+    def _draw(self, step: int, groups: int) -> list[Row]:
+        """Choose the problems of a step; return the samples of all of them with their rewards."""
         size = int(self._config.args["num_generations"])
         with self._policy.sampler(training=True) as sampler:
             source = GroupSource(
@@ -100,16 +89,24 @@ class Session(TrainerCallback):
                 max_length=int(self._config.args["max_completion_length"]),
                 completions=self._context.run.folder / "completions" / "grpo.jsonl",
             )
-            batch = source.draw(trainer.state.global_step + 1, len(prompts) // size)
+            batch = source.draw(step, groups)
         free_memory()
         self._batch = batch
-        rows = [item.completion for group in batch.used for item in group.rollouts]
-        return {
-            "prompt_ids": [list(row.prompt_ids) for row in rows],
-            "completion_ids": [list(row.token_ids) for row in rows],
-            "logprobs": [list(row.logprobs) for row in rows],
-            "row_reward": [reward for group in batch.used for reward in group.rewards],
-        }
+        return [
+            (item.completion, reward)
+            for group in batch.used
+            for item, reward in zip(group.rollouts, group.rewards, strict=True)
+        ]
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Complete the checkpoint that transformers has written."""
+        self._save(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
 
     def on_step_end(
         self,
@@ -148,12 +145,12 @@ class Session(TrainerCallback):
     def _row(self, step: int, logs: dict[str, float], spent: Spent) -> dict[str, Any]:
         drawn = self._batch.numbers() if self._batch else {}
         sampling = self._batch.seconds if self._batch else 0.0
-        known = {"loss": "loss", "grad_norm": "grad_norm", "entropy": "entropy", "kl": "kl"}
-        known |= {"learning_rate": "learning_rate", "clip_share": "clip_ratio/region_mean"}
+        means = {name: sum(values) / len(values) for name, values in spent.means.items()}
         rest = self._step_seconds - sampling - spent.training_seconds
         return {
             "step": step,
-            **{name: float(logs[key]) for name, key in known.items() if logs.get(key) is not None},
+            **{key: float(logs[key]) for key in LOGGED if logs.get(key) is not None},
+            **means,
             "logprob_gap": spent.gap.mean,
             "logprob_gap_max": spent.gap.largest,
             **self._clipped(spent),
@@ -171,15 +168,9 @@ class Session(TrainerCallback):
         return {"importance_clipped": spent.clipped_tokens / max(spent.gap.tokens, 1)}
 
     def _save(self, checkpoint: Path) -> None:
-        """Complete a checkpoint that TRL has written."""
         self._policy.describe(checkpoint)
         write_state(self._context, checkpoint, self._trainer.state.global_step, self._curriculum)
         self._context.run.save_state()
-
-
-def _reward_of_row(row_reward: Sequence[float | None], **_columns: Any) -> list[float | None]:
-    """Hand over the rewards that came with the rollouts."""
-    return list(row_reward)
 
 
 def _say(row: dict[str, Any], state: TrainerState) -> None:

@@ -17,9 +17,15 @@ from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.run.tracking import read_metrics
-from axiom_rl.trainers.grpo.checkpoints import cut_back
+from axiom_rl.trainers.grpo.checkpoints import (
+    ITERATION,
+    cut_back,
+    keep_last,
+    reopen,
+    steps_done,
+)
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
-from axiom_rl.trainers.grpo.session import ITERATION, Evaluate, Session
+from axiom_rl.trainers.grpo.session import Evaluate, Session
 
 
 def train_grpo(
@@ -38,8 +44,12 @@ def train_grpo(
     run = context.run
     folder = run.folder / "checkpoints" / f"iter_{ITERATION}"
     target = folder / "adapter"
+    done = steps_done(run.folder)
     if run.is_finished(f"train/{ITERATION}"):
-        return str(target)
+        if int(trainer.args["max_steps"]) <= done:
+            keep_last(folder)
+            return str(target)
+        reopen(context, folder)
     shutil.rmtree(target, ignore_errors=True)
     with run.timed("train", ITERATION) as columns:
         curriculum = Curriculum(problems, trainer.curriculum, context.seed)
@@ -54,13 +64,12 @@ def train_grpo(
         session = Session(context, trainer, curriculum, policy, folder, evaluate)
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
-            row.get("tokens", 0) for row in read_metrics(run.folder) if row["phase"] == "train"
+            row.get("tokens", 0) for row in read_metrics(run.folder, "train") if row["step"] > done
         )
         how = f"GRPO on {len(problems)} problems, {columns['steps']} steps"
         save_adapter(policy.model, target, resolved, how)
     del policy, session, base
     free_memory()
     run.finish(f"train/{ITERATION}")
-    for old in folder.glob("checkpoint-*"):
-        shutil.rmtree(old)
+    keep_last(folder)
     return str(target)

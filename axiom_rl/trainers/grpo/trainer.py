@@ -1,36 +1,35 @@
-"""trl.GRPOTrainer with our rollouts, and the same loss from less work.
+"""transformers' Trainer with rollouts of our own in the place of a dataset, and our loss.
 
-The rollouts come in by TRL's public `rollout_func`. Four methods are overridden, none of which
-changes the loss; tests/trainers/test_grpo_trainer.py checks their signatures and their results
-against TRL's own:
-
-- `_get_per_token_logps_and_entropies`: rows packed without padding, each group's prompt once
-  (axiom_rl/trainers/packed.py); the logged entropy is estimated by -log p of the drawn tokens.
-- `_compute_loss`: rows with advantage 0 skip the model where no KL term needs them; the gap
-  between the sampler's and the trainer's log-probabilities is measured, and corrected by the
-  importance ratio where the two compute differently.
-- `_prepare_inputs`: completions of a batch stay in order, so that a micro-batch holds whole groups.
-- `_save_checkpoint`: says when a checkpoint is whole.
-
-TRL's model card is left out too: an adapter has one of ours.
+Of Trainer only public methods are overridden; trl gives the configuration, and the numbers that
+tests/trainers/test_grpo_trainer.py compares with. Rows of a pass lie packed, each group's prompt
+once (axiom_rl/trainers/packed.py); rows with advantage 0 skip the model where no KL term needs
+them, for their gradient is 0.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.utils import split_tensor_dict
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import Completion
+from axiom_rl.trainers.grpo.loss import group_advantages, grpo_loss, importance_ratio
+from axiom_rl.trainers.grpo.options import groups_per_batch
 from axiom_rl.trainers.packed import can_pack, pack, packed_logprobs
+
+Row = tuple[Completion, float | None]
+"""A completion and its reward; None counts nowhere."""
+MicroBatch = dict[str, Any]
+"""Rows of one pass: prompts and completions as token ids, the rest as tensors."""
+REFERENCE = "ref"
+"""Name of the frozen copy of the adapter that `beta` keeps near."""
 
 
 @dataclass(slots=True)
@@ -63,196 +62,224 @@ class Spent:
     gap: Gap = field(default_factory=Gap)
     clipped_tokens: int = 0
     """Tokens whose importance ratio was cut to the cap."""
+    means: dict[str, list[float]] = field(default_factory=dict)
+    """entropy, kl and clip_share of each micro-batch."""
 
 
-def importance_ratio(
-    trained: torch.Tensor, sampled: torch.Tensor, cap: float
-) -> tuple[torch.Tensor, int]:
-    """Return min(p / q, cap) of each token, and how many were cut.
-
-    The sampler drew a token with probability q; the trainer, before it learns from it, gives it p.
-    Weighting by p / q makes the gradient that of the trainer's own samples; the cut bounds its
-    variance (truncated importance sampling: Ionides 2008, and Yao et al. 2025 for engines that
-    compute otherwise than the trainer).
-
-    Args:
-        trained: log p, any shape; no gradient flows through the ratio.
-        sampled: log q; NaN where the engine gave none, which means a ratio of 1.
-        cap: 1 or more.
-    """
-    ratio = (trained.detach() - sampled).nan_to_num(nan=0.0).exp()
-    return ratio.clamp(max=cap), int((ratio > cap).sum())
-
-
-class PackedGRPOTrainer(GRPOTrainer):
+class GrpoTrainer(Trainer):
     """See the module."""
 
     args: GRPOConfig
     model: Any
-    _buffered_inputs: Any
 
     def __init__(
         self,
-        *args: Any,
-        on_checkpoint: Callable[[Path], None],
+        model: PeftModel,
+        args: GRPOConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        draw: Callable[[int, int], Sequence[Row]],
+        callbacks: list[TrainerCallback],
         importance_cap: float | None = None,
-        **kwargs: Any,
     ) -> None:
-        """Take what trl.GRPOTrainer takes.
+        """Prepare the model as args say.
 
         Args:
-            *args: of trl.GRPOTrainer.
-            on_checkpoint: called with the folder of each checkpoint once TRL has written it.
+            model: with the adapter that trains.
+            args: of the run.
+            tokenizer: saved beside each checkpoint.
+            draw: called with the step, from 1, and a number of groups; returns their rows, group
+                by group.
+            callbacks: of transformers.
             importance_cap: largest importance ratio of a token; None corrects nothing.
-            **kwargs: of trl.GRPOTrainer.
         """
-        super().__init__(*args, **kwargs)
-        self.on_checkpoint = on_checkpoint
+        if args.beta:
+            _add_reference(model)
+        if args.gradient_checkpointing:  # else nothing in front of the first adapter has a gradient
+            model.enable_input_require_grads()
+        if getattr(model, "is_loaded_in_4bit", False):
+            _to_bfloat16(model)
+        if args.disable_dropout:
+            for module in model.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+        super().__init__(model=model, args=args, processing_class=tokenizer, callbacks=callbacks)
+        self.model_accepts_loss_kwargs = False  # the loss is a mean: divide it by the micro-batches
         self.importance_cap = importance_cap
-        self._ratios: torch.Tensor | None = None
-        self._old: torch.Tensor | None = None
+        self.packs = can_pack(model)
         self.spent = Spent()
-        self._active: torch.Tensor | None = None
-        self._filler: torch.Tensor | None = None
-        self.packs = _can_pack(self)
+        self._draw = draw
 
-    def create_model_card(self, *_args: Any, **_options: Any) -> None:
-        """Leave TRL's card out: it names a folder of this machine; an adapter has one of ours."""
+    def floating_point_ops(self, inputs: MicroBatch) -> int:
+        """Leave the estimate out; it wants padded rows."""
+        return 0
 
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """Generate if it is time to; return the micro-batch whose turn it is."""
-        slices = int(self.args.steps_per_generation or 1)
-        every = slices * self.num_iterations
-        if self._step % every == 0 or self._buffered_inputs is None:
-            started = time.monotonic()
-            batch = self._generate_and_score_completions(generation_batch)
-            self._buffered_inputs = split_tensor_dict(batch, slices)
-            self.spent.training_seconds -= time.monotonic() - started  # training_step adds it
-        return self._buffered_inputs[self._step % slices]
+    def get_train_dataloader(self) -> Any:
+        """Return the micro-batches of the run, without an end; groups stay together."""
+        return self._micro_batches()
+
+    def _micro_batches(self) -> Iterator[MicroBatch]:
+        groups, uses = groups_per_batch(self.args), self.args.num_iterations
+        while self.state.global_step < self.args.max_steps:
+            parts = self._prepare(self._draw(self.state.global_step + 1, groups))
+            for _ in range(uses):
+                yield from parts
+
+    def _prepare(self, rows: Sequence[Row]) -> list[MicroBatch]:
+        """Return the micro-batches of rows that were drawn together."""
+        args = self.args
+        assert args.steps_per_generation and args.num_generations  # TRL fills them in
+        rewards = torch.tensor([float("nan") if r is None else r for _row, r in rows])
+        advantages = group_advantages(rewards, args.num_generations, str(args.scale_rewards))
+        size = len(rows) // args.steps_per_generation
+        tokens = sum(len(row.token_ids) for row, _ in rows) / args.steps_per_generation
+        parts = []
+        for start in range(0, len(rows), size):
+            own = [row for row, _reward in rows[start : start + size]]
+            part = micro_batch(own, advantages[start : start + size], self.args.device)
+            part["tokens"] = tokens
+            # The policy that drew is the one that trains, unless a step lies between.
+            if args.gradient_accumulation_steps % (args.steps_per_generation * args.num_iterations):
+                part["old"] = self._without_gradient(part)
+            if args.beta:
+                self.model.set_adapter(REFERENCE)
+                part["reference"] = self._without_gradient(part)
+                self.model.set_adapter("default")
+            parts.append(part)
+        return parts
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        """Train on one micro-batch; generate before it if it is time to."""
+        """Train on one micro-batch, and count its seconds."""
         started = time.monotonic()
-        loss = super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-untyped-call]
+        loss = super().training_step(model, inputs, num_items_in_batch)
         self.spent.training_seconds += time.monotonic() - started
         return loss
 
-    def _compute_loss(self, model: Any, inputs: Any) -> Any:
-        """Return TRL's loss of a micro-batch."""
-        sampled = inputs["sampling_per_token_logps"]
-        if self.packs and self.beta == 0.0:
-            self._active = inputs["advantages"] != 0
-        self._filler = sampled
-        if self.importance_cap is not None:
-            # Filled when TRL asks for the log-probabilities, which is before it reads the ratios.
-            # It reads them where `use_vllm` is set, which has no other meaning inside the loss.
-            self._ratios, self._old = torch.ones_like(sampled), inputs.get("old_per_token_logps")
-            inputs = {**inputs, "importance_sampling_ratio": self._ratios}
-            self.use_vllm = True
-        try:
-            return super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
-        finally:
-            self.use_vllm = False
-            self._active = self._filler = self._ratios = self._old = None
-
-    def _get_per_token_logps_and_entropies(
+    def compute_loss(
         self,
         model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        compute_aux_loss: bool = False,
-        **multimodal: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Return log-probabilities (rows, logits_to_keep) of the completion tokens, and entropies.
-
-        Places after a completion's end hold 0; TRL masks them.
-        """
-        if not self.packs:
-            found: tuple[torch.Tensor, Any, Any] = super()._get_per_token_logps_and_entropies(
-                model,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                batch_size,
-                compute_entropy,
-                compute_aux_loss,
-                **multimodal,
-            )
-            self._measure_gap(found[0], attention_mask[:, -logits_to_keep:].bool())
-            return found
-        active = self._active
-        wanted = [row for row in range(len(input_ids)) if active is None or bool(active[row])]
-        logps = torch.zeros(len(input_ids), logits_to_keep, device=input_ids.device)
-        if self._filler is not None:
-            logps = self._filler.clone()
-        if not wanted:
-            # The graph must reach the parameters for TRL's backward pass.
-            anchor = sum((p.sum() for p in self.model.parameters() if p.requires_grad), start=0.0)
-            logps = logps + 0.0 * anchor
-        size = batch_size or len(wanted) or 1
-        for start in range(0, len(wanted), size):
-            part = wanted[start : start + size]
-            logps = self._place(model, input_ids, attention_mask, logits_to_keep, part, logps)
-        return logps, -logps.detach() if compute_entropy else None, None
-
-    def _place(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        width: int,
-        rows: list[int],
-        logps: torch.Tensor,
+        inputs: MicroBatch,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> torch.Tensor:
-        """Put the log-probabilities of some rows into `logps`."""
-        split = input_ids.shape[1] - width
-        prompts = [input_ids[r, :split][attention_mask[r, :split].bool()].tolist() for r in rows]
-        masks = attention_mask[rows, split:].bool()
-        completions = [
-            input_ids[r, split:][mask].tolist() for r, mask in zip(rows, masks, strict=True)
-        ]
-        policy = self.accelerator.unwrap_model(model).get_base_model()
-        with self.accelerator.autocast():
-            found = packed_logprobs(policy, pack(prompts, completions), self.temperature)
-        place = torch.zeros_like(logps, dtype=torch.bool)
-        place[rows] = masks
-        logps = logps.masked_scatter(place, found)
-        self._measure_gap(logps, place)
-        return logps
-
-    def _measure_gap(self, logps: torch.Tensor, place: torch.Tensor) -> None:
-        """Take in the tokens at `place` (rows, width), and set their importance ratios."""
-        if self._filler is None:
-            return
-        self.spent.gap.add((logps.detach() - self._filler)[place].abs())
-        if self._ratios is not None and self.importance_cap is not None:
-            trained = logps if self._old is None else self._old
-            self._ratios[place], clipped = importance_ratio(
-                trained[place], self._filler[place], self.importance_cap
+        """Return the loss of a micro-batch."""
+        mask, sampled, advantages = inputs["mask"], inputs["sampled"], inputs["advantages"]
+        old, everything = inputs.get("old"), bool(self.args.beta)
+        active = torch.ones_like(advantages, dtype=torch.bool) if everything else advantages != 0
+        logps = self.logps(inputs, active, old)
+        place = mask.bool() & active[:, None]
+        trained = logps if old is None else old
+        self.spent.gap.add((logps.detach() - sampled)[place].abs())
+        weights = None
+        if self.importance_cap is not None:
+            weights = torch.ones_like(sampled)
+            weights[place], clipped = importance_ratio(
+                trained[place], sampled[place], self.importance_cap
             )
             self.spent.clipped_tokens += clipped
+        loss = grpo_loss(
+            logps,
+            mask,
+            advantages,
+            self.args,
+            old=old,
+            reference=inputs.get("reference"),
+            weights=weights,
+            tokens=inputs["tokens"],
+        )
+        entropy = -torch.where(active[:, None], logps.detach(), sampled)[mask.bool()].nanmean()
+        known = {"entropy": float(entropy), "kl": loss.kl, "clip_share": loss.clip_share}
+        for name, value in known.items():
+            if value is not None:
+                self.spent.means.setdefault(name, []).append(value)
+        return loss.value
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint, and say so when it is whole."""
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        self.on_checkpoint(Path(self._get_output_dir(trial=trial)) / name)
+    def logps(
+        self, inputs: MicroBatch, active: torch.Tensor, filler: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the log-probabilities (B, T) of the active rows' tokens; elsewhere `filler` or 0.
+
+        Args:
+            inputs: of a micro-batch.
+            active: (B,) rows that the model is asked about.
+            filler: (B, T) for the others; no gradient comes from there.
+        """
+        rows = [row for row, wanted in enumerate(active.tolist()) if wanted]
+        logps = torch.zeros_like(inputs["sampled"]) if filler is None else filler.clone()
+        if not rows:
+            # The graph must reach the parameters for a backward pass.
+            parameters = (p for p in self.model.parameters() if p.requires_grad)
+            return logps + 0.0 * sum((p.sum() for p in parameters), start=torch.zeros(()).to(logps))
+        prompts, completions = (
+            [inputs[key][row] for row in rows] for key in ("prompts", "completions")
+        )
+        with self.accelerator.autocast():
+            if self.packs:
+                base = self.accelerator.unwrap_model(self.model).get_base_model()
+                found = packed_logprobs(base, pack(prompts, completions), self.args.temperature)
+            else:
+                found = torch.cat(
+                    [
+                        _logps_of_row(self.model, prompt, completion, self.args.temperature)
+                        for prompt, completion in zip(prompts, completions, strict=True)
+                    ]
+                )
+        return logps.masked_scatter(inputs["mask"].bool() & active[:, None], found)
+
+    def _without_gradient(self, inputs: MicroBatch) -> torch.Tensor:
+        self.model.train()  # with the dropout of the pass that it is compared with
+        with torch.no_grad():
+            return self.logps(inputs, torch.ones_like(inputs["advantages"], dtype=torch.bool))
 
 
-def _can_pack(trainer: Any) -> bool:
-    """Whether the packed pass gives what TRL's pass would.
+def micro_batch(
+    rows: Sequence[Completion], advantages: torch.Tensor, device: torch.device
+) -> MicroBatch:
+    """Lay out the rows of one pass: (B, T) tensors padded on the right, (B,) advantages."""
+    length = max(len(row.token_ids) for row in rows)
+    mask, sampled = torch.zeros(2, len(rows), length)
+    for number, row in enumerate(rows):
+        mask[number, : len(row.token_ids)] = 1.0
+        sampled[number, : len(row.token_ids)] = torch.tensor(row.logprobs)
+    return {
+        "prompts": [list(row.prompt_ids) for row in rows],
+        "completions": [list(row.token_ids) for row in rows],
+        "mask": mask.to(device),
+        "sampled": sampled.to(device),
+        "advantages": advantages.to(device),
+    }
 
-    Not where the loss reads every position's true entropy: then TRL's own pass serves.
+
+def _logps_of_row(
+    model: Any, prompt: list[int], completion: list[int], temperature: float
+) -> torch.Tensor:
+    """Return the log-probabilities of one completion (T,), for models that cannot be packed."""
+    tokens = torch.tensor([[*prompt, *completion]], device=model.device)
+    count = len(completion)
+    output = model(input_ids=tokens, use_cache=False, logits_to_keep=count + 1)
+    logits = output.logits[0, -count - 1 : -1].float() / temperature
+    targets = tokens[0, -count:, None]
+    logps: torch.Tensor = logits.gather(1, targets) - logits.logsumexp(1, keepdim=True)
+    return logps[:, 0]
+
+
+def _add_reference(model: PeftModel) -> None:
+    """Keep a copy of the adapter as it is before training."""
+    model.add_adapter(REFERENCE, model.peft_config["default"])
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".default." in name:
+                model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).copy_(parameter)
+    model.set_adapter("default")
+
+
+def _to_bfloat16(model: PeftModel) -> None:
+    """Train the adapter of a 4-bit model in bfloat16, as QLoRA (Dettmers et al. 2023) does.
+
+    DoRA's magnitudes stay: their updates are smaller than bfloat16 can tell.
     """
-    return can_pack(trainer.model) and not (
-        trainer._entropy_bonus_enabled
-        or trainer.top_entropy_quantile < 1.0
-        or trainer.aux_loss_enabled
-        or trainer.args.cast_lm_head_to_fp32
-    )
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and "lora_magnitude_vector" not in name:
+            parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def check_gap(gap: Gap, limit: float) -> None:
