@@ -11,6 +11,7 @@ from pathlib import Path
 
 from corpus.attack import Attack
 from corpus.attacks import ATTACKS
+from corpus.dialogue import DIALOGUES
 from corpus.endings import ENDINGS
 from corpus.forging import FORGING
 from corpus.hoarding import HOARDING
@@ -32,6 +33,7 @@ GROUPS: dict[str, list[Attack]] = {
     "Its own end, to look like our fault": ITSELF,
     "Memory of the kernel": HOARDING,
     "What it is born with, rare sockets": SURFACE,
+    "The talk with its server, rare calls": DIALOGUES,
 }
 
 

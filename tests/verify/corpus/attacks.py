@@ -1,6 +1,7 @@
 """Every attack, by name."""
 
 from corpus.attack import Attack
+from corpus.dialogue import DIALOGUES
 from corpus.endings import ENDINGS
 from corpus.forging import FORGING
 from corpus.hoarding import HOARDING
@@ -19,4 +20,5 @@ ATTACKS: list[Attack] = [
     *ITSELF,
     *HOARDING,
     *SURFACE,
+    *DIALOGUES,
 ]
