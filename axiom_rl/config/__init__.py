@@ -10,6 +10,7 @@ from axiom_rl.config.load import (
     load_config,
     register_schemas,
     resumed_config,
+    saved_yaml,
     to_config,
 )
 from axiom_rl.config.schema import (
@@ -81,5 +82,6 @@ __all__ = [
     "load_config",
     "register_schemas",
     "resumed_config",
+    "saved_yaml",
     "to_config",
 ]

@@ -10,8 +10,9 @@ would merge into one character. Nothing read back is ever evaluated.
 `decode` accepts exactly what `encode` makes, within budgets, so that it is safe on hostile input:
 it raises nothing but ValueError, and takes time linear in the size of the tree. Python's own sets
 and dicts are quadratic in keys of equal hash, which anybody can choose (multiples of 2**61 - 1,
-complex numbers, tuples of -1 and -2, frozensets of equal checksum): before one is built, the comparisons it may take are counted. With
-`hashed=False` none is built at all; elements and pairs come as lists of a kind of their own.
+complex numbers, tuples of -1 and -2, frozensets of equal checksum): before one is built, the
+comparisons it may take are counted. With `hashed=False` none is built at all; elements and pairs
+come as lists of a kind of their own.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from axiom_rl.config import CONF_DIR, Config, load_config, to_config
+from axiom_rl.config import CONF_DIR, Config, load_config, saved_yaml, to_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 
@@ -53,7 +53,7 @@ def write_defaults(folder: Path, asked: Config, used: Config) -> None:
     values |= {key: value for key, value in saved.items() if typed.get(key, ...) != value}
     values = {key: value for key, value in values.items() if key in saved or key not in typed}
     document = {"options": options, "values": values}
-    write_text(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(document)))
+    write_text(folder / FILE, saved_yaml(document))
 
 
 def read_changes(folder: Path) -> list[Change] | None:
