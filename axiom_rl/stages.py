@@ -11,8 +11,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
 from axiom_rl.config import (
     SPLITS,
     BenchmarkConfig,
@@ -30,6 +28,7 @@ from axiom_rl.config import (
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
+    saved_yaml,
 )
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
@@ -145,6 +144,12 @@ def collect(config: Config, folder: Path) -> None:
             columns.update(cost(drawn))
         if not finished:
             context.run.finish("collect/0")
+    if not len(store):
+        raise AxiomError(
+            f"none of {len(drawn.rollouts)} samples passed, so {output} holds no solution: choose "
+            "easier problems (problems=basic, lower problems.levels), a larger model "
+            "(model=qwen2.5-coder-1.5b) or more attempts (stage.max_attempts)"
+        )
     log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
 
 
@@ -256,7 +261,7 @@ def _open_context(
         resources.enter_context(_reported(folder))
         verifier = resources.enter_context(Verifier(config.sandbox))
         settings = asdict(replace(config, resume=None))
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+        write_text(folder / "config.yaml", saved_yaml(settings))
         run.begin = partial(
             write_environment,
             folder,

@@ -11,6 +11,7 @@ from axiom_rl.config.load import (
     load_config,
     register_schemas,
     resumed_config,
+    saved_yaml,
     to_config,
 )
 from axiom_rl.config.schema import *  # noqa: F403
@@ -24,5 +25,6 @@ __all__ = [  # noqa: PLE0604
     "load_config",
     "register_schemas",
     "resumed_config",
+    "saved_yaml",
     "to_config",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from math import lcm
@@ -72,6 +73,26 @@ def to_config(composed: DictConfig) -> Config:
     trl_class = "GRPOConfig" if isinstance(config.trainer, GrpoConfig) else "SFTConfig"
     check_trl_options(trl_class, config.trainer.args)
     return config
+
+
+def saved_yaml(values: Any) -> str:
+    """Return plain values as YAML that OmegaConf reads back as they stand, `${` in text included.
+
+    A chat template may hold it; unescaped it would be taken for a reference to another key.
+    """
+    return OmegaConf.to_yaml(OmegaConf.create(_escaped(values)))
+
+
+def _escaped(value: Any) -> Any:
+    match value:
+        case str():
+            return re.sub(r"(\\*)\$\{", lambda found: rf"{found[1] * 2}\${{", value)
+        case list() | tuple():
+            return list(map(_escaped, value))
+        case dict():
+            return {key: _escaped(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 RESUME_MAY_CHANGE = (

@@ -19,6 +19,7 @@ from axiom_rl.config import (
     WandbConfig,
     load_config,
     resumed_config,
+    saved_yaml,
     to_config,
 )
 from axiom_rl.core.errors import AxiomError
@@ -37,8 +38,7 @@ def given_values(value: Any) -> bool:
 
 
 def save(config: Config, folder: Path) -> None:
-    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    (folder / "config.yaml").write_text(saved_yaml(asdict(config)), encoding="utf-8")
 
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda text: text)
@@ -55,6 +55,14 @@ def test_every_option_composes_and_converts_and_comes_back_when_saved(
     save(config, tmp_path)
     back = resumed_config(tmp_path, [])
     assert back == replace(config, resume=str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["${a}", "$${oc.env:HOME}", "\\\\${x}\n\\d '${", "{{ x }}\\"])
+def test_a_template_comes_back_to_the_letter_when_saved(text: str, tmp_path: Path) -> None:
+    config = load_config()
+    config.model.chat_template, config.model.chat_template_kwargs = text, {"date": [text]}
+    save(config, tmp_path)
+    assert resumed_config(tmp_path, []) == replace(config, resume=str(tmp_path))
 
 
 def test_there_are_options_in_every_group() -> None:

@@ -303,12 +303,14 @@ def test_collecting_again_draws_new_samples(stage: Stage, tmp_path: Path) -> Non
     gold = tmp_path / "gold.jsonl"
     options = ("stage=collect", f"stage.output={gold}", "stage.max_attempts=6")
     stage.script = lambda *_: WRONG
-    stage.run(tmp_path / "a", *options)
+    with pytest.raises(AxiomError, match="none of 18 samples passed, so .* holds no solution"):
+        stage.run(tmp_path / "a", *options)
     first = set(stage.drawn)
     stage.stops = ["draw 0/collect_1 fizzbuzz 5"]
     with pytest.raises(Stopped):
         stage.run(tmp_path / "b", *options)
-    stage.run(tmp_path / "c", *options)
+    with pytest.raises(AxiomError, match="holds no solution"):
+        stage.run(tmp_path / "c", *options)
     stage.script = answer
     stage.run(tmp_path / "b", *options)
     streams = [stream for stream, _problem, _sample in stage.drawn]
