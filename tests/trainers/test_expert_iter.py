@@ -303,7 +303,7 @@ def test_collecting_again_draws_new_samples(stage: Stage, tmp_path: Path) -> Non
     gold = tmp_path / "gold.jsonl"
     options = ("stage=collect", f"stage.output={gold}", "stage.max_attempts=6")
     stage.script = lambda *_: WRONG
-    with pytest.raises(AxiomError, match="none of 18 samples passed, so .* holds no solution"):
+    with pytest.raises(AxiomError, match=r"none of 18 samples passed, so .* holds no solution"):
         stage.run(tmp_path / "a", *options)
     first = set(stage.drawn)
     stage.stops = ["draw 0/collect_1 fizzbuzz 5"]
