@@ -22,7 +22,7 @@ from axiom_rl.sandbox.child import watch
 
 QUICK = replace(LIMITS, cpu_s=0.1)
 NO_GRACE = -4 * QUICK.cpu_s - 3.8
-"""Makes a server overdue after 1.2 seconds: less than the stops below, more than a busy one needs."""
+"""Makes a server overdue after 1.2 s: less than the stops below, more than a busy one needs."""
 
 
 class FakeMachine:
