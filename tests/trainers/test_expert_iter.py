@@ -303,16 +303,18 @@ def test_collecting_again_draws_new_samples(stage: Stage, tmp_path: Path) -> Non
     gold = tmp_path / "gold.jsonl"
     options = ("stage=collect", f"stage.output={gold}", "stage.max_attempts=6")
     stage.script = lambda *_: WRONG
-    with pytest.raises(AxiomError, match=r"none of 18 samples passed, so .* holds no solution"):
+    nothing = pytest.raises(AxiomError, match=r"none of 18 samples .* holds no solution")
+    with nothing:
         stage.run(tmp_path / "a", *options)
     first = set(stage.drawn)
     stage.stops = ["draw 0/collect_1 fizzbuzz 5"]
     with pytest.raises(Stopped):
         stage.run(tmp_path / "b", *options)
-    with pytest.raises(AxiomError, match="holds no solution"):
+    with nothing:
         stage.run(tmp_path / "c", *options)
     stage.script = answer
-    stage.run(tmp_path / "b", *options)
+    with nothing:
+        stage.run(tmp_path / "b", *options)
     streams = [stream for stream, _problem, _sample in stage.drawn]
     assert {stream: streams.count(stream) for stream in streams} == {
         "0/collect": 18,
@@ -321,7 +323,8 @@ def test_collecting_again_draws_new_samples(stage: Stage, tmp_path: Path) -> Non
     }
     assert len(first) == 18 and len(stage.drawn) == len(set(stage.drawn))
     assert len(rows(tmp_path / "b", "collect_1")) == 18
-    stage.run(tmp_path / "b", *options)
+    with nothing:
+        stage.run(tmp_path / "b", *options)
     assert len(stage.drawn) == 54, "a finished collection is left alone"
     (row,) = [row for row in read_metrics(tmp_path / "c") if row["phase"] == "timing"]
     assert row["name"] == "collect" and row["tokens"] > 0
