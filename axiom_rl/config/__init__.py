@@ -4,7 +4,7 @@ Imports only the standard library, hydra and omegaconf.
 """
 
 from axiom_rl.config.checks import RULES, SPLITS
-from axiom_rl.config.explain import explain
+from axiom_rl.config.explain import check_choices, explain
 from axiom_rl.config.load import (
     RESUME_MAY_CHANGE,
     load_config,
@@ -77,6 +77,7 @@ __all__ = [
     "VllmServerConfig",
     "WandbConfig",
     "WheelFile",
+    "check_choices",
     "explain",
     "load_config",
     "register_schemas",

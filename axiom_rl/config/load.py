@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from axiom_rl.config.checks import check_values
-from axiom_rl.config.explain import explain, unknown_key
+from axiom_rl.config.explain import check_choices, explain, unknown_key
 from axiom_rl.config.lora_options import check_lora_options
 from axiom_rl.config.schema import CONF_DIR, KINDS, SCHEMAS, Config, GrpoConfig
 from axiom_rl.config.trl_options import check_trl_options
@@ -38,6 +38,7 @@ def load_config(*overrides: str) -> Config:
         AxiomError: for an unknown option or key, or an impossible value, naming it.
     """
     register_schemas()
+    check_choices(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):

@@ -26,6 +26,8 @@ from axiom_rl.core.files import read_json, write_json
 from axiom_rl.run.tracking import Tracker, read_metrics
 
 SCHEMA = 1
+DONE = "done"
+"""Recorded as finished when the whole stage is; taken back when a resumed run begins new work."""
 BEAT_S = 5.0
 """Seconds between two notes of the time that a phase has taken: what a killed one loses at most."""
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "hydra-core", "numpy", "vllm")
@@ -80,6 +82,9 @@ class Run:
         if self.begin is not None:
             self.begin()
             self.begin = None
+            if self.is_finished(DONE):
+                self.finished.remove(DONE)
+                self.save_state()
         spent = _Spent(self.folder, f"{name}/{phase or iteration}", name, iteration)
         with spent.counted():
             yield columns
