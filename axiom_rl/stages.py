@@ -92,6 +92,7 @@ def train(config: Config, folder: Path) -> None:
     trainer = config.trainer
     _check_training(config)
     splits = make_problems(config, folder)
+    _check_libraries(config)
     resolved = _resolve(config)
     with _open_context(config, folder, splits, resolved) as context:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
@@ -113,8 +114,9 @@ def evaluate(config: Config, folder: Path) -> None:
     """Evaluate the base model, or it with model.adapter, on tests it was never trained on."""
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
-    _check_machine(config)
+    _check_present(config)
     splits = make_problems(config, folder, only=stage.split)
+    _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         measure(context, 0, context.policy(config.model.adapter), "before")
 
@@ -126,8 +128,9 @@ def collect(config: Config, folder: Path) -> None:
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
-    _check_machine(config)
+    _check_present(config)
     splits = make_problems(config, folder, only=stage.split)
+    _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         finished = context.run.is_finished("collect/0")
@@ -199,7 +202,16 @@ def _check_training(config: Config) -> None:
     if isinstance(config.trainer, GrpoConfig):
         import_modules("trainer.imports", config.trainer.imports)
         rewards.get(config.trainer.reward)
-    _check_machine(config)
+    _check_present(config)
+
+
+def _check_libraries(config: Config) -> None:
+    """Refuse what torch, PEFT or TRL would; they take seconds to load, so it comes second."""
+    from axiom_rl.context.resources import check_machine
+
+    check_machine(config)
+    if config.stage.kind != "train":
+        return
     from axiom_rl.models.lora.fit import lora_config
 
     lora_config(config.model.lora)
@@ -215,15 +227,12 @@ def _check_training(config: Config) -> None:
         check_args(config.trainer.args)
 
 
-def _check_machine(config: Config) -> None:
+def _check_present(config: Config) -> None:
     """Refuse what is missing here, before anything is written, fetched or loaded."""
     if isinstance(config.tracking, WandbConfig):
         check_wandb(config.tracking)
     check_kind(config.sandbox)
     check_server(config.sampler)
-    from axiom_rl.context.resources import check_machine
-
-    check_machine(config)
 
 
 def _resolve(config: Config) -> ResolvedModel:
