@@ -6,14 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
-    SPLITS,
-    BenchmarkConfig,
     CollectConfig,
     CompareConfig,
     Config,
@@ -21,43 +18,43 @@ from axiom_rl.config import (
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
-    JsonlConfig,
     ListConfig,
-    ProceduralConfig,
     SftTrainerConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
+    WandbConfig,
     saved_yaml,
 )
+from axiom_rl.context.problems import keep_problems, make_problems
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import write_text
-from axiom_rl.core.types import Problem
+from axiom_rl.core.files import disk_trouble, write_text
 from axiom_rl.evaluation.measure import held_out, measure
-from axiom_rl.evaluation.power import plan_for, write_plan
+from axiom_rl.evaluation.power import plan_for, samples_text, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.lora.plain import check_plain_lora
-from axiom_rl.problems.sources.load import load_splits, require_problems
-from axiom_rl.problems.sources.trained_on import training_problems
-from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
+from axiom_rl.problems.splits import Splits, import_modules
+from axiom_rl.report.closing import closing_lines, next_commands
 from axiom_rl.report.page import write_report
+from axiom_rl.rollouts import rewards
 from axiom_rl.rollouts.draw import cost
-from axiom_rl.run.folder import open_run, write_environment
-from axiom_rl.run.tracking import open_tracker
+from axiom_rl.run.folder import DONE, open_run, write_environment
+from axiom_rl.run.lock import locked
+from axiom_rl.run.resume import point_latest
+from axiom_rl.run.tracking import check_wandb, open_tracker
 from axiom_rl.sampling.base import SamplerFactory
+from axiom_rl.sampling.choose import check_server
+from axiom_rl.sandbox.kinds import check_kind
 from axiom_rl.verify import Verifier
-from axiom_rl.verify.references import check_references
 
 if TYPE_CHECKING:
     from axiom_rl.models.weights.source import ResolvedModel
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 5
-"""Rows named in a line of the log."""
 NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
 
 
@@ -91,8 +88,9 @@ def run_stage(config: Config, folder: Path) -> None:
 def train(config: Config, folder: Path) -> None:
     """Measure, train, measure again, and report."""
     trainer = config.trainer
-    splits = _problems(config, folder)
     _check_training(config)
+    splits = make_problems(config, folder)
+    _check_libraries(config)
     resolved = _resolve(config)
     with _open_context(config, folder, splits, resolved) as context:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
@@ -114,7 +112,9 @@ def evaluate(config: Config, folder: Path) -> None:
     """Evaluate the base model, or it with model.adapter, on tests it was never trained on."""
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
-    splits = _problems(config, folder, only=stage.split)
+    _check_present(config)
+    splits = make_problems(config, folder, only=stage.split)
+    _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         measure(context, 0, context.policy(config.model.adapter), "before")
 
@@ -126,7 +126,9 @@ def collect(config: Config, folder: Path) -> None:
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
-    splits = _problems(config, folder, only=stage.split)
+    _check_present(config)
+    splits = make_problems(config, folder, only=stage.split)
+    _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         finished = context.run.is_finished("collect/0")
@@ -144,13 +146,13 @@ def collect(config: Config, folder: Path) -> None:
             columns.update(cost(drawn))
         if not finished:
             context.run.finish("collect/0")
-    if not len(store):
-        raise AxiomError(
-            f"none of {len(drawn.rollouts)} samples passed, so {output} holds no solution: choose "
-            "easier problems (problems=basic, lower problems.levels), a larger model "
-            "(model=qwen2.5-coder-1.5b) or more attempts (stage.max_attempts)"
-        )
-    log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
+        if not len(store):
+            raise AxiomError(
+                f"none of {len(drawn.rollouts)} samples passed, so {output} holds no solution: "
+                "choose easier problems (problems=basic, lower problems.levels), a larger model "
+                "(model=qwen2.5-coder-1.5b) or more attempts (stage.max_attempts)"
+            )
+        log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
 
 
 def list_problems(config: Config) -> None:
@@ -175,6 +177,7 @@ def export(config: Config, folder: Path) -> None:
     out = Path(stage.output) if stage.output else folder / "merged"
     export_merged(_resolve(config), config.model.adapter, out, config.model)
     log.info("merged model written to %s", out)
+    _say_next(config, folder)
 
 
 def compare(config: Config, folder: Path) -> None:
@@ -195,11 +198,24 @@ def compare(config: Config, folder: Path) -> None:
 
 
 def _check_training(config: Config) -> None:
-    """Refuse what would fail later, before anything is fetched or loaded."""
+    """Refuse what would fail later, before anything is written, fetched or loaded."""
     if isinstance(config.trainer, SftTrainerConfig):
         if config.trainer.solutions is None:
             raise AxiomError(NO_SOLUTIONS)
         read_solutions(Path(config.trainer.solutions))
+    if isinstance(config.trainer, GrpoConfig):
+        import_modules("trainer.imports", config.trainer.imports)
+        rewards.get(config.trainer.reward)
+    _check_present(config)
+
+
+def _check_libraries(config: Config) -> None:
+    """Refuse what torch, PEFT or TRL would; they take seconds to load, so it comes second."""
+    from axiom_rl.context.resources import check_machine
+
+    check_machine(config)
+    if config.stage.kind != "train":
+        return
     from axiom_rl.models.lora.fit import lora_config
 
     lora_config(config.model.lora)
@@ -213,6 +229,14 @@ def _check_training(config: Config) -> None:
         from axiom_rl.trainers.sft.run import check_args
 
         check_args(config.trainer.args)
+
+
+def _check_present(config: Config) -> None:
+    """Refuse what is missing here, before anything is written, fetched or loaded."""
+    if isinstance(config.tracking, WandbConfig):
+        check_wandb(config.tracking)
+    check_kind(config.sandbox)
+    check_server(config.sampler)
 
 
 def _resolve(config: Config) -> ResolvedModel:
@@ -243,7 +267,10 @@ def _resolve(config: Config) -> ResolvedModel:
 def _open_context(
     config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
 ) -> Iterator[RunContext]:
-    """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
+    """Open verifier, run folder and tracker; write the report at the end, whatever happens.
+
+    What can be refused is refused before the first file is written.
+    """
     from axiom_rl.context.resources import with_chosen_sampler
     from axiom_rl.models.weights.resolve import as_resolved
 
@@ -255,21 +282,30 @@ def _open_context(
     if resolved.chat_template is not None:  # its text is in config.yaml
         identity["chat_template"] = sha256(resolved.chat_template.encode()).hexdigest()
     with ExitStack() as resources:  # closed last to first: verifier and sampler, report, tracker
+        verifier = resources.enter_context(Verifier(config.sandbox))
+        resources.enter_context(locked(folder))
         tracker = open_tracker(config.tracking, folder, asdict(config))
         resources.callback(tracker.close)
         run = open_run(folder, tracker)
-        resources.enter_context(_reported(folder))
-        verifier = resources.enter_context(Verifier(config.sandbox))
-        settings = asdict(replace(config, resume=None))
-        write_text(folder / "config.yaml", saved_yaml(settings))
-        run.begin = partial(
-            write_environment,
-            folder,
-            config.seed,
-            str(verifier.level),
-            identity,
-            resumed=config.resume is not None,
-        )
+        settings = saved_yaml(asdict(replace(config, resume=None)))
+
+        def begin() -> None:
+            """Before the first new work: a resumed run that does none keeps what it said."""
+            write_text(folder / "config.yaml", settings)
+            write_environment(
+                folder,
+                config.seed,
+                str(verifier.level),
+                identity,
+                resumed=config.resume is not None,
+            )
+
+        run.begin = begin
+        if not (folder / "config.yaml").exists():
+            write_text(folder / "config.yaml", settings)
+        point_latest(folder)
+        keep_problems(folder, splits)
+        resources.enter_context(_reported(config, folder))
         _state_plan(config, folder, splits)
         yield RunContext(
             run=run,
@@ -282,25 +318,29 @@ def _open_context(
             fresh_seed=_problem_seed(config),
             model=identity,
         )
+        if not run.is_finished(DONE):
+            run.finish(DONE)
 
 
 @contextmanager
-def _reported(folder: Path) -> Iterator[None]:
+def _reported(config: Config, folder: Path) -> Iterator[None]:
     """Write the report at the end; if the run failed too, the error that is raised is the run's."""
     try:
         yield
     except BaseException:
         try:
-            _write_report(folder)
-        except Exception:
-            log.warning("the report could not be written either", exc_info=True)
+            write_report(folder)
+        except Exception as error:
+            full = disk_trouble(error)
+            log.warning("the report could not be written either: %s", full or error)
+            log.debug("why", exc_info=True)
         raise
-    _write_report(folder)
+    for line in closing_lines(config, folder, write_report(folder)):
+        log.info("%s", line)
 
 
-def _write_report(folder: Path) -> None:
-    write_report(folder)
-    log.info("report: %s", folder / "report.html")
+def _say_next(config: Config, folder: Path) -> None:
+    log.info("what to type next:\n  %s", "\n  ".join(next_commands(config, folder)))
 
 
 def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
@@ -311,6 +351,7 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
         splits = held_out(splits)
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)
+    log.info("%s", samples_text(splits, config.sampler.n, trains=config.stage.kind == "train"))
     log.info("stated before the run: %s", plan)
 
 
@@ -337,47 +378,6 @@ def _sampler_loader(
             return open_samplers(resolved, config.model, sampler)
         case other:
             raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
-
-
-def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
-    """Return the run's problems: those in its folder if it is resumed, else drawn and written."""
-    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
-        import_types(config.problems.imports)
-    saved = read_splits(folder / "problems")
-    if saved is not None:
-        return saved
-    trains = config.stage.kind == "train"
-    splits = load_splits(config.problems, _trained_before(config), trains=trains)
-    if only is not None:
-        empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
-        splits = replace(splits, **empty)
-    wanted = "train" if trains else only
-    require_problems(config.problems, splits, wanted)
-    if not isinstance(config.problems, ProceduralConfig):
-        splits = check_references(splits, config.sandbox)
-        require_problems(config.problems, splits, wanted)
-    write_splits(folder / "problems", splits)
-    _name_doubts(splits, folder / "problems")
-    return splits
-
-
-def _name_doubts(splits: Splits, folder: Path) -> None:
-    """Log the rows that are left out and the weak tests, the first few by name."""
-    for what, found, file in (
-        ("rows are left out", splits.left_out, "left_out.json"),
-        ("problems have weak tests", splits.weak, "weak.json"),
-    ):
-        if found:
-            named = "; ".join(f"{key}: {reason}" for key, reason in [*found.items()][:MOST_NAMED])
-            log.warning("%d %s, see %s: %s", len(found), what, folder / file, named)
-
-
-def _trained_before(config: Config) -> tuple[Problem, ...]:
-    """Return what the model was trained on, where a benchmark's score depends on it."""
-    if not isinstance(config.problems, BenchmarkConfig) or config.stage.kind == "collect":
-        return ()
-    place = config.problems.trained_on or config.model.adapter
-    return () if place is None else training_problems(place)
 
 
 def _problem_seed(config: Config) -> int:

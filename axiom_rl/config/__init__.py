@@ -5,7 +5,7 @@ Imports only the standard library, hydra and omegaconf.
 
 from axiom_rl.config import schema
 from axiom_rl.config.checks import RULES, SPLITS
-from axiom_rl.config.explain import explain
+from axiom_rl.config.explain import check_choices, explain
 from axiom_rl.config.load import (
     RESUME_MAY_CHANGE,
     load_config,
@@ -21,6 +21,7 @@ __all__ = [  # noqa: PLE0604
     "RESUME_MAY_CHANGE",
     "RULES",
     "SPLITS",
+    "check_choices",
     "explain",
     "load_config",
     "register_schemas",

@@ -76,7 +76,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         (lambda value: set(value) <= {"weights", "prompt", "backend"}),
         "a list of weights, prompt, backend",
     ),
-    "tracking.mode": _one_of("auto", "online", "offline"),
+    "tracking.mode": (
+        (lambda value: value in ("auto", "online", "offline")),
+        "one of auto, online, offline; to track nothing type tracking=none",
+    ),
 }
 """What values a key may have, where its schema has it and it is not null."""
 

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from axiom_rl.config.checks import check_values
-from axiom_rl.config.explain import explain, unknown_key
+from axiom_rl.config.explain import check_choices, explain, unknown_key
 from axiom_rl.config.lora_options import check_lora_options
 from axiom_rl.config.schema import (
     CONF_DIR,
@@ -49,6 +49,7 @@ def load_config(*overrides: str) -> Config:
         AxiomError: for an unknown option or key, or an impossible value, naming it.
     """
     register_schemas()
+    check_choices(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):
