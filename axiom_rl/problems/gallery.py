@@ -63,7 +63,8 @@ hence no fresh tests: keep some in the test split.
 - A `solution` is a program that must pass. It is judged when the problems are loaded, and never
   shown or trained on; where it fails, the row is left out with the test that it fails.
 - A `checker` is the name of a function that a module of `problems.imports` entered with
-  `axiom_rl.problems.register_checker`: `checker(args, value, expected)` tells what is right.
+  `axiom_rl.problems.register_checker`: `checker(args, value, expected)` tells what
+  is right; such a row has no `tolerance`.
 - Programs that do nothing (a constant, an argument or an item of it as it is, `not x`, an empty
   body) are tried on every problem. Where one passes, the tests are weak: `problems/weak.json`, the
   log and the score name the problem and the program.
