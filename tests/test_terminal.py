@@ -36,6 +36,7 @@ MESSAGES = [
     ("model=null", ["no such option", "qwen2.5-coder-0.5b"]),
     ("problems=null", ["no such option", "basic"]),
     ("sampler.url=http://x", ["is a key of sampler=vllm_server"]),
+    ("stage.max_attempts=3", ["is a key of stage=collect"]),
 ]
 
 

@@ -38,14 +38,14 @@ class Plan:
     its samples (the worst case) and changes alike."""
 
     def __str__(self) -> str:
-        """Say it in two sentences, for the log and the report: the plain one first."""
+        """Say it in two sentences, for the log and the report: in numbers and plainly."""
         size = points(self.detectable).lstrip("+")
         return (
-            f"a change of the pass rate below {size} would probably not be told from chance here, "
-            "so such a result would read 'cannot tell'. In numbers: "
             f"{self.problems} {self.split} problems with {self.samples} samples each find a "
             f"difference of {size} in {100 * POWER:.0f} % of cases, if every problem passes about "
-            f"half of its samples (the worst case) and changes alike{self._advice()}."
+            f"half of its samples (the worst case) and changes alike{self._advice()}. In other "
+            "words: a smaller change of the pass rate could well be chance, and would read "
+            "'cannot tell'."
         )
 
     def _advice(self) -> str:

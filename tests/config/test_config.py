@@ -111,7 +111,6 @@ def test_the_name_follows_the_stage() -> None:
         ("trainer.iteration=2", "trainer.iteration", "iterations"),
         ("trainer.args.learning_rat=1", "trainer.args.learning_rat", "learning_rate"),
         ("model.lora.lora_alfa=1", "model.lora.lora_alfa", "lora_alpha"),
-        ("stage.max_attempts=3", "stage.max_attempts", "max_attempts"),
         ("seeds=1", "seeds", "seed"),
         ("+problems.sizes.trian=1", "problems.sizes.trian", "train"),
         ("+sampler.temprature=1", "sampler.temprature", "temperature"),

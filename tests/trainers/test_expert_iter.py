@@ -270,7 +270,7 @@ def test_evaluate_is_one_measurement(stage: Stage, tmp_path: Path) -> None:
     found = read_evaluation(folder / "evaluation" / "before.json")
     assert (found.split, found.samples) == ("test", 12)
     splits = [row["split"] for row in read_metrics(folder) if row["phase"] == "evaluate"]
-    assert sorted(set(splits)) == ["test", "train"]
+    assert sorted(set(splits)) == ["test"]
     one = stage.run(tmp_path / "one", "stage=evaluate", "stage.split=train")
     assert len(rows(one, "before")) == 12
     with pytest.raises(AxiomError, match="the val split is empty"):
