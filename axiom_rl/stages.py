@@ -24,10 +24,13 @@ from axiom_rl.config import (
     GrpoConfig,
     ListConfig,
     ProceduralConfig,
+    SearchStageConfig,
+    SelectConfig,
     SftTrainerConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
+    composed_option,
 )
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
@@ -35,6 +38,8 @@ from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import RunContext, held_out, measure
 from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
+from axiom_rl.evaluation.replayed import check_search, refuse_search, replayed_pool
+from axiom_rl.evaluation.searched import replay_pool, search_beside
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.problems.sources.load import load_splits, require_problems
@@ -65,6 +70,7 @@ def run_stage(config: Config, folder: Path) -> None:
     Raises:
         AxiomError: for whatever the user can repair.
     """
+    refuse_search(config)
     match config.stage.kind:
         case "train":
             train(config, folder)
@@ -76,6 +82,8 @@ def run_stage(config: Config, folder: Path) -> None:
             list_problems(config)
         case "export":
             export(config, folder)
+        case "search":
+            search(config, folder)
         case "compare":
             compare(config, folder)
         case other:
@@ -108,9 +116,34 @@ def evaluate(config: Config, folder: Path) -> None:
     """Evaluate the base model, or it with model.adapter, on tests it was never trained on."""
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
+    check_search(config.search)
     splits = _problems(config, folder, only=stage.split)
     with _open_context(config, folder, splits, _resolve(config)) as context:
-        measure(context, 0, context.policy(config.model.adapter), "before")
+        policy = context.policy(config.model.adapter)
+        rollouts = measure(context, 0, policy, "before")
+        if isinstance(config.search, SelectConfig):
+            search_beside(context, config.search, policy, rollouts)
+
+
+def search(config: Config, folder: Path) -> None:
+    """Replay every selector at every budget on the samples of a finished evaluation."""
+    stage = config.stage
+    assert isinstance(stage, SearchStageConfig)
+    pool = replayed_pool(config, stage)
+    asked = next(
+        part
+        for part in (config.search, pool.search, composed_option("search", "vote"))
+        if isinstance(part, SelectConfig)
+    )
+    check_search(asked)
+    assert stage.pool is not None
+    if isinstance(pool.problems, ProceduralConfig):
+        import_types(pool.problems.imports)
+    run = replace(pool, name=config.name, stage=stage, search=asked, sandbox=config.sandbox)
+    with Verifier(config.sandbox) as verifier:
+        settings = asdict(replace(run, resume=None))
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+        replay_pool(Path(stage.pool), folder, verifier, asked, pool.seed)
 
 
 def collect(config: Config, folder: Path) -> None:

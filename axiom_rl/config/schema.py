@@ -331,11 +331,46 @@ class GrpoConfig(TrainerConfig):
 
 
 @dataclass
+class SearchConfig:
+    """What is added to the plain samples at inference time; it never sees a hidden test."""
+
+    kind: str = MISSING
+    """none, select (one of the samples) or repair."""
+
+
+@dataclass
+class SelectConfig(SearchConfig):
+    """One of the samples is chosen by what a user has: statement, examples, agreement."""
+
+    selector: str = MISSING
+    """random, logprob, public, vote, codet, value, vote_value, or one of your own, entered by
+    axiom_rl.search.register."""
+    imports: list[str] = MISSING
+    """Modules to import first, which register selectors of your own."""
+    inputs: int = MISSING
+    """Inputs per problem to run programs on, made from the arguments of the public tests."""
+    time_limit_s: float = MISSING
+    """CPU seconds of one program for all these inputs, each given twice."""
+    written_tests: int = MISSING
+    """Completions per problem in which the model writes tests; their tokens count."""
+    head: str | None = MISSING
+    """Folder value/ of a run of trainer=value; needed by value and vote_value."""
+
+
+@dataclass
+class RepairConfig(SearchConfig):
+    """A program that fails a public test is shown the failure and written again."""
+
+    turns: int = MISSING
+    """Further programs per sample at most."""
+
+
+@dataclass
 class StageConfig:
     """What to do."""
 
     kind: str = MISSING
-    """train, evaluate, collect, compare, list or export."""
+    """train, evaluate, search, solve, collect, compare, list or export."""
 
 
 @dataclass
@@ -358,6 +393,22 @@ class EvaluateConfig(StageConfig):
 
     split: str | None = MISSING
     """train, val or test; null means every split there is."""
+
+
+@dataclass
+class SearchStageConfig(StageConfig):
+    """Every selector at every budget on the samples of a finished evaluation."""
+
+    pool: str | None = MISSING
+    """Run folder of stage=evaluate, whose samples, problems and settings are used. Needed."""
+
+
+@dataclass
+class SolveConfig(StageConfig):
+    """Programs for problems of your own that have examples and no other tests."""
+
+    output: str | None = MISSING
+    """Where the chosen programs go; null means solved.jsonl in the run folder."""
 
 
 @dataclass
@@ -423,6 +474,7 @@ class Config:
     model: ModelConfig = MISSING
     problems: ProblemsConfig = MISSING
     sampler: SamplerConfig = MISSING
+    search: SearchConfig = MISSING
     sandbox: SandboxConfig = MISSING
     trainer: TrainerConfig = MISSING
     stage: StageConfig = MISSING
@@ -438,6 +490,9 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("sampler", "base_transformers"): TransformersSamplerConfig,
     ("sampler", "base_vllm"): VllmSamplerConfig,
     ("sampler", "base_vllm_server"): VllmServerConfig,
+    ("search", "base_search"): SearchConfig,
+    ("search", "base_select"): SelectConfig,
+    ("search", "base_repair"): RepairConfig,
     ("sandbox", "base_sandbox"): SandboxConfig,
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
@@ -445,6 +500,8 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("stage", "base_stage"): StageConfig,
     ("stage", "base_collect"): CollectConfig,
     ("stage", "base_evaluate"): EvaluateConfig,
+    ("stage", "base_search_stage"): SearchStageConfig,
+    ("stage", "base_solve"): SolveConfig,
     ("stage", "base_compare"): CompareConfig,
     ("stage", "base_list"): ListConfig,
     ("stage", "base_export"): ExportConfig,
@@ -472,6 +529,10 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "vllm_server": VllmServerConfig,
         },
     ),
+    "search": (
+        "kind",
+        {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig},
+    ),
     "sandbox": ("", {"": SandboxConfig}),
     "trainer": (
         "kind",
@@ -483,6 +544,8 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "train": StageConfig,
             "collect": CollectConfig,
             "evaluate": EvaluateConfig,
+            "search": SearchStageConfig,
+            "solve": SolveConfig,
             "compare": CompareConfig,
             "list": ListConfig,
             "export": ExportConfig,

@@ -23,6 +23,8 @@ from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.verify import Verifier, extract_code
 
 SCHEMA = 1
+LOGPROB_DIGITS = 6
+"""After the point; the batch decides about later ones."""
 WRITTEN_TOGETHER = 8
 """Judged completions written in one go."""
 
@@ -258,6 +260,8 @@ def rollout_row(item: Rollout, phase: str, iteration: int) -> dict[str, Any]:
         "truncated": item.completion.truncated,
         "prompt_tokens": item.completion.prompt_tokens,
         "completion_tokens": item.completion.completion_tokens,
+        "token_ids": list(item.completion.token_ids),
+        "logprobs": [round(logprob, LOGPROB_DIGITS) for logprob in item.completion.logprobs],
         "hidden": _verdict_row(item.hidden),
         "fresh": _verdict_row(item.fresh),
     }
@@ -286,6 +290,8 @@ def _rollout(row: Mapping[str, Any]) -> Rollout:
             prompt_tokens=row["prompt_tokens"],
             completion_tokens=row["completion_tokens"],
             truncated=row["truncated"],
+            token_ids=tuple(row.get("token_ids", ())),  # rows of older versions have neither
+            logprobs=tuple(row.get("logprobs", ())),
         ),
         code=row["code"],
         hidden=_verdict(row["hidden"]),

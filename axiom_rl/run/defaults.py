@@ -23,7 +23,12 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 
 FILE = "defaults.yaml"
-IDENTITY = {"model": ("name",), "problems": ("source", "family"), "sampler": ("backend",)}
+IDENTITY = {
+    "model": ("name",),
+    "problems": ("source", "family"),
+    "sampler": ("backend",),
+    "search": ("kind", "selector"),
+}
 """Keys that tell the options of a group apart; `kind` in the other groups."""
 NOT_TYPED = ("name", "resume")
 """Keys that say where a run is, not what it is."""
