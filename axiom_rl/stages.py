@@ -27,6 +27,7 @@ from axiom_rl.config import (
     SearchStageConfig,
     SelectConfig,
     SftTrainerConfig,
+    SolveConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
@@ -84,6 +85,8 @@ def run_stage(config: Config, folder: Path) -> None:
             export(config, folder)
         case "search":
             search(config, folder)
+        case "solve":
+            solve(config, folder)
         case "compare":
             compare(config, folder)
         case other:
@@ -144,6 +147,8 @@ def search(config: Config, folder: Path) -> None:
         settings = asdict(replace(run, resume=None))
         write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
         replay_pool(Path(stage.pool), folder, verifier, asked, pool.seed)
+    write_report(folder)
+    log.info("report: %s", folder / "report.html")
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -208,6 +213,33 @@ def compare(config: Config, folder: Path) -> None:
         return
     log.info("%s", compare_runs([Path(path) for path in stage.runs], folder, stage.across))
     log.info("comparison: %s", folder / "comparison.html")
+
+
+def solve(config: Config, folder: Path) -> None:
+    """Choose a program for each problem, by its examples and the search alone."""
+    from axiom_rl.search.solve import Solving
+    from axiom_rl.search.solve import solve as solve_problems
+
+    stage = config.stage
+    assert isinstance(stage, SolveConfig)
+    search = config.search
+    if not isinstance(search, SelectConfig):
+        raise AxiomError("stage=solve chooses by a search: add search=vote")
+    check_search(search)
+    splits = _problems(config, folder)
+    output = Path(stage.output) if stage.output else folder / "solved.jsonl"
+    with _open_context(config, folder, splits, _resolve(config)) as context:
+        solving = Solving(
+            sampler=context.policy(config.model.adapter),
+            verifier=context.verifier,
+            search=search,
+            style=context.style,
+            samples=config.sampler.n,
+            seed=config.seed,
+            model_name=config.model.name,
+        )
+        solve_problems(folder, (*splits.train, *splits.val, *splits.test), solving, output)
+    log.info("chosen programs: %s", output)
 
 
 def _check_training(config: Config) -> None:
@@ -333,7 +365,12 @@ def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
     if saved is not None:
         return saved
     trains = config.stage.kind == "train"
-    splits = load_splits(config.problems, _trained_before(config), trains=trains)
+    splits = load_splits(
+        config.problems,
+        _trained_before(config),
+        trains=trains,
+        tested=config.stage.kind != "solve",
+    )
     if only is not None:
         empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
         splits = replace(splits, **empty)

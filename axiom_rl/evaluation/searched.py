@@ -291,16 +291,16 @@ def _write_choices(
             for key, choice in chosen.items()
         ),
     )
-    write_jsonl(
-        folder / "search" / "clusters.jsonl", map(_cluster_row, searched.materials.values())
-    )
+    rows = (_cluster_row(each, pool.passed[key]) for key, each in searched.materials.items())
+    write_jsonl(folder / "search" / "clusters.jsonl", rows)
 
 
-def _cluster_row(material: Material) -> dict[str, Any]:
+def _cluster_row(material: Material, passed: Sequence[bool]) -> dict[str, Any]:
     voters = list(agreement(material, range(len(material.samples))))
     groups = [
         {
             "samples": [material.samples[place].sample for place in places],
+            "right": sum(passed[place] for place in places),
             "outputs": [answer.shown for answer in material.answers[places[0]] or ()],
         }
         for places in clusters(material, voters).values()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import axiom_rl.stages
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_jsonl
+from axiom_rl.evaluation.searched import lines
+from axiom_rl.report.page import build_page, write_report
+from axiom_rl.report.run_folder import read_run
 from axiom_rl.sampling import SampleRequest
 from axiom_rl.sampling.scripted import ScriptedSampler
 from axiom_rl.search import registry
@@ -50,44 +54,68 @@ class Likely(ScriptedSampler):
             yield replace(completion, logprobs=(likely, likely), token_ids=(1, 2))
 
 
-@pytest.fixture
-def run(
-    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
-    """Run a stage with scripted answers; `run.drawn` counts them."""
+class Runs:
+    """Runs stages with scripted answers, and remembers what was drawn."""
 
-    def say(request: SampleRequest, sample: int) -> str:
-        drawn.append((request.stream, request.problem_id, sample))
+    def __init__(self, model: Path, folder: Path) -> None:
+        self.model, self.folder = model, folder
+        self.drawn: list[tuple[str, str, int]] = []
+
+    def say(self, request: SampleRequest, sample: int) -> str:
+        self.drawn.append((request.stream, request.problem_id, sample))
         if request.stream.endswith("/written"):
             return "assert reverse_string('abcd') == 'dcba'\nassert reverse_string(x) == 1"
+        if request.problem_id == "impossible":
+            return "```python\ndef impossible(s):\n    return s\n```"
         body = SAMPLES[sample % len(SAMPLES)]
-        return (
-            body if body.startswith("I ") else f"```python\ndef reverse_string(s):\n    {body}\n```"
-        )
+        if body.startswith("I "):
+            return body
+        return f"```python\ndef reverse_string(s):\n    {body}\n```"
 
-    def stage(name: str, *overrides: str) -> Path:
-        model = (f"model.path={tiny_model_folder}", "model.dtype=float32", "model.device=cpu")
+    def __call__(self, name: str, *overrides: str) -> Path:
+        model = (f"model.path={self.model}", "model.dtype=float32", "model.device=cpu")
         config = load_config(*model, "sandbox.servers=1", *overrides)
-        folder = tmp_path / name
+        folder = self.folder / name
         folder.mkdir(exist_ok=True)
         axiom_rl.stages.run_stage(config, folder)
         return folder
 
-    drawn: list[tuple[str, str, int]] = []
-    monkeypatch.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: lambda _a: Likely(say))
-    monkeypatch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
-    stage.drawn = drawn  # type: ignore[attr-defined]
-    return stage
+
+@pytest.fixture(scope="module")
+def patched() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
+        yield patch
+
+
+@pytest.fixture
+def run(tiny_model_folder: Path, tmp_path: Path, patched: pytest.MonkeyPatch) -> Runs:
+    made = Runs(tiny_model_folder, tmp_path)
+    patched.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: lambda _a: Likely(made.say))
+    return made
+
+
+@pytest.fixture(scope="module")
+def searched(
+    tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch
+) -> Path:
+    """A finished evaluation with search=vote; tests that change it take a copy."""
+    made = Runs(tiny_model_folder, tmp_path_factory.mktemp("searched"))
+    patched.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: lambda _a: Likely(made.say))
+    return made("pool", *EVALUATE, "search=vote")
+
+
+@pytest.fixture
+def pool(searched: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(searched, tmp_path / "pool"))
 
 
 def value(document: dict[str, Any], name: str, n: int = 8) -> float:
     return document["selectors"][name][str(n)]["score"]["value"]  # type: ignore[no-any-return]
 
 
-def test_evaluate_says_policy_search_and_oracle(run: Any, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    folder = run("a", *EVALUATE, "search=vote")
-    result = read_json(folder / "search" / "result.json")
+def test_evaluate_says_policy_search_and_oracle(pool: Path) -> None:
+    folder, result = pool, read_json(pool / "search" / "result.json")
     assert result["policy"]["value"] == pytest.approx(3 / 8)
     assert list(result["selectors"]) == ["vote", "oracle"]
     assert value(result, "vote") == value(result, "oracle") == 1.0
@@ -104,17 +132,17 @@ def test_evaluate_says_policy_search_and_oracle(run: Any, caplog: pytest.LogCapt
     clusters = next(iter(read_jsonl(folder / "search" / "clusters.jsonl")))
     assert clusters["clusters"][0]["samples"] == list(PASSING)
     assert len(clusters["clusters"][0]["outputs"]) == len(clusters["inputs"]) == 24
-    assert "vote" in caplog.text and "oracle gap closed 100.0 %" in caplog.text
+    said = "\n".join(lines(result))
+    assert "policy alone: 37.5 %" in said and "oracle gap closed 100.0 %" in said
 
 
 def test_a_replay_draws_and_runs_nothing_and_equals_the_live_search(
-    run: Any, caplog: pytest.LogCaptureFixture
+    run: Runs, pool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    pool = run("pool", *EVALUATE, "search=vote")
-    drawn, ran = len(run.drawn), (pool / "search" / "executions.jsonl").read_text()
+    ran = (pool / "search" / "executions.jsonl").read_text()
     folder = run("replay", "stage=search", f"stage.pool={pool}")
-    assert len(run.drawn) == drawn
+    assert not run.drawn
     assert (pool / "search" / "executions.jsonl").read_text() == ran
     result = read_json(folder / "search" / "result.json")
     assert list(result["selectors"]) == ["random", "logprob", "public", "vote", "oracle"]
@@ -132,24 +160,24 @@ def test_a_replay_draws_and_runs_nothing_and_equals_the_live_search(
     for n in (1, 2, 4, 8):
         best = value(result, "oracle", n)
         assert all(value(result, name, n) <= best + 1e-9 for name in result["selectors"])
-    for name in ("random", "vote", "oracle"):
-        assert f"\n{name}" in caplog.text.replace("  ", "\n") or name in caplog.text
+    said = [record.message.split()[0] for record in caplog.records]
+    assert [name for name in said if name in result["selectors"]] == list(result["selectors"])
     assert "value       not available: needs search.head=" in caplog.text
     again = read_json(run("again", "stage=search", f"stage.pool={pool}") / "search" / "result.json")
     assert again == result
 
 
-def test_a_pool_without_search_is_run_once(run: Any) -> None:
-    pool = run("plain", *EVALUATE)
-    assert not (pool / "search").exists()
+def test_a_pool_without_search_is_run_once(run: Runs, pool: Path) -> None:
+    shutil.rmtree(pool / "search")
     first = read_json(run("r1", "stage=search", f"stage.pool={pool}") / "search" / "result.json")
     assert first["work"]["programs"] > 0
     second = read_json(run("r2", "stage=search", f"stage.pool={pool}") / "search" / "result.json")
     assert second["work"]["programs"] == 0 and second["selectors"] == first["selectors"]
 
 
-def test_nonsense_in_the_place_of_hidden_and_fresh_tests_changes_no_choice(run: Any) -> None:
-    pool = run("p", *EVALUATE, "search=vote")
+def test_nonsense_in_the_place_of_hidden_and_fresh_tests_changes_no_choice(
+    run: Runs, pool: Path
+) -> None:
     keys = ("problem_id", "selector", "sample", "agreeing", "voters", "tied")
 
     def choices(name: str) -> list[list[Any]]:
@@ -166,7 +194,7 @@ def test_nonsense_in_the_place_of_hidden_and_fresh_tests_changes_no_choice(run: 
     assert choices("r2") == before
 
 
-def test_codet_draws_tests_once_and_counts_their_tokens(run: Any) -> None:
+def test_codet_draws_tests_once_and_counts_their_tokens(run: Runs) -> None:
     folder = run("c", *EVALUATE, "search=codet")
     result = read_json(folder / "search" / "result.json")
     assert value(result, "codet") == 1.0 and result["unread_tests"] == 2 * result["problems"]
@@ -179,7 +207,7 @@ def test_codet_draws_tests_once_and_counts_their_tokens(run: Any) -> None:
     assert "codet" in read_json(replayed / "search" / "result.json")["selectors"]
 
 
-def test_a_search_killed_in_the_middle_goes_on(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     from axiom_rl.search import execute
 
     monkeypatch.setattr(execute, "TOGETHER", 2)
@@ -221,14 +249,13 @@ def test_a_search_killed_in_the_middle_goes_on(run: Any, monkeypatch: pytest.Mon
         (("stage=train", "search=vote"), "does not search"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(run: Any, overrides: Any, message: str) -> None:
+def test_what_cannot_be_searched_is_refused(run: Runs, overrides: Any, message: str) -> None:
     with pytest.raises(AxiomError, match=message):
         run("x", *overrides)
     assert not run.drawn
 
 
-def test_a_pool_that_is_none(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = run("pool", *EVALUATE)
+def test_a_pool_that_is_none(run: Runs, pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refused(message: str, *overrides: str) -> None:
         with pytest.raises(AxiomError, match=message):
@@ -257,8 +284,7 @@ def test_a_pool_that_is_none(run: Any, tmp_path: Path, monkeypatch: pytest.Monke
     refused("there is no completions/before.jsonl")
 
 
-def test_old_rows_without_token_ids_are_read(run: Any) -> None:
-    pool = run("old", *EVALUATE)
+def test_old_rows_without_token_ids_are_read(run: Runs, pool: Path) -> None:
     path = pool / "completions" / "before.jsonl"
     rows = list(read_jsonl(path))
     assert rows[0]["token_ids"] == [1, 2] and rows[0]["logprobs"]
@@ -269,7 +295,7 @@ def test_old_rows_without_token_ids_are_read(run: Any) -> None:
     assert "logprob" in result["not_available"] and value(result, "vote") == 1.0
 
 
-def test_a_selector_of_ones_own(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_selector_of_ones_own(run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_selectors.py").write_text(
         "from axiom_rl.search import Choice, register\n"
         "def last(material, places):\n    return Choice(place=max(places))\n"
@@ -282,3 +308,91 @@ def test_a_selector_of_ones_own(run: Any, tmp_path: Path, monkeypatch: pytest.Mo
         assert value(result, "last") == 0.0
     finally:
         registry._SELECTORS.pop("last", None)
+
+
+def test_the_page_has_the_search(run: Runs, pool: Path) -> None:
+    folder = run("page", "stage=search", f"stage.pool={pool}")
+    for where in (pool, folder):
+        write_report(where)
+        text = (where / "report.md").read_text()
+        assert "## Search" in text and "oracle gap closed" in text
+        assert "pass not one other test" in text
+        html = (where / "report.html").read_text()
+        assert "How the vote came about" in html and "3 programs, 3 of them right (chosen)" in html
+    assert build_page(read_run(folder)).headline.startswith("The policy alone passes 37.5 %")
+    assert "| tokens drawn a problem |" in (folder / "report.md").read_text()
+
+
+OWN = [
+    {
+        "id": "reverse",
+        "statement": "Return the string backwards.",
+        "entry_point": "reverse_string",
+        "signature": "(s)",
+        "examples": [{"args": ["hello"], "expected": "olleh"}, {"args": ["ab"], "expected": "ba"}],
+    },
+    {
+        "id": "impossible",
+        "statement": "Return the next prime.",
+        "entry_point": "impossible",
+        "signature": "(n)",
+        "examples": [{"args": [3], "expected": 5}],
+    },
+    {
+        "id": "bare",
+        "statement": "Return the string backwards.",
+        "entry_point": "reverse_string",
+        "signature": "(s)",
+        "tests": [{"args": ["no example"], "expected": "is shown"}],
+    },
+]
+
+
+def own(path: Path, rows: list[dict[str, Any]]) -> tuple[str, str]:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return "problems=jsonl", f"problems.path={path}"
+
+
+def test_solve_needs_examples_and_no_tests(
+    run: Runs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    asked = ("stage=solve", *own(tmp_path / "own.jsonl", OWN), "search=vote", "sampler.n=8")
+    folder = run("solve", *asked)
+    rows = {row["problem_id"]: row for row in read_jsonl(folder / "solved.jsonl")}
+    solved = rows["reverse"]
+    assert solved["code"] and "s" in solved["code"] and solved["sample"] in PASSING
+    assert (solved["public_passed"], solved["agreeing"], solved["probability"]) == (2, 3, None)
+    unsolved = rows["impossible"]
+    assert (unsolved["public_passed"], unsolved["survivors"], unsolved["voters"]) == (0, 0, 0)
+    assert rows["bare"]["code"] and rows["bare"]["voters"] == 0
+    assert "impossible: NOT SOLVED" in caplog.text and "reverse: passes 2 of 2" in caplog.text
+    completions = list(read_jsonl(folder / "completions" / "solve.jsonl"))
+    assert all(row["hidden"] is None and row["fresh"] is None for row in completions)
+    drawn = len(run.drawn)
+    assert list(read_jsonl(run("solve", *asked) / "solved.jsonl")) == list(rows.values())
+    assert len(run.drawn) == drawn  # resumed: nothing is drawn twice
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    assert "found for 1 of 3 problems" in text and "| impossible | 0 of 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("stage", "row", "message"),
+    [
+        ("solve", {"examples": []}, "line 1: give examples"),
+        ("solve", {"examples": [{"args": 3}]}, "examples"),
+        ("evaluate", {}, "tests must not be missing"),
+    ],
+)
+def test_problems_that_cannot_be_solved(
+    run: Runs, tmp_path: Path, stage: str, row: dict[str, Any], message: str
+) -> None:
+    where = own(tmp_path / "own.jsonl", [OWN[0] | row])
+    with pytest.raises(AxiomError, match=message):
+        run("s", f"stage={stage}", *where, "search=vote")
+
+
+def test_solve_without_a_search_is_refused(run: Runs, tmp_path: Path) -> None:
+    with pytest.raises(AxiomError, match="add search=vote"):
+        run("s", "stage=solve", *own(tmp_path / "own.jsonl", OWN))

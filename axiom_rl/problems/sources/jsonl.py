@@ -5,9 +5,9 @@
      "tests": [{"args": [0], "expected": 0}, {"args": [-3], "expected": -6}]}
 
 `statement`, `entry_point` and `tests` (at least one) are needed; `examples` are shown in the prompt
-and must not be among the tests. Optional: `id` (default jsonl/<line>), `title`, `split` (train by
-default, val or test), `difficulty` and `time_limit_s`. Values are plain JSON, so a tuple that a
-program returns equals a list.
+and must not be among the tests; stage=solve needs examples and no tests. Optional: `id` (default
+jsonl/<line>), `title`, `split` (train by default, val or test), `difficulty` and `time_limit_s`.
+Values are plain JSON, so a tuple that a program returns equals a list.
 """
 
 from __future__ import annotations
@@ -41,8 +41,12 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 NEEDED = ("statement", "entry_point", "tests")
 
 
-def read_user_problems(path: str) -> tuple[Problem, ...]:
+def read_user_problems(path: str, *, tested: bool = True) -> tuple[Problem, ...]:
     """Read the file, checking every line.
+
+    Args:
+        path: of the file.
+        tested: whether problems must have tests; without, examples are enough.
 
     Raises:
         AxiomError: naming the line and field that is wrong, or an id that occurs twice.
@@ -52,7 +56,7 @@ def read_user_problems(path: str) -> tuple[Problem, ...]:
         if not line.strip():
             continue
         where = f"{path}, line {number}"
-        problem = _problem(_row(line, where), number, where)
+        problem = _problem(_row(line, where, tested), number, where)
         if problem.id in problems:
             raise AxiomError(f"{where}: the id {problem.id!r} occurs twice")
         problems[problem.id] = problem
@@ -80,7 +84,7 @@ def read_lines(path: str) -> list[str]:
     return text.split("\n")  # and not at the line separators that a JSON string may hold
 
 
-def _row(line: str, where: str) -> dict[str, Any]:
+def _row(line: str, where: str, tested: bool) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -92,8 +96,11 @@ def _row(line: str, where: str) -> dict[str, Any]:
             raise AxiomError(f"{where}: {unknown_name('field', key, FIELDS)}")
         if not isinstance(value, FIELDS[key]) or isinstance(value, bool):
             raise AxiomError(f"{where}: {key} has a value of type {type(value).__name__}")
-    missing = [key for key in NEEDED if not row.get(key)]
+    needed = NEEDED if tested or not row.get("examples") else NEEDED[:-1]
+    missing = [key for key in needed if not row.get(key)]
     if missing:
+        if not tested and missing == ["tests"]:
+            raise AxiomError(f"{where}: give examples, by which a program can be chosen")
         raise AxiomError(f"{where}: {' and '.join(missing)} must not be missing or empty")
     return row
 
@@ -108,11 +115,11 @@ def _problem(row: dict[str, Any], number: int, where: str) -> Problem:
     if not 0 < row.get("time_limit_s", 1) < math.inf:
         raise AxiomError(f"{where}: time_limit_s {row['time_limit_s']}: must be above 0")
     examples = _tests(row.get("examples", []), f"{where}: examples")
-    tests = _tests(row["tests"], f"{where}: tests")
+    tests = _tests(row.get("tests", []), f"{where}: tests")
     shown = {input_key(test.args) for test in examples}
     if any(input_key(test.args) in shown for test in tests):
         raise AxiomError(f"{where}: an example is also a test; the prompt would give it away")
-    names = ", ".join(f"argument_{place + 1}" for place in range(len(tests[0].args)))
+    names = ", ".join(f"argument_{place + 1}" for place in range(len((*tests, *examples)[0].args)))
     return Problem(
         id=row.get("id", f"jsonl/{number}"),
         type="jsonl",
