@@ -24,6 +24,7 @@ from axiom_rl.config import (
     GrpoConfig,
     ListConfig,
     ProceduralConfig,
+    RepairConfig,
     SearchStageConfig,
     SelectConfig,
     SftTrainerConfig,
@@ -126,6 +127,10 @@ def evaluate(config: Config, folder: Path) -> None:
         rollouts = measure(context, 0, policy, "before")
         if isinstance(config.search, SelectConfig):
             search_beside(context, config.search, policy, rollouts)
+        elif isinstance(config.search, RepairConfig):
+            from axiom_rl.evaluation.repaired import repair_beside
+
+            repair_beside(context, config.search, policy, rollouts)
 
 
 def search(config: Config, folder: Path) -> None:

@@ -25,8 +25,6 @@ def check_search(search: SearchConfig) -> None:
     Raises:
         AxiomError: for a selector that does not exist, or that lacks what it needs.
     """
-    if search.kind == "repair":
-        raise AxiomError("search=repair is not built yet; search=vote, public and codet are")
     if not isinstance(search, SelectConfig):
         return
     registry.import_selectors(search.imports)

@@ -113,6 +113,10 @@ class Scorer:
             cost=cost,
         )
 
+    def difference(self, rates: Sequence[float], others: Sequence[float]) -> Interval:
+        """Return how much better one way is than another on the same problems."""
+        return self._mean(np.asarray(rates, dtype=float) - np.asarray(others, dtype=float))
+
     def policy_score(self) -> Interval:
         """Return the mean pass rate of single samples."""
         return self._mean(self.policy)

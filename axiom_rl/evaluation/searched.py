@@ -200,9 +200,9 @@ def _document(
         "problems": len(pool.problems),
         "units": len({unit_of(problem) for problem in pool.problems}),
         "faults": pool.faults,
-        "policy": _plain(asdict(at.policy_score())),
+        "policy": plain(asdict(at.policy_score())),
         "selectors": {
-            name: {str(n): _plain(asdict(score)) for n, score in rows.items()}
+            name: {str(n): plain(asdict(score)) for n, score in rows.items()}
             for name, rows in scores.items()
         },
         "not_available": dict(lacking),
@@ -218,10 +218,10 @@ def _document(
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a document without NaN, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -244,21 +244,22 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     size = document["samples"]
     rows = [
         f"{document['problems']} problems ({document['units']} different questions), "
-        f"{size} samples each; policy alone: {_interval(document['policy'])}"
+        f"{size} samples each; policy alone: {shown_interval(document['policy'])}"
     ]
     for name, scores in document["selectors"].items():
         last = scores[str(size)]
         curve = "  ".join(f"{n}: {percent(score['score']['value'])}" for n, score in scores.items())
         rows.append(
-            f"{name:11} {curve}  | gain {_interval(last['gain'])}, oracle gap closed "
-            f"{_interval(last['gap_closed'])}, {last['cost']['generated']:.0f} tokens and "
+            f"{name:11} {curve}  | gain {shown_interval(last['gain'])}, oracle gap closed "
+            f"{shown_interval(last['gap_closed'])}, {last['cost']['generated']:.0f} tokens and "
             f"{last['cost']['cpu_s']:.2f} CPU s a problem"
         )
     rows += [f"{name:11} not available: {why}" for name, why in document["not_available"].items()]
     return rows
 
 
-def _interval(interval: Mapping[str, float | None]) -> str:
+def shown_interval(interval: Mapping[str, float | None]) -> str:
+    """Write a value of a document with its interval, where it has one."""
     if interval["value"] is None:
         return "none to close"
     if interval["low"] is None:

@@ -18,7 +18,7 @@ from typing import Any
 from axiom_rl.core.codec import decode, encode
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl, read_jsonl
-from axiom_rl.core.types import Status
+from axiom_rl.core.types import Status, Verdict
 from axiom_rl.search.inputs import input_text, mutated_inputs
 from axiom_rl.search.material import Answer, Material, Sampled
 from axiom_rl.search.public import PublicProblem, as_problem
@@ -33,6 +33,8 @@ TOGETHER = 64
 LONGEST_VALUE = 2000
 """Characters of a value's text that are stored; of a longer one its hash is."""
 LONGEST_SHOWN = 120
+NOTHING: Mapping[str, Any] = {"passed": 0}
+"""Of a problem without public tests, and of a sample without a program."""
 UNSTABLE = "another value when called again"
 
 Written = Mapping[str, Sequence[tuple[tuple[Any, ...], Any]]]
@@ -79,8 +81,15 @@ class Executions:
         self._rows = {_key(row): row for row in rows if row.get("schema") == SCHEMA}
         self.work = Work()
 
-    def public(self, wanted: Iterable[tuple[PublicProblem, str]]) -> dict[tuple[str, str], int]:
-        """Return how many public tests each program passes, by problem id and program."""
+    def public(
+        self, wanted: Iterable[tuple[PublicProblem, str]]
+    ) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """Judge programs by the public tests of their problems.
+
+        Returns:
+            By problem id and `name_of` the program: `passed` tests, `status`, and of the first
+            test that failed its position (`failed`) and what went wrong (`detail`).
+        """
         wanted = [item for item in wanted if item[0].public_tests]
         tests = {problem.id: _tests_name(problem) for problem, _code in wanted}
         keys = [(problem.id, name_of(code), tests[problem.id]) for problem, code in wanted]
@@ -91,16 +100,9 @@ class Executions:
             verdicts = self._verifier.verify(
                 [(problems[wanted[n][0].id], wanted[n][1]) for n in part]
             )
-            rows = [
-                {
-                    "passed": verdict.passed_tests,
-                    "status": str(verdict.status),
-                    "cpu_s": verdict.cpu_s,
-                }
-                for verdict in verdicts
-            ]
+            rows = [_public_row(verdict) for verdict in verdicts]
             self._store([keys[n] for n in part], rows, time.monotonic() - started)
-        return {key[:2]: int(self._rows[key]["passed"]) for key in keys}
+        return {key[:2]: self._rows[key] for key in keys}
 
     def outputs(
         self, wanted: Sequence[tuple[PublicProblem, str, InputList]]
@@ -177,7 +179,7 @@ def gather(
             problem=problem,
             samples=tuple(samples[problem.id]),
             public_passed=tuple(
-                passed.get((problem.id, name_of(sample.code or "")), 0)
+                int(passed.get((problem.id, name_of(sample.code or "")), NOTHING)["passed"])
                 for sample in samples[problem.id]
             ),
         )
@@ -281,6 +283,16 @@ def _digest(content: Any) -> str:
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["problem_id"], row["program"], row["inputs"]
+
+
+def _public_row(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "passed": verdict.passed_tests,
+        "status": str(verdict.status),
+        "failed": next((case.index for case in verdict.cases if not case.passed), None),
+        "detail": verdict.detail,
+        "cpu_s": verdict.cpu_s,
+    }
 
 
 def _answer_rows(run: ProgramRun, problem: PublicProblem) -> list[list[Any]]:

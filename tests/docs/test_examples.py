@@ -63,3 +63,14 @@ for status in Status:
     lines = run(tmp_path, "-c", code).splitlines()
     assert "accepted 1.0" in lines and "time_limit -0.5" in lines
     assert "sandbox_fault None" in lines and "wrong_answer 0.05" in lines
+
+
+def test_a_selector_of_your_own(tmp_path: Path) -> None:
+    assert write_examples("guides/search.md", tmp_path) == ["mine.jsonl", "my_selectors.py"]
+    code = """
+import my_selectors
+from axiom_rl.problems.sources.jsonl import read_user_problems
+from axiom_rl.search.registry import get
+print(get("shortest").name, read_user_problems("mine.jsonl", tested=False)[0].public_tests)
+"""
+    assert "shortest (TestCase(args=(2,), expected=4)" in run(tmp_path, "-c", code)
