@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 
 from axiom_rl.config import (
     SPLITS,
-    BenchmarkConfig,
     CollectConfig,
     CompareConfig,
     Config,
@@ -27,6 +26,7 @@ from axiom_rl.config import (
     ListConfig,
     ProceduralConfig,
     SftTrainerConfig,
+    SolveConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
@@ -34,15 +34,16 @@ from axiom_rl.config import (
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
-from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import held_out, measure
 from axiom_rl.evaluation.power import plan_for, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
+from axiom_rl.evaluation.search.replayed import check_search, refuse_search
+from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_replay, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.lora.plain import check_plain_lora
-from axiom_rl.problems.sources.load import load_splits, require_problems
-from axiom_rl.problems.sources.trained_on import training_problems
+from axiom_rl.problems.sources.load import load_splits, name_doubts, require_problems
+from axiom_rl.problems.sources.trained_on import trained_before
 from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
 from axiom_rl.report.page import write_report
 from axiom_rl.rollouts.draw import cost
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 5
-"""Rows named in a line of the log."""
 NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
 
 
@@ -72,6 +71,7 @@ def run_stage(config: Config, folder: Path) -> None:
     Raises:
         AxiomError: for whatever the user can repair.
     """
+    refuse_search(config)
     match config.stage.kind:
         case "train":
             train(config, folder)
@@ -83,6 +83,10 @@ def run_stage(config: Config, folder: Path) -> None:
             list_problems(config)
         case "export":
             export(config, folder)
+        case "search":
+            search(config, folder)
+        case "solve":
+            solve(config, folder)
         case "compare":
             compare(config, folder)
         case other:
@@ -115,9 +119,18 @@ def evaluate(config: Config, folder: Path) -> None:
     """Evaluate the base model, or it with model.adapter, on tests it was never trained on."""
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
+    check_search(config.search)
     splits = _problems(config, folder, only=stage.split)
     with _open_context(config, folder, splits, _resolve(config)) as context:
-        measure(context, 0, context.policy(config.model.adapter), "before")
+        policy = context.policy(config.model.adapter)
+        rollouts = measure(context, 0, policy, "before")
+        run_beside(context, config.search, policy, rollouts)
+
+
+def search(config: Config, folder: Path) -> None:
+    """Replay every selector at every budget on the samples of a finished evaluation."""
+    run_replay(config, folder)
+    _write_report(folder)
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -187,6 +200,18 @@ def compare(config: Config, folder: Path) -> None:
         return
     log.info("%s", compare_runs([Path(path) for path in stage.runs], folder, stage.across))
     log.info("comparison: %s", folder / "comparison.html")
+
+
+def solve(config: Config, folder: Path) -> None:
+    """Choose a program for each problem, by its examples and the search alone."""
+    stage = config.stage
+    assert isinstance(stage, SolveConfig)
+    search = checked_choice(config.search)
+    splits = _problems(config, folder)
+    output = Path(stage.output) if stage.output else folder / "solved.jsonl"
+    with _open_context(config, folder, splits, _resolve(config)) as context:
+        run_solve(context, config, search, output)
+    log.info("chosen programs: %s", output)
 
 
 def _check_training(config: Config) -> None:
@@ -341,38 +366,24 @@ def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
     saved = read_splits(folder / "problems")
     if saved is not None:
         return saved
-    trains = config.stage.kind == "train"
-    splits = load_splits(config.problems, _trained_before(config), trains=trains)
+    trains, tested = config.stage.kind == "train", config.stage.kind != "solve"
+    splits = load_splits(
+        config.problems,
+        trained_before(config),
+        trains=trains,
+        tested=tested,
+    )
     if only is not None:
         empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
         splits = replace(splits, **empty)
     wanted = "train" if trains else only
     require_problems(config.problems, splits, wanted)
-    if not isinstance(config.problems, ProceduralConfig):
+    if not isinstance(config.problems, ProceduralConfig) and tested:
         splits = check_references(splits, config.sandbox)
         require_problems(config.problems, splits, wanted)
     write_splits(folder / "problems", splits)
-    _name_doubts(splits, folder / "problems")
+    name_doubts(splits, folder / "problems")
     return splits
-
-
-def _name_doubts(splits: Splits, folder: Path) -> None:
-    """Log the rows that are left out and the weak tests, the first few by name."""
-    for what, found, file in (
-        ("rows are left out", splits.left_out, "left_out.json"),
-        ("problems have weak tests", splits.weak, "weak.json"),
-    ):
-        if found:
-            named = "; ".join(f"{key}: {reason}" for key, reason in [*found.items()][:MOST_NAMED])
-            log.warning("%d %s, see %s: %s", len(found), what, folder / file, named)
-
-
-def _trained_before(config: Config) -> tuple[Problem, ...]:
-    """Return what the model was trained on, where a benchmark's score depends on it."""
-    if not isinstance(config.problems, BenchmarkConfig) or config.stage.kind == "collect":
-        return ()
-    place = config.problems.trained_on or config.model.adapter
-    return () if place is None else training_problems(place)
 
 
 def _problem_seed(config: Config) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from axiom_rl.config import BenchmarkConfig, JsonlConfig, ProblemsConfig, ProceduralConfig
 from axiom_rl.core.errors import AxiomError
@@ -13,9 +15,18 @@ from axiom_rl.problems.sources.contamination import find_overlaps, overlapping_t
 from axiom_rl.problems.sources.jsonl import read_user_problems
 from axiom_rl.problems.splits import Splits, build_splits, import_types
 
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+"""Rows named in a line of the log."""
+
 
 def load_splits(
-    config: ProblemsConfig, trained: Sequence[Problem] = (), *, trains: bool = False
+    config: ProblemsConfig,
+    trained: Sequence[Problem] = (),
+    *,
+    trains: bool = False,
+    tested: bool = True,
 ) -> Splits:
     """Return the problems that the config names, in their splits.
 
@@ -26,6 +37,7 @@ def load_splits(
         trained: what the model was trained on before; tasks of a benchmark's val and test splits
             that overlap with it are left out.
         trains: the train split will be trained on, so it counts as well.
+        tested: whether problems of the user's own must have tests beside examples.
 
     Raises:
         AxiomError: if the config is impossible, or a file or benchmark cannot be read.
@@ -40,7 +52,7 @@ def load_splits(
                     "docs/reference/problems.md)"
                 )
             import_types(config.imports)
-            own = read_user_problems(config.path)
+            own = read_user_problems(config.path, tested=tested)
             return _by_split(own.problems, own.left_out, own.solutions)
         case BenchmarkConfig():
             return _of_benchmark(config, trained, trains)
@@ -82,6 +94,17 @@ def require_problems(config: ProblemsConfig, splits: Splits, split: str | None) 
         case _:
             cure = f'give problems "split": "{split}" in problems.path, or choose another split'
     raise AxiomError(f"the {split or 'problems'} split is empty: {cure}")
+
+
+def name_doubts(splits: Splits, folder: Path) -> None:
+    """Log the rows that are left out and the weak tests, the first few by name."""
+    for what, found, file in (
+        ("rows are left out", splits.left_out, "left_out.json"),
+        ("problems have weak tests", splits.weak, "weak.json"),
+    ):
+        if found:
+            named = "; ".join(f"{key}: {reason}" for key, reason in [*found.items()][:MOST_NAMED])
+            log.warning("%d %s, see %s: %s", len(found), what, folder / file, named)
 
 
 def _of_benchmark(config: BenchmarkConfig, trained: Sequence[Problem], trains: bool) -> Splits:
