@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import FrameType
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its notices are of no use to our users
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -25,19 +27,33 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from axiom_rl.config import CONF_DIR, Config, explain, register_schemas, resumed_config, to_config
+from axiom_rl.config import (
+    CONF_DIR,
+    Config,
+    check_choices,
+    explain,
+    register_schemas,
+    resumed_config,
+    to_config,
+)
 from axiom_rl.config.describe import GROUPS, help_of, help_text
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.program import command
+from axiom_rl.core.files import disk_trouble
+from axiom_rl.core.program import command, override
+from axiom_rl.report.closing import next_commands
+from axiom_rl.run.resume import nothing_left
 from axiom_rl.run.sweep_jobs import resumed_command
 
 log = logging.getLogger("axiom_rl")
 
-USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+FAULT, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 """Exit statuses beside 0; the last two are 128 and the signal's number, as of a shell."""
 
 LOG = "launch.log"
 """What the log says, in the run folder; Hydra names it after hydra.job.name."""
+
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+"""Keys whose values are taken as they are typed."""
 
 _resumed: list[Config] = []
 """The config of a resumed run, which Hydra has no part in."""
@@ -68,14 +84,8 @@ def run(composed: DictConfig) -> None:
         from axiom_rl.stages import run_stage
 
         run_stage(config, folder)
-    except (AxiomError, KeyboardInterrupt) as error:
-        if isinstance(error, AxiomError):
-            log.error("%s", error)
-        elif (folder / "config.yaml").exists():
-            again = command(f"resume={folder}")
-            log.warning("stopped; what is done is kept. Go on with: %s", again)
-        else:
-            log.warning("stopped before the run began; there is nothing to go on with")
+    except (Exception, KeyboardInterrupt) as error:
+        _say(error, folder)
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher that runs jobs in its processes
             raise
         _failed.append(error)
@@ -100,7 +110,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _help([argument for argument in given if argument not in ("--help", "-h")])
     signal.signal(signal.SIGTERM, _terminated)  # clusters pre-empt by it; it is Ctrl-C to us
     try:
-        sys.argv[1:] = _for_hydra(given)
+        hydras = _for_hydra(given)
+        if _resumed and nothing_left(Path(str(_resumed[0].resume)), _resumed[0]):
+            _say_finished(_resumed[0])
+            return 0
+        sys.argv[1:] = hydras
+        check_choices(hydras)
+        logging.captureWarnings(True)  # libraries' warnings go to the log file
         run()
         if _failed:
             raise _failed[0]
@@ -113,7 +129,45 @@ def main(arguments: list[str] | None = None) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return USER_ERROR
+    except Exception as error:
+        if _failed:  # the log has the traceback
+            return FAULT
+        trouble = _disk(error)  # Hydra makes the run folder
+        if not trouble:
+            raise
+        print(f"error: {trouble}", file=sys.stderr)
+        return USER_ERROR
     return 0
+
+
+def _say_finished(config: Config) -> None:
+    """Say that a resumed run has nothing left to do."""
+    first, second = next_commands(config, Path(str(config.resume)))
+    print(f"{config.resume} is finished; nothing was changed. Type next: {first}  or  {second}")
+
+
+def _say(error: BaseException, folder: Path) -> None:
+    """Log what ended a stage: one line, but for a fault of the program itself."""
+    kept = (folder / "config.yaml").exists()
+    again = f"go on with: {command(f'resume={folder}')}" if kept else "start it again"
+    trouble = _disk(error)
+    if trouble:
+        log.error("%s; then %s", trouble, again)
+    elif isinstance(error, AxiomError):
+        log.error("%s", error)
+    elif not isinstance(error, KeyboardInterrupt):
+        log.error("this is a fault of axiom-rl itself, please report it", exc_info=error)
+    elif kept:
+        log.warning("stopped; what is done is kept. G%s", again.removeprefix("g"))
+    else:
+        log.warning("stopped before the run began; there is nothing to go on with")
+
+
+def _disk(error: BaseException) -> str:
+    """Return what is wrong with the disk; '' where that is not it."""
+    if isinstance(error, AxiomError) and not re.match("cannot (write|append)", str(error)):
+        return ""
+    return disk_trouble(error)
 
 
 def _remove_unused(folder: Path) -> None:
@@ -160,8 +214,8 @@ def _for_hydra(given: list[str]) -> list[str]:
     """
     resumes = [a for a in given if a.startswith("resume=") and a not in ("resume=", "resume=null")]
     if not resumes:
-        return given
-    folder = Path(resumes[-1].removeprefix("resume=").strip("'\""))
+        return [_as_hydra_reads(argument) for argument in given]
+    folder = _folder(resumes[-1].removeprefix("resume="))
     others = [argument for argument in given if argument not in resumes]
     sweep = resumed_command(folder, others)
     if sweep is not None:
@@ -170,5 +224,17 @@ def _for_hydra(given: list[str]) -> list[str]:
     values = [argument for argument in others if argument not in own]
     _resumed.append(resumed_config(folder, values))
     _typed.extend(given)
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
-    return [*own, f"hydra.run.dir='{quoted}'"]
+    return [*own, override("hydra.run.dir", folder)]
+
+
+def _folder(text: str) -> Path:
+    """Return the folder that was typed, as it is or in quotes."""
+    if not Path(text).exists() and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return Path(text)
+
+
+def _as_hydra_reads(argument: str) -> str:
+    """Quote a folder whose name would mean something else in Hydra's grammar, such as a=b,c."""
+    key, _, value = argument.partition("=")
+    return override(key, value) if key in FOLDERS and value else argument

@@ -6,15 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from omegaconf import OmegaConf
+from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
-    SPLITS,
     CollectConfig,
     CompareConfig,
     Config,
@@ -22,36 +18,38 @@ from axiom_rl.config import (
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
-    JsonlConfig,
     ListConfig,
-    ProceduralConfig,
     SftTrainerConfig,
     SolveConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
+    saved_yaml,
 )
+from axiom_rl.context.present import check_present
+from axiom_rl.context.problems import keep_problems, make_problems
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import write_text
+from axiom_rl.core.files import disk_trouble, write_text
 from axiom_rl.evaluation.measure import held_out, measure
-from axiom_rl.evaluation.power import plan_for, write_plan
+from axiom_rl.evaluation.power import plan_for, samples_text, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.search.replayed import check_search, refuse_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_replay, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.lora.plain import check_plain_lora
-from axiom_rl.problems.sources.load import load_splits, name_doubts, require_problems
-from axiom_rl.problems.sources.trained_on import trained_before
-from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
+from axiom_rl.problems.splits import Splits, import_modules
+from axiom_rl.report.closing import closing_lines, next_commands
 from axiom_rl.report.page import write_report
+from axiom_rl.rollouts import rewards
 from axiom_rl.rollouts.draw import cost
-from axiom_rl.run.folder import open_run, write_environment
+from axiom_rl.run.folder import DONE, open_run, write_environment
+from axiom_rl.run.lock import locked
+from axiom_rl.run.resume import point_latest
 from axiom_rl.run.tracking import open_tracker
 from axiom_rl.sampling.base import SamplerFactory
 from axiom_rl.verify import Verifier
-from axiom_rl.verify.references import check_references
 
 if TYPE_CHECKING:
     from axiom_rl.models.weights.source import ResolvedModel
@@ -84,7 +82,8 @@ def run_stage(config: Config, folder: Path) -> None:
         case "export":
             export(config, folder)
         case "search":
-            search(config, folder)
+            run_replay(config, folder)
+            _say_end(config, folder)
         case "solve":
             solve(config, folder)
         case "compare":
@@ -96,8 +95,9 @@ def run_stage(config: Config, folder: Path) -> None:
 def train(config: Config, folder: Path) -> None:
     """Measure, train, measure again, and report."""
     trainer = config.trainer
-    splits = _problems(config, folder)
     _check_training(config)
+    splits = make_problems(config, folder)
+    _check_libraries(config)
     resolved = _resolve(config)
     with _open_context(config, folder, splits, resolved) as context:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
@@ -120,17 +120,13 @@ def evaluate(config: Config, folder: Path) -> None:
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
     check_search(config.search)
-    splits = _problems(config, folder, only=stage.split)
+    check_present(config)
+    splits = make_problems(config, folder, only=stage.split)
+    _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         policy = context.policy(config.model.adapter)
         rollouts = measure(context, 0, policy, "before")
         run_beside(context, config.search, policy, rollouts)
-
-
-def search(config: Config, folder: Path) -> None:
-    """Replay every selector at every budget on the samples of a finished evaluation."""
-    run_replay(config, folder)
-    _write_report(folder)
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -140,7 +136,9 @@ def collect(config: Config, folder: Path) -> None:
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
-    splits = _problems(config, folder, only=stage.split)
+    check_present(config)
+    splits = make_problems(config, folder, only=stage.split)
+    _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         finished = context.run.is_finished("collect/0")
@@ -158,7 +156,13 @@ def collect(config: Config, folder: Path) -> None:
             columns.update(cost(drawn))
         if not finished:
             context.run.finish("collect/0")
-    log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
+        if not len(store):
+            raise AxiomError(
+                f"none of {len(drawn.rollouts)} samples passed, so {output} holds no solution: "
+                "choose easier problems (problems=basic, lower problems.levels), a larger model "
+                "(model=qwen2.5-coder-1.5b) or more attempts (stage.max_attempts)"
+            )
+        log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
 
 
 def list_problems(config: Config) -> None:
@@ -183,6 +187,7 @@ def export(config: Config, folder: Path) -> None:
     out = Path(stage.output) if stage.output else folder / "merged"
     export_merged(_resolve(config), config.model.adapter, out, config.model)
     log.info("merged model written to %s", out)
+    _say_next(config, folder)
 
 
 def compare(config: Config, folder: Path) -> None:
@@ -207,7 +212,9 @@ def solve(config: Config, folder: Path) -> None:
     stage = config.stage
     assert isinstance(stage, SolveConfig)
     search = checked_choice(config.search)
-    splits = _problems(config, folder)
+    check_present(config)
+    splits = make_problems(config, folder)
+    _check_libraries(config)
     output = Path(stage.output) if stage.output else folder / "solved.jsonl"
     with _open_context(config, folder, splits, _resolve(config)) as context:
         run_solve(context, config, search, output)
@@ -215,11 +222,24 @@ def solve(config: Config, folder: Path) -> None:
 
 
 def _check_training(config: Config) -> None:
-    """Refuse what would fail later, before anything is fetched or loaded."""
+    """Refuse what would fail later, before anything is written, fetched or loaded."""
     if isinstance(config.trainer, SftTrainerConfig):
         if config.trainer.solutions is None:
             raise AxiomError(NO_SOLUTIONS)
         read_solutions(Path(config.trainer.solutions))
+    if isinstance(config.trainer, GrpoConfig):
+        import_modules("trainer.imports", config.trainer.imports)
+        rewards.get(config.trainer.reward)
+    check_present(config)
+
+
+def _check_libraries(config: Config) -> None:
+    """Refuse what torch, PEFT or TRL would; they take seconds to load, so it comes second."""
+    from axiom_rl.context.resources import check_machine
+
+    check_machine(config)
+    if config.stage.kind != "train":
+        return
     from axiom_rl.models.lora.fit import lora_config
 
     lora_config(config.model.lora)
@@ -263,7 +283,10 @@ def _resolve(config: Config) -> ResolvedModel:
 def _open_context(
     config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
 ) -> Iterator[RunContext]:
-    """Open run folder, verifier and tracker; write the report at the end, whatever happens."""
+    """Open verifier, run folder and tracker; write the report at the end, whatever happens.
+
+    What can be refused is refused before the first file is written.
+    """
     from axiom_rl.context.resources import with_chosen_sampler
     from axiom_rl.models.weights.resolve import as_resolved
 
@@ -275,21 +298,30 @@ def _open_context(
     if resolved.chat_template is not None:  # its text is in config.yaml
         identity["chat_template"] = sha256(resolved.chat_template.encode()).hexdigest()
     with ExitStack() as resources:  # closed last to first: verifier and sampler, report, tracker
+        verifier = resources.enter_context(Verifier(config.sandbox))
+        resources.enter_context(locked(folder))
         tracker = open_tracker(config.tracking, folder, asdict(config))
         resources.callback(tracker.close)
         run = open_run(folder, tracker)
-        resources.enter_context(_reported(folder))
-        verifier = resources.enter_context(Verifier(config.sandbox))
-        settings = asdict(replace(config, resume=None))
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
-        run.begin = partial(
-            write_environment,
-            folder,
-            config.seed,
-            str(verifier.level),
-            identity,
-            resumed=config.resume is not None,
-        )
+        settings = saved_yaml(asdict(replace(config, resume=None)))
+
+        def begin() -> None:
+            """Before the first new work: a resumed run that does none keeps what it said."""
+            write_text(folder / "config.yaml", settings)
+            write_environment(
+                folder,
+                config.seed,
+                str(verifier.level),
+                identity,
+                resumed=config.resume is not None,
+            )
+
+        run.begin = begin
+        if not (folder / "config.yaml").exists():
+            write_text(folder / "config.yaml", settings)
+        point_latest(folder)
+        keep_problems(folder, splits)
+        resources.enter_context(_reported(config, folder))
         _state_plan(config, folder, splits)
         yield RunContext(
             run=run,
@@ -299,28 +331,36 @@ def _open_context(
             sampler=config.sampler,
             style=config.problems.prompt,
             seed=config.seed,
-            fresh_seed=_problem_seed(config),
+            fresh_seed=int(getattr(config.problems, "seed", 0)),
             model=identity,
         )
+        if not run.is_finished(DONE):
+            run.finish(DONE)
 
 
 @contextmanager
-def _reported(folder: Path) -> Iterator[None]:
+def _reported(config: Config, folder: Path) -> Iterator[None]:
     """Write the report at the end; if the run failed too, the error that is raised is the run's."""
     try:
         yield
     except BaseException:
         try:
-            _write_report(folder)
-        except Exception:
-            log.warning("the report could not be written either", exc_info=True)
+            write_report(folder)
+        except Exception as error:
+            full = disk_trouble(error)
+            log.warning("the report could not be written either: %s", full or error)
+            log.debug("why", exc_info=True)
         raise
-    _write_report(folder)
+    _say_end(config, folder)
 
 
-def _write_report(folder: Path) -> None:
-    write_report(folder)
-    log.info("report: %s", folder / "report.html")
+def _say_end(config: Config, folder: Path) -> None:
+    for line in closing_lines(config, folder, write_report(folder)):
+        log.info("%s", line)
+
+
+def _say_next(config: Config, folder: Path) -> None:
+    log.info("what to type next:\n  %s", "\n  ".join(next_commands(config, folder)))
 
 
 def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
@@ -331,6 +371,7 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
         splits = held_out(splits)
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)
+    log.info("%s", samples_text(splits, config.sampler.n, trains=config.stage.kind == "train"))
     log.info("stated before the run: %s", plan)
 
 
@@ -357,34 +398,3 @@ def _sampler_loader(
             return open_samplers(resolved, config.model, sampler)
         case other:
             raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
-
-
-def _problems(config: Config, folder: Path, only: str | None = None) -> Splits:
-    """Return the run's problems: those in its folder if it is resumed, else drawn and written."""
-    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
-        import_types(config.problems.imports)
-    saved = read_splits(folder / "problems")
-    if saved is not None:
-        return saved
-    trains, tested = config.stage.kind == "train", config.stage.kind != "solve"
-    splits = load_splits(
-        config.problems,
-        trained_before(config),
-        trains=trains,
-        tested=tested,
-    )
-    if only is not None:
-        empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
-        splits = replace(splits, **empty)
-    wanted = "train" if trains else only
-    require_problems(config.problems, splits, wanted)
-    if not isinstance(config.problems, ProceduralConfig) and tested:
-        splits = check_references(splits, config.sandbox)
-        require_problems(config.problems, splits, wanted)
-    write_splits(folder / "problems", splits)
-    name_doubts(splits, folder / "problems")
-    return splits
-
-
-def _problem_seed(config: Config) -> int:
-    return int(getattr(config.problems, "seed", 0))

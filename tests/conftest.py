@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: tests fetch nothing
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as launch.py: no spinning on a busy machine
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no threads before a fork
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers fill the cores; tiny models gain no thread
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CHAT_TEMPLATE = """\
 {%- if messages[0]['role'] != 'system' -%}

@@ -44,15 +44,20 @@ def launch(*arguments: str, folder: Path, run_dir: bool = True) -> Done:
     ("arguments", "said"),
     [
         (["problms=hard"], ["unknown key problms", "problems"]),
-        (["sampler.n=many"], ["sampler.n", "many"]),
         (["problems.types=[two_summ]"], ["two_summ", "did you mean two_sum?"]),
-        (
-            ["stage=evaluate", "stage.split=test"],
-            ["the test split is empty", "problems.sizes.test"],
-        ),
         (["trainer=sft"], ["trainer=sft needs trainer.solutions"]),
-        (["trainer=sft", "trainer.solutions=no.jsonl"], ["no such file: no.jsonl"]),
-        (["stage=compare"], ["stage.runs"]),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (["sampler.n=many"], ["sampler.n", "many"]),
+                (
+                    ["stage=evaluate", "stage.split=test"],
+                    ["the test split is empty", "problems.sizes.test"],
+                ),
+                (["trainer=sft", "trainer.solutions=no.jsonl"], ["no such file: no.jsonl"]),
+                (["stage=compare"], ["stage.runs"]),
+            )
+        ),
     ],
     ids=lambda value: value[-1][:30],
 )

@@ -5,13 +5,14 @@ Imports only the standard library, hydra and omegaconf.
 
 from axiom_rl.config import schema
 from axiom_rl.config.checks import RULES, SPLITS
-from axiom_rl.config.explain import explain
+from axiom_rl.config.explain import check_choices, explain
 from axiom_rl.config.load import (
     RESUME_MAY_CHANGE,
     composed_option,
     load_config,
     register_schemas,
     resumed_config,
+    saved_yaml,
     to_config,
 )
 from axiom_rl.config.schema import *  # noqa: F403
@@ -21,10 +22,12 @@ __all__ = [  # noqa: PLE0604
     "RESUME_MAY_CHANGE",
     "RULES",
     "SPLITS",
+    "check_choices",
     "composed_option",
     "explain",
     "load_config",
     "register_schemas",
     "resumed_config",
+    "saved_yaml",
     "to_config",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from axiom_rl.config.schema import Config
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.types import LONGEST_S
 
 
 def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
@@ -41,7 +42,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "sampler.in_flight": _at_least(1),
     "sampler.timeout_s": ABOVE_0,
     "sampler.retries": _at_least(0),
-    "sandbox.time_limit_s": ABOVE_0,
+    "sandbox.time_limit_s": (
+        (lambda value: 0 < value <= LONGEST_S),
+        f"above 0, {LONGEST_S} at most",
+    ),
     "sandbox.memory_mb": _at_least(1),
     "sandbox.output_kb": _at_least(1),
     "sandbox.result_kb": _at_least(1),
@@ -78,7 +82,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         (lambda value: set(value) <= {"weights", "prompt", "backend"}),
         "a list of weights, prompt, backend",
     ),
-    "tracking.mode": _one_of("auto", "online", "offline"),
+    "tracking.mode": (
+        (lambda value: value in ("auto", "online", "offline")),
+        "one of auto, online, offline; to track nothing type tracking=none",
+    ),
 }
 """What values a key may have, where its schema has it and it is not null."""
 

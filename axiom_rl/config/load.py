@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from math import lcm
@@ -18,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from axiom_rl.config.checks import check_values
-from axiom_rl.config.explain import explain, unknown_key
+from axiom_rl.config.explain import check_choices, explain, unknown_key
 from axiom_rl.config.lora_options import check_lora_options
 from axiom_rl.config.schema import (
     CONF_DIR,
@@ -48,6 +49,7 @@ def load_config(*overrides: str) -> Config:
         AxiomError: for an unknown option or key, or an impossible value, naming it.
     """
     register_schemas()
+    check_choices(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):
@@ -80,6 +82,26 @@ def composed_option(group: str, name: str) -> Any:
     if GlobalHydra.instance().is_initialized():  # inside launch.py, which may compose once more
         return getattr(to_config(compose("config", overrides=overrides)), group)
     return getattr(load_config(*overrides), group)
+
+
+def saved_yaml(values: Any) -> str:
+    """Return plain values as YAML that OmegaConf reads back as they stand, `${` in text included.
+
+    A chat template may hold it; unescaped it would be taken for a reference to another key.
+    """
+    return OmegaConf.to_yaml(OmegaConf.create(_escaped(values)))
+
+
+def _escaped(value: Any) -> Any:
+    match value:
+        case str():
+            return re.sub(r"(\\*)\$\{", lambda found: rf"{found[1] * 2}\${{", value)
+        case list() | tuple():
+            return list(map(_escaped, value))
+        case dict():
+            return {key: _escaped(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 RESUME_MAY_CHANGE = (

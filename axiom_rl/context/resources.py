@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from axiom_rl.config import Config, GrpoConfig, TransformersSamplerConfig
 from axiom_rl.core.files import read_json
-from axiom_rl.models.load import choose_device, choose_dtype
+from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
 from axiom_rl.models.memory import (
     CHUNK,
     PASS_TOKENS,
@@ -25,6 +25,17 @@ log = logging.getLogger(__name__)
 
 PROMPT_TOKENS = 256
 """Allowance for the prompt in the memory plan, which is made before anything is tokenized."""
+
+
+def check_machine(config: Config) -> None:
+    """Refuse a device, a quantization or an engine that this machine does not have.
+
+    Raises:
+        AxiomError: naming the key or the package.
+    """
+    if config.model.quantization == "4bit":
+        check_four_bit(choose_device(config.model.device))
+    with_chosen_sampler(config)
 
 
 def with_chosen_sampler(config: Config) -> tuple[Config, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,32 @@ def cache_dir() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "axiom-rl"
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def disk_trouble(error: BaseException | None) -> str:
+    """Say what is wrong with the disk if that is what an error comes from; '' if it is not.
+
+    Libraries that write with C++ or Rust (torch, safetensors) raise errors of their own for it.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        number = error.errno if isinstance(error, OSError) else None
+        text = str(error)
+        if number in FULL or "No space left" in text or "PytorchStreamWriter failed" in text:
+            return f"the disk is full{where}: free some space, e.g. checkpoints/ of old runs"
+        if number in FORBIDDEN or "Read-only file system" in text:
+            return (
+                f"the folder cannot be written{where}: give one that can be, with "
+                "hydra.run.dir=, or make it writable"
+            )
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +13,16 @@ def command(*arguments: str) -> str:
     name = Path(sys.argv[0]).name
     begun = {"axiom-rl": "axiom-rl", "__main__.py": "python -m axiom_rl"}
     return " ".join([begun.get(name, "python launch.py"), *map(shlex.quote, arguments)])
+
+
+def override(key: str, value: object) -> str:
+    """Return `key=value` as Hydra reads it; quoted where its grammar would take the text apart."""
+    text = str(value)
+    if re.fullmatch(r"[\w./:%@?|+-]+|.*\$\{.*|'.*'|\".*\"", text, re.ASCII):
+        return f"{key}={text}"
+    # In quotes Hydra reads a backslash as itself, unless it stands before a quote or at the end.
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
+    return f"{key}='{escaped}'"
 
 
 def program() -> list[str]:

@@ -8,8 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from tqdm import tqdm
+
+from axiom_rl.core.text import duration
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +55,44 @@ class Progress:
 
     def _say(self, note: str) -> None:
         count = f"{self._done} of {self._total} {self._unit}s"
-        log.info(
-            "%s: %s in %.0f s%s", self._label, count, self.seconds, f", {note}" if note else ""
-        )
+        rest = self.seconds * (self._total - self._done) / self._done if self._done else 0
+        left = f", about {duration(rest)} left" if rest else ""
+        noted = f", {note}" if note else ""
+        log.info("%s: %s in %s%s%s", self._label, count, duration(self.seconds), left, noted)
+
+
+class BesideBars(logging.StreamHandler[TextIO]):
+    """Writes log lines between bars and not through them.
+
+    What libraries log is for the file; the terminal gets our lines, and their errors.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to a stream, as the logging configuration names it."""
+        super().__init__(stream)
+        self.addFilter(_ours_or_grave)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; bars and the line of `waiting` make room."""
+        with tqdm.external_write_mode(file=self.stream):
+            if sys.stderr.isatty():
+                sys.stderr.write("\r\033[K")
+                sys.stderr.flush()
+            super().emit(record)
+
+
+class LogFile(logging.FileHandler):
+    """A log file; a disk that is full ends the run with its own line and not with one for each."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Leave a line out that cannot be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+def _ours_or_grave(record: logging.LogRecord) -> bool:
+    own = record.name.partition(".")[0] in ("axiom_rl", "hydra_plugins", "hydra", "__main__")
+    return own or record.levelno >= logging.ERROR
 
 
 @contextmanager

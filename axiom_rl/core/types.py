@@ -5,7 +5,7 @@ Standard library only: every other module may import this one, and it imports no
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -33,7 +33,11 @@ TOLERANCE_RULE = "must be a finite number, 0 or more"
 def is_tolerance(value: object) -> bool:
     """Whether a problem may carry this tolerance."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value < math.inf  # type: ignore[operator]
+    return is_number and 0 <= value <= sys.float_info.max  # type: ignore[operator]
+
+
+LONGEST_S = 86_400
+"""Of a program on one test: a day."""
 
 
 @dataclass(frozen=True, slots=True)

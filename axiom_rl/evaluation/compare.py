@@ -92,7 +92,7 @@ class Comparison:
         otherwise often seem to change by chance alone.
         """
         names = sorted({key(change.before) for change in self.problems})
-        confidence = 1 - (1 - CONFIDENCE) / len(names)
+        confidence = 1 - (1 - CONFIDENCE) / len(names)  # 95 % for all groups together
         return sorted(
             (self._group(name, key, confidence) for name in names),
             key=lambda row: row.difference.value,
@@ -178,6 +178,7 @@ def difference_interval(
     half = t_quantile(0.5 + confidence / 2, len(gains) - 1) * error if len(gains) > 1 else math.inf
     mean = float(np.mean(gains))
     low, high = max(-1.0, mean - half), min(1.0, mean + half)
+    # Few problems may gain alike by chance, which makes s too small: take the wider of both.
     if len(gains) < SMALL_SET:
         low, high = min(low, samples_alone.low), max(high, samples_alone.high)
     return Interval(mean, low, high), error
@@ -187,7 +188,7 @@ def standard_error(gains: Sequence[float]) -> float:
     """Standard error of the mean of paired gains, s / sqrt(n); infinite for one problem alone."""
     if len(gains) < 2:
         return math.inf
-    return float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
+    return float(np.std(gains, ddof=1)) / math.sqrt(len(gains))  # ddof=1: the mean is estimated
 
 
 def detectable_difference(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
 from axiom_rl.context.run_context import Policy, RunContext
+from axiom_rl.core.text import percent
 from axiom_rl.core.types import Verdict
 from axiom_rl.evaluation.score import (
     BENCHMARK_TESTS,
@@ -23,6 +25,8 @@ from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts.draw import cost, draw
 from axiom_rl.rollouts.judge import JudgedBy, task_for
 from axiom_rl.rollouts.records import Rollout
+
+log = logging.getLogger(__name__)
 
 SETTINGS = ("backend", "n", "temperature", "top_p", "max_new_tokens")
 
@@ -58,6 +62,13 @@ def measure(
         spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
+    if drawn.rollouts and all(item.completion.truncated for item in drawn.rollouts):
+        log.warning(
+            "every one of the %d answers was cut off by the token limit: give more than "
+            "sampler.max_new_tokens=%d",
+            len(drawn.rollouts),
+            context.sampler.max_new_tokens,
+        )
     for evaluation in _by_split(context, tasks, drawn.rollouts, policy.adapter):
         _log(context, iteration, evaluation, columns)
         if is_headline(evaluation, splits):
@@ -146,6 +157,17 @@ def _score(
 def _log(
     context: RunContext, iteration: int, evaluation: Evaluation, columns: Mapping[str, Any]
 ) -> None:
+    rate = evaluation.pass_at_1
+    log.info(
+        "%s: %s of %d samples pass, 95 %% interval %s to %s (%s, %s)",
+        "before training" if not iteration else f"after iteration {iteration}",
+        percent(rate.value),
+        evaluation.samples,
+        percent(rate.low),
+        percent(rate.high),
+        evaluation.split,
+        evaluation.tests,
+    )
     context.run.tracker.log(
         "evaluate",
         iteration,

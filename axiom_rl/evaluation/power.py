@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from axiom_rl.config import SPLITS
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.text import points
@@ -37,18 +38,35 @@ class Plan:
     its samples (the worst case) and changes alike."""
 
     def __str__(self) -> str:
-        """Say it in a sentence, for the log and the report."""
+        """Say it in two sentences, for the log and the report: in numbers and plainly."""
         size = points(self.detectable).lstrip("+")
         return (
             f"{self.problems} {self.split} problems with {self.samples} samples each find a "
             f"difference of {size} in {100 * POWER:.0f} % of cases, if every problem passes about "
-            f"half of its samples (the worst case) and changes alike{self._advice()}."
+            f"half of its samples (the worst case) and changes alike{self._advice()}. In other "
+            "words: a smaller change of the pass rate could well be chance, and would read "
+            "'cannot tell'."
         )
 
     def _advice(self) -> str:
         if self.scope == "fixed":
             return "; sampler.n times four halves it"
         return "; four times as many problems (problems.sizes) halve it"
+
+
+def samples_text(splits: Splits, samples: int, *, trains: bool) -> str:
+    """Say how many samples an evaluation takes, split by split.
+
+    Args:
+        splits: the problems of the run.
+        samples: per problem (sampler.n).
+        trains: the evaluation is made before and after training.
+    """
+    counts = {name: len(getattr(splits, name)) for name in SPLITS if getattr(splits, name)}
+    parts = ", ".join(f"{count} {name} problems x {samples}" for name, count in counts.items())
+    total = samples * sum(counts.values())
+    each = "each evaluation, before and after training," if trains else "the evaluation"
+    return f"{each} takes {total} samples: {parts}"
 
 
 def plan_for(splits: Splits, samples: int) -> Plan:

@@ -26,8 +26,6 @@ class GoldStore:
     def __init__(self, solutions: Iterable[Solution] = ()) -> None:
         """Start with some solutions; duplicates among them are dropped."""
         self._solutions: dict[tuple[str, str], Solution] = {}
-        self.duplicates = 0
-        """Solutions refused because the same program was there already."""
         for solution in solutions:
             self.add(solution)
 
@@ -43,7 +41,6 @@ class GoldStore:
         """Take a solution unless its program, normalised, is there already for its problem."""
         key = (solution.problem_id, normalise(solution.solution_code))
         if key in self._solutions:
-            self.duplicates += 1
             return False
         self._solutions[key] = solution
         return True

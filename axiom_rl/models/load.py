@@ -203,8 +203,12 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _four_bit(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Options for loading with 4-bit NF4 weights (QLoRA)."""
+def check_four_bit(device: torch.device) -> None:
+    """Refuse 4-bit weights where they cannot be had.
+
+    Raises:
+        AxiomError: without an NVIDIA GPU or bitsandbytes.
+    """
     if device.type != "cuda":
         raise AxiomError(
             "model.quantization=4bit needs an NVIDIA GPU and there is none here; type "
@@ -214,6 +218,11 @@ def _four_bit(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
         raise AxiomError(
             "model.quantization=4bit needs bitsandbytes: pip install 'axiom-rl[quantization]'"
         )
+
+
+def _four_bit(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """Options for loading with 4-bit NF4 weights (QLoRA)."""
+    check_four_bit(device)
     quantized = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

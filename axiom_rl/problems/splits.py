@@ -162,13 +162,22 @@ def import_types(modules: Iterable[str]) -> None:
     Raises:
         AxiomError: naming the module that cannot be imported.
     """
+    import_modules("problems.imports", modules)
+
+
+def import_modules(key: str, modules: Iterable[str]) -> None:
+    """Import modules of the user's own, which register something.
+
+    Raises:
+        AxiomError: naming the key and the module that cannot be imported.
+    """
     for module in modules:
         try:
             import_module(module)
-        except ImportError as error:
+        except Exception as error:  # whatever the user's own module raises
             raise AxiomError(
-                f"problems.imports: cannot import {module!r} ({error}); give a module that Python "
-                "finds from here, e.g. my_package.my_types"
+                f"{key}: cannot import {module!r} ({type(error).__name__}: {error}); give a module "
+                "that Python finds from here, e.g. my_package.my_types"
             ) from error
 
 

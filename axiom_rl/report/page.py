@@ -40,8 +40,10 @@ from axiom_rl.report.sections.suspects import suspect_blocks
 from axiom_rl.report.sections.timing import timing_blocks, training_section
 
 
-def write_report(run_folder: Path) -> None:
+def write_report(run_folder: Path) -> str:
     """Write report.md, report.html and charts/*.png; reads nothing outside the run folder.
+
+    Returns the report's first sentence.
 
     A run without training, or one that was interrupted, gets a report of what there is.
 
@@ -52,6 +54,7 @@ def write_report(run_folder: Path) -> None:
     page = build_page(run)
     write_text(run_folder / "report.html", to_html(page))
     write_text(run_folder / "report.md", to_markdown(page))
+    return page.headline
 
 
 def build_page(run: RunFolder) -> Page:
@@ -78,7 +81,7 @@ def build_page(run: RunFolder) -> Page:
     ]
     return Page(
         title=f"Run report: {run.path.resolve().parent.name}/{run.path.resolve().name}",
-        headline=_headline(run, comparison),
+        headline=_cut_off(run) + _headline(run, comparison),
         tone=answers.tone(comparison) if comparison else "",
         weights=answers.weights_text(run.after or run.before),
         sections=[section for section in sections if section.blocks],
@@ -106,6 +109,19 @@ def _headline(run: RunFolder, comparison: Comparison | None) -> str:
         f"{name} passes {rate} of its samples and solves {only.solved} of {only.problems} problems"
     )
     return f"{text}." if run.finished else f"{text}; the run has not finished."
+
+
+def _cut_off(run: RunFolder) -> str:
+    """Say first of all if the token limit ended every answer: then no rate means anything."""
+    phase = run.after_phase if run.after else "before"
+    rows = run.completions.get(phase, [])
+    if not rows or not all(row["truncated"] for row in rows):
+        return ""
+    limit = run.setting("sampler.max_new_tokens", "?")
+    return (
+        f"Every one of the {len(rows)} answers was cut off by the token limit "
+        f"(sampler.max_new_tokens={limit}; give more). "
+    )
 
 
 def _result(run: RunFolder, comparison: Comparison | None, refusal: str) -> list[Block]:

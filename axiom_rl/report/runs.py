@@ -159,6 +159,11 @@ def find_entry(path: Path, name: str) -> Entry:
     evaluation = run.after or run.before
     if evaluation is None:
         raise AxiomError(f"{path} holds no evaluation; finish it with resume={path}")
+    if run.after is None and run.setting("stage.kind", "") == "train":
+        raise AxiomError(
+            f"{path} was not evaluated after training; finish it with resume={path}, or compare "
+            f"the model that it begins with: {path}/evaluation/before.json"
+        )
     return Entry(name, evaluation, run.config)
 
 

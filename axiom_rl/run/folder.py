@@ -28,6 +28,8 @@ from axiom_rl.core.files import read_json, write_json
 from axiom_rl.run.tracking import Tracker, read_metrics
 
 SCHEMA = 1
+DONE = "done"
+"""Recorded as finished when the whole stage is; taken back when a resumed run begins new work."""
 BEAT_S = 5.0
 """Seconds between two notes of the time that a phase has taken: what a killed one loses at most."""
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "hydra-core", "numpy", "vllm")
@@ -82,6 +84,9 @@ class Run:
         if self.begin is not None:
             self.begin()
             self.begin = None
+            if self.is_finished(DONE):
+                self.finished.remove(DONE)
+                self.save_state()
         spent = _Spent(self.folder, f"{name}/{phase or iteration}", name, iteration)
         with spent.counted():
             yield columns
@@ -243,6 +248,13 @@ def read_sessions(folder: Path) -> list[dict[str, Any]]:
         return [found]
     sessions: list[dict[str, Any]] = found["sessions"]
     return sessions
+
+
+def options_of(folder: Path) -> dict[str, str]:
+    """Return the options that a run was begun with, by group; those of this start if it is new."""
+    recorded = [found for session in read_sessions(folder) if (found := session.get("options"))]
+    chosen = recorded[0] if recorded else _typed(resumed=False).get("options", {})
+    return {str(group): str(option) for group, option in chosen.items()}
 
 
 def peak_memory_gb() -> float:

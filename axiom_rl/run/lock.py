@@ -21,9 +21,9 @@ def locked(folder: Path) -> Iterator[None]:
         AxiomError: if another process works in the folder, naming its process id.
     """
     place = folder / "checkpoints"
-    place.mkdir(parents=True, exist_ok=True)
     lock, owner = FileLock(place / "run.lock"), place / "run.pid"
     try:
+        place.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
         pid = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
@@ -31,8 +31,11 @@ def locked(folder: Path) -> Iterator[None]:
             f"another process (pid {pid}) works in {folder}: wait until it has ended, or stop it "
             f"(kill {pid}), and try again"
         ) from None
+    except OSError as error:
+        raise AxiomError(f"cannot write {place}: {error.strerror}") from error
     try:
         write_text(owner, f"{os.getpid()}\n")
         yield
     finally:
+        owner.unlink(missing_ok=True)
         lock.release()

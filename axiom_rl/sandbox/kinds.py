@@ -33,6 +33,16 @@ BUBBLEWRAP_OPTIONS = (
 """An outer wall around the server's own layers; Landlock inside decides what can be read."""
 
 
+def check_kind(config: SandboxConfig) -> None:
+    """Refuse a sandbox that needs a program which is not installed, before anything is loaded.
+
+    Raises:
+        SandboxUnavailableError: naming the program.
+    """
+    if config.kind == "bubblewrap":
+        _bubblewrap_command()
+
+
 def open_sandbox(
     config: SandboxConfig, canaries: tuple[Canary, ...], without: Sequence[str] = ()
 ) -> Sandbox:

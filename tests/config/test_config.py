@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from axiom_rl.config import (
     WandbConfig,
     load_config,
     resumed_config,
+    saved_yaml,
     to_config,
 )
 from axiom_rl.core.errors import AxiomError
@@ -37,8 +39,7 @@ def given_values(value: Any) -> bool:
 
 
 def save(config: Config, folder: Path) -> None:
-    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    (folder / "config.yaml").write_text(saved_yaml(asdict(config)), encoding="utf-8")
 
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda text: text)
@@ -55,6 +56,14 @@ def test_every_option_composes_and_converts_and_comes_back_when_saved(
     save(config, tmp_path)
     back = resumed_config(tmp_path, [])
     assert back == replace(config, resume=str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["${a}", "$${oc.env:HOME}", "\\\\${x}\n\\d '${", "{{ x }}\\"])
+def test_a_template_comes_back_to_the_letter_when_saved(text: str, tmp_path: Path) -> None:
+    config = load_config()
+    config.model.chat_template, config.model.chat_template_kwargs = text, {"date": [text]}
+    save(config, tmp_path)
+    assert resumed_config(tmp_path, []) == replace(config, resume=str(tmp_path))
 
 
 def test_there_are_options_in_every_group() -> None:
@@ -102,7 +111,6 @@ def test_the_name_follows_the_stage() -> None:
         ("trainer.iteration=2", "trainer.iteration", "iterations"),
         ("trainer.args.learning_rat=1", "trainer.args.learning_rat", "learning_rate"),
         ("model.lora.lora_alfa=1", "model.lora.lora_alfa", "lora_alpha"),
-        ("stage.max_attempts=3", "stage.max_attempts", "max_attempts"),
         ("seeds=1", "seeds", "seed"),
         ("+problems.sizes.trian=1", "problems.sizes.trian", "train"),
         ("+sampler.temprature=1", "sampler.temprature", "temperature"),
@@ -252,6 +260,64 @@ def test_a_key_that_the_run_has_not_is_named(override: str, tmp_path: Path) -> N
     save(load_config("sampler=transformers"), tmp_path)
     with pytest.raises(AxiomError, match=f"{override.partition('=')[0]}: this run has no such key"):
         resumed_config(tmp_path, [override])
+
+
+def leave(folder: Path, finished: list[str], steps: tuple[int, ...] = ()) -> None:
+    """Write what a run leaves: its finished phases, and checkpoints after `steps`."""
+    state = folder / "checkpoints" / "state.json"
+    state.parent.mkdir(exist_ok=True)
+    state.write_text(json.dumps({"finished": finished}), encoding="utf-8")
+    for step in steps:
+        checkpoint = state.parent / "iter_1" / f"checkpoint-{step}"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "axiom_state.json").write_text(f'{{"step": {step}}}', encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("finished", "steps", "given", "said"),
+    [
+        (["train/1"], (20,), 19, "this run has done 20 steps; give 20 or more"),
+        ([], (10, 15), 12, "this run has done 15 steps; give 15 or more"),
+        (
+            ["train/1"],
+            (),
+            40,
+            "finished by an older version, .*start a new run with model.adapter=",
+        ),
+        (["train/1"], (5,), 40, "ended after step 5, amid 2 steps .*start a new run"),
+        (["train/1"], (20,), 40, None),
+        (["train/1"], (20,), 20, None),
+        (["train/1"], (), 20, None),
+        ([], (10, 15), 15, None),
+    ],
+)
+def test_a_run_goes_on_further_and_not_back(
+    tmp_path: Path, finished: list[str], steps: tuple[int, ...], given: int, said: str | None
+) -> None:
+    batches = "+trainer.args.steps_per_generation=16" if steps == (5,) else "seed=0"
+    save(load_config("trainer=grpo", batches), tmp_path)
+    leave(tmp_path, finished, steps)
+    override = f"trainer.args.max_steps={given}"
+    if said is None:
+        assert resumed_config(tmp_path, [override]).trainer.args["max_steps"] == given
+        return
+    with pytest.raises(AxiomError, match=rf"^trainer\.args\.max_steps={given}: .*{said}"):
+        resumed_config(tmp_path, [override])
+
+
+def test_fewer_iterations_than_begun_are_refused(tmp_path: Path) -> None:
+    save(load_config("trainer.iterations=3"), tmp_path)
+    leave(tmp_path, ["collect/1", "train/1", "evaluate/iter_1", "collect/2"])
+    with pytest.raises(AxiomError, match=r"^trainer\.iterations=1: .*iteration 2; give 2 or more"):
+        resumed_config(tmp_path, ["trainer.iterations=1"])
+    assert value_at(resumed_config(tmp_path, ["trainer.iterations=2"]), "trainer.iterations") == 2
+
+
+def test_steps_of_other_trainers_stay(tmp_path: Path) -> None:
+    """They would be written into config.yaml and not be done."""
+    save(load_config("+trainer.args.max_steps=5"), tmp_path)
+    with pytest.raises(AxiomError, match=r"^trainer\.args\.max_steps: this run has no such key"):
+        resumed_config(tmp_path, ["trainer.args.max_steps=9"])
 
 
 def test_an_impossible_value_is_refused_on_resume_too(tmp_path: Path) -> None:

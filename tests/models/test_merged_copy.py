@@ -43,8 +43,9 @@ def train_a_little(model: peft.PeftModel, step: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_500_syncs_leave_the_base_and_every_merge_exact(
-    resolved: ResolvedModel, tmp_path: Path, dtype: torch.dtype
+@pytest.mark.parametrize("syncs", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_many_syncs_leave_the_base_and_every_merge_exact(
+    resolved: ResolvedModel, tmp_path: Path, dtype: torch.dtype, syncs: int
 ) -> None:
     config = load_config("model.device=cpu", "model.lora.r=4").model
     base, tokenizer = load_model(resolved, config, dtype=dtype)
@@ -52,10 +53,10 @@ def test_500_syncs_leave_the_base_and_every_merge_exact(
     torch.manual_seed(0)
     model = new_lora(base, config.lora)
     before, seen = digest(frozen(model)), set()
-    for step in range(500):
+    for step in range(syncs):
         train_a_little(model, step)
         copy.sync(model)
-        if step % 100 == 0:
+        if step % (syncs // 5) == 0:
             seen.add(digest(copy.model.named_parameters()))
     assert digest(frozen(model)) == before
     assert len(seen) == 5, "every sync brought the adapter's new weights"

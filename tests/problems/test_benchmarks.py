@@ -245,6 +245,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "an entry point of words": ("humaneval", {"entry_point": "a b"}, "no function name"),
     "no tests": ("humaneval", {"test": ""}, "no test; is this humaneval"),
     "no inputs": ("humaneval", {"test": None, "base_input": []}, "no test"),
+    "a tolerance of words": (
+        "humaneval",
+        {"test": None, "base_input": [[[1.5]]], "atol": "small"},
+        "atol 'small': must be a finite number",
+    ),
     "bad inputs": ("humaneval", {"test": None, "base_input": [3]}, "list of lists of arguments"),
     "a check of another": ("humaneval", {"test": "def check(c):\n    pass"}, "never call add_all"),
 }

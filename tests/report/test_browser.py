@@ -19,6 +19,8 @@ from axiom_rl.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="pip install 'axiom-rl[browser]'")
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 LEAST_CONTRAST = 4.5

@@ -32,6 +32,16 @@ def test_run_folders_count_with_their_last_evaluation(tmp_path):
     assert "+seed: 1" in (tmp_path / "comparison.md").read_text()
 
 
+def test_a_training_run_that_did_not_end_does_not_count_as_its_base_model(tmp_path):
+    run, other = make_run(tmp_path / "run"), make_run(tmp_path / "other")
+    (run / "config.yaml").write_text("stage:\n  kind: train\n")
+    for file in run.glob("evaluation/*.json"):
+        if file.stem != "before":
+            file.unlink()
+    with pytest.raises(AxiomError, match=r"not evaluated after training; finish it with resume="):
+        compare_runs([other, run], tmp_path)
+
+
 def test_types_and_levels_are_shown_where_they_group_problems(tmp_path, sampled_evaluations):
     before, after = sampled_evaluations
     write_evaluation(tmp_path / "old.json", before)

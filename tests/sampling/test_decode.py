@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_transformers import by_sample, requests, sample, settings
+from test_hf_sampler import by_sample, requests, sample, settings
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from axiom_rl.sampling.hf import next_token as draw

@@ -33,7 +33,7 @@ from axiom_rl.sandbox.process import ServerSettings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="layers are Linux only")
 
-SLOW = request("import time; time.sleep(0.3); return 1")
+SLOW = request("import time; time.sleep(0.8); return 1")
 FULL_BOOT = """
 import errno, os, sys; sys.path.append(sys.argv[1]); import child.server as server; sys.path.pop()
 def refuse(*arguments):

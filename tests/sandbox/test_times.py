@@ -21,8 +21,8 @@ from axiom_rl.sandbox.base import Ending
 from axiom_rl.sandbox.child import watch
 
 QUICK = replace(LIMITS, cpu_s=0.1)
-NO_GRACE = -4 * QUICK.cpu_s - 4.5
-"""Makes a server overdue after half a second."""
+NO_GRACE = -4 * QUICK.cpu_s - 3.8
+"""Makes a server overdue after 1.2 s: less than the stops below, more than a busy one needs."""
 
 
 class FakeMachine:

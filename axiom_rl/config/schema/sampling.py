@@ -20,7 +20,8 @@ class SamplerConfig:
     top_p: float = MISSING
     """Draw from the likeliest tokens that make up this share; 1 means all."""
     max_new_tokens: int = MISSING
-    """Longest completion; trainer=grpo has trainer.args.max_completion_length."""
+    """Longest completion, in tokens; GRPO takes it too, where trainer.args.max_completion_length is
+    not given."""
 
 
 @dataclass

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from axiom_rl.config import (
     Config,
     JsonlConfig,
@@ -17,6 +15,7 @@ from axiom_rl.config import (
     SearchStageConfig,
     SelectConfig,
     composed_option,
+    saved_yaml,
 )
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
@@ -61,7 +60,7 @@ def run_replay(config: Config, folder: Path) -> None:
     run = replace(pool, name=config.name, stage=stage, search=asked, sandbox=config.sandbox)
     with Verifier(config.sandbox) as verifier:
         settings = asdict(replace(run, resume=None))
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+        write_text(folder / "config.yaml", saved_yaml(settings))
         replay_pool(Path(stage.pool), folder, verifier, asked, pool.seed)
 
 

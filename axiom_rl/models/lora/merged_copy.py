@@ -28,6 +28,7 @@ class MergedCopy:
         Costs the memory of the linear layers once more: 0.7 GB for Qwen 0.5B in bfloat16.
         """
         own = {id(weight) for weight in _linear_weights(base)}
+        # deepcopy takes what stands in `memo` instead of copying it: all but the linear weights.
         memo = {id(p): p for p in (*base.parameters(), *base.buffers()) if id(p) not in own}
         self.model: PreTrainedModel = copy.deepcopy(base, memo)
         self.model.requires_grad_(False).eval()
@@ -50,6 +51,7 @@ class MergedCopy:
                     f"model.lora.target_modules: {name} cannot be adapted here: the sampling copy "
                     "shares its weight with the base, which would be written to"
                 )
+            # From the base each time: subtracting the last delta would let rounding add up.
             weight.copy_(base)
             for adapter in layer.active_adapters:
                 variant = layer.lora_variant.get(adapter)
@@ -95,9 +97,10 @@ def _sums(model: torch.nn.Module) -> dict[str, int]:
 
 
 def _sum_of_bits(weight: torch.Tensor) -> int:
+    # A sum modulo 2**64 of the bits, not of the values: exact, and NaN or -0.0 change it too.
     flat = weight.detach().flatten().contiguous()
     size = flat.element_size()
-    if flat.storage_offset() * size % 8:
+    if flat.storage_offset() * size % 8:  # a view as 64-bit numbers must be aligned to 8 bytes
         flat = flat.clone()
     whole = len(flat) - len(flat) % (8 // size)  # as 64-bit numbers: summed without a cast
     rest = flat[whole:].view(torch.uint8).sum()

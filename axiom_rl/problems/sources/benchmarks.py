@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import Problem, TestCase
+from axiom_rl.core.types import TOLERANCE_RULE, Problem, TestCase, is_tolerance
 from axiom_rl.problems.generate import input_key
 from axiom_rl.problems.sources.assertions import (
     ASSERTIONS,
@@ -57,7 +57,6 @@ PLUS_TOLERANCE = 1e-6
 """Absolute, of floats, where a row of EvalPlus names none."""
 OPEN_ANSWERS = {"HumanEval/32": "abs(poly(*args, {value})) <= 1e-4"}
 """Rows of EvalPlus without one right answer, with what its harness asks instead."""
-
 
 Row = dict[str, Any]
 Converted = tuple[Problem, str]
@@ -245,7 +244,8 @@ def _tests(row: Row, code: TestCode, program: str, function: str) -> tuple[TestC
     if not inputs or not all(isinstance(args, list) for args in inputs):
         raise Unconvertible("base_input must be a list of lists of arguments")
     answers = code.answers(program, function, inputs)
-    tolerance = row.get("atol") or 0
+    if not is_tolerance(tolerance := row.get("atol") or 0):
+        raise Unconvertible(f"atol {tolerance!r:.40}: {TOLERANCE_RULE}")
     exact = not tolerance and not any(map(_has_float, answers))
     if exact and row["task_id"] not in OPEN_ANSWERS:
         cases = [TestCase(tuple(args), value) for args, value in zip(inputs, answers, strict=True)]

@@ -30,7 +30,7 @@ from typing import Any
 
 from axiom_rl.core.codec import encode
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import TOLERANCE_RULE, Problem, TestCase, is_tolerance
+from axiom_rl.core.types import LONGEST_S, TOLERANCE_RULE, Problem, TestCase, is_tolerance
 from axiom_rl.problems.base import LEVEL_COUNT
 from axiom_rl.problems.generate import SPLITS, input_key
 from axiom_rl.problems.registry import checker_for, unknown_name
@@ -240,10 +240,14 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
         raise unknown_name("split", shortened(row["split"]), SPLITS)
     if not 1 <= row.get("difficulty", 1) <= LEVEL_COUNT:
         raise _Mistake(f"difficulty {row['difficulty']}: must be 1 to {LEVEL_COUNT}")
-    if not 0 < row.get("time_limit_s", 1) < math.inf:
-        raise _Mistake(f"time_limit_s {row['time_limit_s']}: must be above 0")
+    if not 0 < row.get("time_limit_s", 1) <= LONGEST_S:
+        raise _Mistake(
+            f"time_limit_s {row['time_limit_s']!r:.40}: must be above 0, {LONGEST_S} at most"
+        )
     if not is_tolerance(row.get("tolerance", 0)):
-        raise _Mistake(f"tolerance {row['tolerance']}: {TOLERANCE_RULE}")
+        raise _Mistake(f"tolerance {row['tolerance']!r:.40}: {TOLERANCE_RULE}")
+    if "tolerance" in row and "checker" in row:
+        raise _Mistake("a checker decides by itself what is right; leave out tolerance")
     examples = _tests(row.get("examples", []), "examples")
     tests = _tests(row.get("tests") or [], "tests")
     shown = {input_key(test.args) for test in examples}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from axiom_rl.config import BenchmarkConfig, JsonlConfig, ProblemsConfig, ProceduralConfig
 from axiom_rl.core.errors import AxiomError
@@ -14,11 +12,6 @@ from axiom_rl.problems.sources.benchmarks import load_benchmark
 from axiom_rl.problems.sources.contamination import find_overlaps, overlapping_tasks
 from axiom_rl.problems.sources.jsonl import read_user_problems
 from axiom_rl.problems.splits import Splits, build_splits, import_types
-
-log = logging.getLogger(__name__)
-
-MOST_NAMED = 5
-"""Rows named in a line of the log."""
 
 
 def load_splits(
@@ -94,17 +87,6 @@ def require_problems(config: ProblemsConfig, splits: Splits, split: str | None) 
         case _:
             cure = f'give problems "split": "{split}" in problems.path, or choose another split'
     raise AxiomError(f"the {split or 'problems'} split is empty: {cure}")
-
-
-def name_doubts(splits: Splits, folder: Path) -> None:
-    """Log the rows that are left out and the weak tests, the first few by name."""
-    for what, found, file in (
-        ("rows are left out", splits.left_out, "left_out.json"),
-        ("problems have weak tests", splits.weak, "weak.json"),
-    ):
-        if found:
-            named = "; ".join(f"{key}: {reason}" for key, reason in [*found.items()][:MOST_NAMED])
-            log.warning("%d %s, see %s: %s", len(found), what, folder / file, named)
 
 
 def _of_benchmark(config: BenchmarkConfig, trained: Sequence[Problem], trains: bool) -> Splits:

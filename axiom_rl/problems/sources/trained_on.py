@@ -6,7 +6,6 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from axiom_rl.config import BenchmarkConfig, Config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.problems.splits import import_types, read_problems, require_type
@@ -32,14 +31,6 @@ def training_problems(place: str) -> tuple[Problem, ...]:
     start = OmegaConf.select(saved, "model.adapter")
     earlier = () if start is None else training_problems(start)
     return (*earlier, *_read(run / "problems" / "train.jsonl"))
-
-
-def trained_before(config: Config) -> tuple[Problem, ...]:
-    """Return what the model was trained on, where a benchmark's score depends on it."""
-    if not isinstance(config.problems, BenchmarkConfig) or config.stage.kind == "collect":
-        return ()
-    place = config.problems.trained_on or config.model.adapter
-    return () if place is None else training_problems(place)
 
 
 def _read(path: Path) -> tuple[Problem, ...]:

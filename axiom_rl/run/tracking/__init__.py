@@ -9,9 +9,9 @@ from typing import Any
 from axiom_rl.config import TrackingConfig, WandbConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.run.tracking.metrics import Phase, Tracker, read_metrics
-from axiom_rl.run.tracking.wandb_copy import WandbTracker
+from axiom_rl.run.tracking.wandb_copy import WandbTracker, check_wandb
 
-__all__ = ["Phase", "Tracker", "WandbTracker", "open_tracker", "read_metrics"]
+__all__ = ["Phase", "Tracker", "WandbTracker", "check_wandb", "open_tracker", "read_metrics"]
 
 
 def open_tracker(config: TrackingConfig, folder: Path, settings: Mapping[str, Any]) -> Tracker:

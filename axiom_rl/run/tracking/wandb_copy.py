@@ -59,14 +59,8 @@ class WandbTracker(Tracker):
         Raises:
             AxiomError: if wandb is not installed, or the mode is unknown.
         """
+        check_wandb(config)
         super().__init__(folder)
-        if importlib.util.find_spec("wandb") is None:
-            raise AxiomError(
-                "tracking=wandb needs the package wandb: pip install 'axiom-rl[wandb]', "
-                "or use tracking=none"
-            )
-        if config.mode not in ("auto", "online", "offline"):
-            raise AxiomError(f"tracking.mode={config.mode!r}: choose auto, online or offline")
         self.config = config
         self.settings = dict(settings)
         self.run: Any = None
@@ -186,6 +180,35 @@ class WandbTracker(Tracker):
             log.info("W&B recorded offline; to upload: wandb sync %s", self.run.sync_dir)
         else:
             log.info("W&B run: %s", self.run.url)
+
+
+def check_wandb(config: WandbConfig) -> None:
+    """Refuse what would make a tracked run one that is not, or another one than asked for.
+
+    Raises:
+        AxiomError: if wandb is not installed, the mode is unknown, or WANDB_MODE contradicts.
+    """
+    if importlib.util.find_spec("wandb") is None:
+        raise AxiomError(
+            "tracking=wandb needs the package wandb: pip install 'axiom-rl[wandb]', "
+            "or use tracking=none"
+        )
+    if config.mode not in ("auto", "online", "offline"):
+        raise AxiomError(
+            f"tracking.mode={config.mode}: choose auto, online or offline; to track nothing type "
+            "tracking=none"
+        )
+    wanted = os.environ.get("WANDB_MODE", config.mode).replace("dryrun", "offline")
+    if wanted == "disabled" or os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1"):
+        raise AxiomError(
+            "W&B is disabled in the environment (WANDB_MODE, WANDB_DISABLED): type tracking=none, "
+            "or unset it"
+        )
+    if wanted != config.mode:
+        raise AxiomError(
+            f"WANDB_MODE={wanted} and tracking.mode={config.mode} are two answers: type "
+            f"tracking.mode={wanted}, or unset WANDB_MODE"
+        )
 
 
 def has_login(server: str) -> bool:

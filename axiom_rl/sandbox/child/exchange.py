@@ -92,17 +92,19 @@ class Exchange:
         return not self.is_full
 
     def _note_frames(self) -> bool:
-        """Hand over arguments for each frame completed; True if there was one."""
+        """Hand over arguments for each frame completed; True if there was one.
+
+        What comes after the last arguments need not be frames, and is only kept.
+        """
         before = self._whole
-        while self._length >= self._whole + LENGTH.size:
+        while self._due < self._size and self._length >= self._whole + LENGTH.size:
             end = self._whole + LENGTH.size + LENGTH.unpack_from(self._view, self._whole)[0]
             if end > self._most:  # not a frame: nobody reads on, and the runner ends
                 self._socket.shutdown(socket.SHUT_RDWR)
             if end > self._length:
                 break
             self._whole = end
-            if self._due < self._size:
-                self._hand_over()
+            self._hand_over()
         return self._whole > before
 
     def _hand_over(self) -> None:

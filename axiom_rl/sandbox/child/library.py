@@ -7,9 +7,10 @@ it, in programs that only use threads and guess types.
 from __future__ import annotations
 
 import _multiprocessing  # type: ignore[import-not-found]
+import importlib
 import mimetypes
+import sys
 import threading
-import uuid
 from typing import Any
 
 NODE = 0x0300_0000_0001
@@ -86,6 +87,10 @@ def adapt() -> None:
     """Put these parts in place; before candidates run, and once."""
     _multiprocessing.SemLock = SemLock
     mimetypes.knownfiles.clear()
-    plain: Any = uuid
+    missing: Any = None
+    sys.modules.setdefault("_uuid", missing)  # two shared libraries that only ask the machine
+    plain: Any = importlib.import_module("uuid")
+    if sys.modules["_uuid"] is None:
+        del sys.modules["_uuid"]
     plain._generate_time_safe = plain._UuidCreate = None
     plain._node = NODE

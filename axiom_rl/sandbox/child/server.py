@@ -23,7 +23,6 @@ import resource
 import socket
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -53,11 +52,15 @@ NO_ROOM_EXIT = 75
 WARM_UP_RUNS = 20
 USUAL_MODULES = """
     abc array ast base64 bisect calendar cmath collections collections.abc contextlib copy
-    dataclasses datetime decimal enum fractions functools hashlib heapq inspect io itertools json
-    keyword math numbers operator pprint queue random re secrets statistics string struct textwrap
-    threading time timeit traceback types typing unicodedata uuid warnings weakref
+    dataclasses datetime decimal enum fractions functools heapq inspect io itertools json keyword
+    math numbers operator pprint queue random re statistics string struct textwrap threading time
+    timeit traceback types typing unicodedata warnings weakref
 """.split()  # noqa: SIM905
-"""What candidates import; loaded once, so that a child finds them in memory."""
+"""What candidates import; loaded once, so that a child finds them in memory.
+
+Not what is rarely used and brings shared libraries with it (hashlib, secrets, zlib, tempfile): each
+library is five mappings, which every fork copies. A candidate that imports them loads them itself.
+"""
 SAMPLE = """
 from collections import defaultdict
 
@@ -360,6 +363,7 @@ def _memory_file() -> int:
     """Return a descriptor of an empty file without a name, in memory where there is such a file."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("candidate")
+    tempfile = importlib.import_module("tempfile")  # it brings the libraries of every compression
     with tempfile.TemporaryFile(buffering=0) as file:
         return os.dup(file.fileno())
 

@@ -19,6 +19,7 @@ import torch
 from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import measure
 from axiom_rl.gold.collect import add_passing, try_unsolved
@@ -29,9 +30,11 @@ from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.problems.registry import problem_types
 from axiom_rl.rollouts.draw import Drawn, cost
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.folder import whole_checkpoints
+from axiom_rl.run.tracking import read_metrics
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
 from axiom_rl.trainers.sft.run import train_adapter
 
@@ -68,7 +71,9 @@ def run_expert_iteration(
     adapter, store = model.adapter, GoldStore()
     policy = context.policy(adapter)
     rollouts = measure(context, 0, policy, "before")
+    _say_expected(context, rollouts, trainer)
     for iteration in range(1, trainer.iterations + 1):
+        log.info("iteration %d of %d", iteration, trainer.iterations)
         store = _gather(context, iteration, rollouts, policy, store, trainer)
         rows = sft_rows(
             store.solutions, _train_problems(context), context.style, trainer.max_solutions
@@ -79,6 +84,24 @@ def run_expert_iteration(
         policy = context.policy(adapter)
         rollouts = measure(context, iteration, policy, f"iter_{iteration}")
     publish(context, trainer.iterations)
+
+
+def _say_expected(
+    context: RunContext, rollouts: Sequence[Rollout], trainer: ExpertIterConfig
+) -> None:
+    """Say how long the sampling to come will take, by the speed of the first evaluation."""
+    timed = [row for row in read_metrics(context.run.folder, "timing") if row["name"] == "evaluate"]
+    seconds = float(timed[0]["seconds"]) if timed else 0.0
+    if len(timed) != 1 or not rollouts:  # nothing was measured, or most of it is over
+        return
+    each = seconds / len(rollouts)
+    retries = trainer.max_retries * trainer.iterations
+    log.info(
+        "expected: %s for the evaluations to come and at most %s for further tries, at the speed "
+        "so far; training comes on top",
+        duration(seconds * trainer.iterations),
+        duration(each * retries),
+    )
 
 
 def _measure_last(context: RunContext, iteration: int, adapter: str) -> None:
@@ -107,11 +130,7 @@ def _gather(
         columns.update(cost(more))
     samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
     if not len(store):
-        raise AxiomError(
-            f"none of {samples} samples passed, so there is nothing to train on: choose easier "
-            "problems (problems=basic, lower problems.levels), a larger model "
-            "(model=qwen2.5-coder-1.5b) or more attempts (trainer.max_attempts)"
-        )
+        raise AxiomError(_nothing_passed(context, samples, [first, more], trainer))
     store.write(path)
     context.run.tracker.log(
         "collect",
@@ -126,6 +145,32 @@ def _gather(
     )
     context.run.finish(f"collect/{iteration}")
     return store
+
+
+def _nothing_passed(
+    context: RunContext, samples: int, drawn: Sequence[Drawn], trainer: ExpertIterConfig
+) -> str:
+    """Say what to change, given what this run was."""
+    rollouts = [item for part in drawn for item in part.rollouts]
+    if rollouts and all(item.completion.truncated for item in rollouts):
+        return (
+            f"every one of {samples} answers was cut off by the token limit, so none passed: give "
+            f"more than sampler.max_new_tokens={context.sampler.max_new_tokens}"
+        )
+    problems = _train_problems(context).values()
+    asked = context.sampler.n + len(drawn[-1].rollouts) // max(len(problems), 1)
+    limit = "max_retries" if asked < trainer.max_attempts else "max_attempts"
+    cures = ["a larger model (model=qwen2.5-coder-1.5b)"]
+    if any(problem.difficulty > 1 for problem in problems):
+        cures.append("lower problems.levels")
+    elif {problem.type for problem in problems} - {*problem_types()["basic"]}:
+        cures.append("easier problems (problems=basic)")
+    if trainer.problems_per_iteration is None:
+        cures.append(f"more attempts (trainer.{limit}={2 * getattr(trainer, limit)})")
+    return (
+        f"none of {samples} samples passed, so there is nothing to train on: try "
+        f"{', or '.join(cures)}"
+    )
 
 
 def _further(
@@ -185,7 +230,7 @@ def _train(
         base, tokenizer = load_model(resolved, model_config)
         model = trainable_adapter(base, model_config.lora, start, resolved)
         run.tracker.cut_training(iteration, max(whole_checkpoints(folder), default=0))
-        log.info("training on %d solutions", len(rows))
+        log.info("training on %d solutions (trainer.max_solutions of each problem)", len(rows))
         columns["steps"] = train_adapter(
             model,
             tokenizer,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,7 +75,7 @@ def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) 
         "seed": seed,
         "completion_only_loss": True,
         "dataloader_pin_memory": device == "cuda",
-        "disable_tqdm": not sys.stderr.isatty(),
+        "disable_tqdm": True,  # our own bar and lines say the same
     }
     made: SFTConfig = build_options(SFTConfig, options)
     return made
@@ -110,8 +109,7 @@ def train_adapter(
     """
     if not rows:
         raise AxiomError("nothing to train on: no gold solution was found")
-    if not sys.stderr.isatty():
-        disable_progress_bar()
+    disable_progress_bar()
     config = sft_config(args, model, folder, seed)
     trainer = PackedSFTTrainer(
         model=model,
@@ -120,9 +118,9 @@ def train_adapter(
         processing_class=tokenizer,
         callbacks=[_Metrics(log, on_save)],
     )
+    trainer.remove_callback(PrinterCallback)  # our own lines say the same
     if not trainer.packs:
         logger.info("rows run padded, as TRL lays them out: packing is not for these options")
-    trainer.remove_callback(PrinterCallback)  # our own lines say the same
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
     model.eval()
     return int(trainer.state.global_step)

@@ -1,6 +1,7 @@
 """Every attack, by name."""
 
 from corpus.attack import Attack
+from corpus.dialogue import DIALOGUES
 from corpus.endings import ENDINGS
 from corpus.forging import FORGING
 from corpus.hoarding import HOARDING
@@ -19,5 +20,6 @@ GROUPS: dict[str, list[Attack]] = {
     "Its own end, to look like our fault": ITSELF,
     "Memory of the kernel": HOARDING,
     "What it is born with, rare sockets": SURFACE,
+    "The talk with its server, rare calls": DIALOGUES,
 }
 ATTACKS = [attack for attacks in GROUPS.values() for attack in attacks]

@@ -1,0 +1,78 @@
+"""The last lines of a run on the terminal: what came out, the page, what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from axiom_rl.config import (
+    CollectConfig,
+    Config,
+    ExpertIterConfig,
+    ExportConfig,
+    GrpoConfig,
+    SearchStageConfig,
+    SolveConfig,
+)
+from axiom_rl.core.program import command, override
+from axiom_rl.run.folder import options_of
+
+
+def closing_lines(config: Config, folder: Path, headline: str) -> list[str]:
+    """Return the headline, the path of the page and the two likeliest next commands."""
+    first, second = next_commands(config, folder)
+    return [
+        headline,
+        f"report: {folder / 'report.html'}",
+        f"what to type next:\n  {first}\n  {second}",
+    ]
+
+
+def next_commands(config: Config, folder: Path) -> tuple[str, str]:
+    """Return the two likeliest commands after a stage, as they are typed."""
+    options = options_of(folder)
+    model = _model(config, options)
+    problems = f"problems={options.get('problems', 'basic')}"
+    other = "problems=hard" if problems == "problems=easy" else "problems=easy"
+    trained = override("model.adapter", folder / "adapter")
+    if isinstance(config.stage, CollectConfig):
+        solutions = config.stage.output or folder / "solutions" / "collected.jsonl"
+        return (
+            command("trainer=sft", override("trainer.solutions", solutions), *model, problems),
+            command("stage=evaluate", *model, problems),
+        )
+    if isinstance(config.stage, ExportConfig):
+        merged = override("model.path", config.stage.output or folder / "merged")
+        return (
+            command("stage=evaluate", merged, problems),
+            command("stage=collect", merged, problems),
+        )
+    if isinstance(config.stage, SearchStageConfig | SolveConfig):
+        return (
+            command("stage=evaluate", *model, problems, "search=vote"),
+            command("trainer=expert_iter", *model, problems),
+        )
+    if config.stage.kind == "evaluate":
+        adapter = config.model.adapter
+        given = [override("model.adapter", adapter)] if adapter else []
+        return (
+            command("trainer=expert_iter", *model, problems),
+            command("stage=evaluate", *model, *given, other),
+        )
+    return _more(config, folder), command("stage=evaluate", *model, trained, other)
+
+
+def _more(config: Config, folder: Path) -> str:
+    """Return the command that trains further, or, where a run cannot, writes the merged model."""
+    trainer = config.trainer
+    if isinstance(trainer, ExpertIterConfig):
+        return command(f"resume={folder}", f"trainer.iterations={trainer.iterations + 1}")
+    if isinstance(trainer, GrpoConfig):
+        steps = 2 * int(trainer.args["max_steps"])
+        return command(f"resume={folder}", f"trainer.args.max_steps={steps}")
+    options = _model(config, options_of(folder))
+    return command("stage=export", *options, override("model.adapter", folder / "adapter"))
+
+
+def _model(config: Config, options: dict[str, str]) -> list[str]:
+    chosen = [f"model={options['model']}"] if "model" in options else []
+    return [*chosen, *([override("model.path", config.model.path)] if config.model.path else [])]

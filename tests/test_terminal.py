@@ -1,0 +1,250 @@
+"""What a reader of the terminal sees: refusals, locks, full disks, and the last lines of a run."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from axiom_rl import cli
+from axiom_rl.config import load_config
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import disk_trouble, write_json, write_text
+from axiom_rl.core.program import command, override
+from axiom_rl.evaluation.power import samples_text
+from axiom_rl.problems.splits import build_splits
+from axiom_rl.report.closing import closing_lines, next_commands
+from axiom_rl.run.folder import DONE, open_run
+from axiom_rl.run.lock import locked
+from axiom_rl.run.resume import nothing_left, point_latest
+from axiom_rl.run.tracking import Tracker
+from axiom_rl.stages import run_stage
+
+MESSAGES = [
+    ("sampler.n=two", ["sampler.n wants a whole number"]),
+    ("seed=1.5", ["seed wants a whole number"]),
+    ("sampler.temperature=hot", ["sampler.temperature wants a number"]),
+    ("problems.types=list_filter", ["a list in brackets", "[list_filter]"]),
+    ("problems.sizes=3", ["problems.sizes.NAME=VALUE"]),
+    ("experiment=10", ["did you mean experiment=10_grpo_hard"]),
+    ("model=null", ["no such option", "qwen2.5-coder-0.5b"]),
+    ("problems=null", ["no such option", "basic"]),
+    ("sampler.url=http://x", ["is a key of sampler=vllm_server"]),
+    ("stage.max_attempts=3", ["is a key of stage=collect"]),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), MESSAGES, ids=lambda value: str(value)[:30])
+def test_a_wrong_value_is_told_with_key_and_cure(given: str, said: list[str]) -> None:
+    with pytest.raises(AxiomError) as refused:
+        load_config(given)
+    message = str(refused.value)
+    assert "\n" not in message and all(text in message for text in said), message
+
+
+def test_a_list_without_brackets(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["launch.py"])
+    assert cli.main(["stage=compare", "stage.runs=a,b"]) == 2
+    assert "'stage.runs=[a,b]'" in capsys.readouterr().err
+
+
+REFUSED_EARLY = [
+    (["trainer=grpo", "trainer.reward=binari"], "did you mean binary"),
+    (["trainer=grpo", "trainer.imports=[no_such_module]"], "trainer.imports: cannot import"),
+    (["problems.imports=[no_such_module]"], "problems.imports: cannot import"),
+    (["sampler=vllm_server"], "sampler.url="),
+    (["model.quantization=4bit", "model.device=cpu"], "needs an NVIDIA GPU"),
+    (["problems=jsonl"], "problems.path"),
+    (["sandbox=bubblewrap"], "needs the program bwrap"),
+    (["tracking=wandb"], "W&B is disabled in the environment"),
+    (["trainer=sft"], "trainer.solutions"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), REFUSED_EARLY, ids=lambda value: str(value)[-30:])
+def test_late_refusals_come_first(
+    given: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import axiom_rl.stages
+
+    def loaded(_config: object) -> None:
+        raise AssertionError("the model was asked for before the refusal")
+
+    monkeypatch.setattr(axiom_rl.stages, "_resolve", loaded)
+    monkeypatch.setattr("axiom_rl.sandbox.kinds.shutil.which", lambda _name: None)
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: object() if name == "wandb" else there(name)
+    )
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    for stage in ("train",) if "trainer" in given[0] else ("train", "evaluate", "collect"):
+        with pytest.raises(AxiomError, match=said):
+            run_stage(load_config(f"stage={stage}", *given), tmp_path / "run")
+    assert [*tmp_path.iterdir()] == [], "a refusal wrote something"
+
+
+def test_a_second_process_is_told_whose_the_folder_is(tmp_path: Path) -> None:
+    hold = (
+        "import sys; from pathlib import Path; from axiom_rl.run.lock import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert first.stdin and first.stdout and first.stdout.readline() == b"held\n"
+    with pytest.raises(AxiomError, match=rf"pid {first.pid}\) works in"), locked(tmp_path):
+        raise AssertionError("two processes in one folder")
+    first.kill()  # the kernel lets go of the lock, however the process ends
+    first.wait()
+    first.stdin.close()
+    first.stdout.close()
+    with locked(tmp_path):
+        assert (tmp_path / "checkpoints" / "run.pid").read_text() == f"{os.getpid()}\n"
+
+
+def finished_run(folder: Path, *, steps: int = 0) -> None:
+    trainer = f"trainer:\n  iterations: 2\n  args: {{max_steps: {steps}}}\n"
+    write_text(folder / "config.yaml", f"stage: {{kind: train}}\n{trainer}")
+    run = open_run(folder, Tracker(folder))
+    run.finish(DONE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        (["trainer.iterations=2"], False),
+        (["trainer.iterations=3"], True),
+        (["trainer=grpo", "trainer.args.max_steps=20"], False),
+        (["trainer=grpo", "trainer.args.max_steps=40"], True),
+        (["stage=evaluate"], False),
+    ],
+)
+def test_a_finished_run_has_something_left_if_more_is_asked(
+    asked: list[str], left: bool, tmp_path: Path
+) -> None:
+    finished_run(tmp_path, steps=20)
+    assert nothing_left(tmp_path, load_config(*asked)) is not left
+    run = open_run(tmp_path, Tracker(tmp_path))
+    run.begin = lambda: None
+    with run.timed("train", 3):
+        assert not nothing_left(tmp_path, load_config(*asked)), "work was begun"
+
+
+def test_latest_points_to_the_newest_run_by_a_relative_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("outputs/train/a", "outputs/train/b", "elsewhere/c"):
+        Path(name).mkdir(parents=True)
+        point_latest(Path(name))
+    assert Path("outputs/latest").readlink() == Path("train/b")
+    point_latest(Path("outputs/train/a"))  # a resumed run
+    assert Path("outputs/latest").resolve() == tmp_path / "outputs/train/a"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x.json"), "disk is full (x.json)"),
+        (OSError(errno.EFBIG, "File too large"), "disk is full"),
+        (OSError(errno.EROFS, "Read-only file system", "o"), "cannot be written (o)"),
+        (PermissionError(errno.EACCES, "Permission denied", "o"), "cannot be written (o)"),
+        (RuntimeError("PytorchStreamWriter failed writing file data/3"), "disk is full"),
+        (ValueError("no disk in this"), ""),
+        (FileNotFoundError(errno.ENOENT, "No such file", "o"), ""),
+    ],
+)
+def test_trouble_with_the_disk_is_known_through_other_errors(error: Exception, said: str) -> None:
+    outer = AxiomError("cannot write x")
+    outer.__cause__ = error
+    for each in (error, outer):
+        assert said in disk_trouble(each) and bool(disk_trouble(each)) is bool(said)
+
+
+def test_a_full_disk_is_one_line_with_the_way_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_json(tmp_path / "config.yaml", {})
+    cli._say(OSError(errno.ENOSPC, "No space left on device", "adapter"), tmp_path)
+    (record,) = caplog.records
+    message = record.getMessage()
+    assert "\n" not in message and not record.exc_info
+    assert "the disk is full (adapter): free some space" in message
+    assert f"go on with: {command(f'resume={tmp_path}')}" in message
+
+
+NAMES = ["a=b", "a,b", "(a)", "[a]", "a#b", "it's", "~a", "a b", "größe 模型", "a{b}", "x\\y", "q'"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_folder_name_passes_through_hydras_grammar(name: str) -> None:
+    parsed = OverridesParser.create().parse_override(override("hydra.run.dir", f"outputs/{name}"))
+    assert parsed.value() == f"outputs/{name}"
+    (given,) = cli._for_hydra([f"hydra.run.dir=outputs/{name}"])
+    assert OverridesParser.create().parse_override(given).value() == f"outputs/{name}"
+    assert cli._folder(name) == Path(name)
+
+
+def test_folders_that_hydra_shall_read_itself_stay() -> None:
+    for given in ("hydra.run.dir=outputs/${name}", "hydra.run.dir='a b'", "seed=1,2", "-m"):
+        assert cli._for_hydra([given]) == [given]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["trainer=expert_iter"], ("trainer.iterations=2", "stage=evaluate")),
+        (["trainer=grpo"], ("trainer.args.max_steps=40", "stage=evaluate")),
+        (["trainer=sft"], ("stage=export", "stage=evaluate")),
+        (["stage=evaluate"], ("trainer=expert_iter", "problems=easy")),
+        (["stage=collect"], ("trainer=sft", "stage=evaluate")),
+        (["stage=export"], ("model.path=", "stage=collect")),
+    ],
+)
+def test_a_stage_ends_with_what_came_out_and_what_is_next(
+    overrides: list[str], expected: tuple[str, str], tmp_path: Path
+) -> None:
+    config = load_config(*overrides)
+    lines = "\n".join(closing_lines(config, tmp_path, "62.5 % of samples pass")).splitlines()
+    assert len(lines) <= 8
+    assert lines[0] == "62.5 % of samples pass" and str(tmp_path / "report.html") in lines[1]
+    commands = next_commands(config, tmp_path)
+    assert [line.strip() for line in lines[-2:]] == list(commands)
+    assert all(text in line for text, line in zip(expected, commands, strict=True))
+
+
+def test_samples_are_counted_split_by_split() -> None:
+    config = load_config("problems=basic", "problems.sizes.test=2")
+    text = samples_text(build_splits(config.problems), 8, trains=True)  # type: ignore[arg-type]
+    assert "240 samples: 10 train problems x 8, 20 test problems x 8" in text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "split"),
+    [((1, 1, 1), "test"), ((1, 1, 0), "val"), ((1, 0, 0), "train")],
+)
+def test_an_evaluation_is_of_one_split(
+    sizes: tuple[int, int, int], split: str, tmp_path: Path
+) -> None:
+    from axiom_rl.context.problems import make_problems
+
+    given = [
+        f"problems.sizes.{n}={s}" for n, s in zip(("train", "val", "test"), sizes, strict=True)
+    ]
+    splits = make_problems(load_config("stage=evaluate", *given), tmp_path)
+    assert [n for n in ("train", "val", "test") if getattr(splits, n)] == [split]
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_one_limit_of_tokens() -> None:
+    config = load_config("trainer=grpo", "sampler.max_new_tokens=99")
+    assert config.trainer.args["max_completion_length"] == 99
