@@ -47,6 +47,8 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
             command("stage=collect", merged, problems),
         )
     if isinstance(config.stage, SearchStageConfig | SolveConfig):
+        if isinstance(config.stage, SolveConfig):  # they have no tests to be measured by
+            problems = "problems=easy"
         return (
             command("stage=evaluate", *model, problems, "search=vote"),
             command("trainer=expert_iter", *model, problems),
