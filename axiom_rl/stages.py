@@ -20,12 +20,13 @@ from axiom_rl.config import (
     GrpoConfig,
     ListConfig,
     SftTrainerConfig,
+    SolveConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
-    WandbConfig,
     saved_yaml,
 )
+from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import keep_problems, make_problems
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
@@ -33,6 +34,8 @@ from axiom_rl.core.files import disk_trouble, write_text
 from axiom_rl.evaluation.measure import held_out, measure
 from axiom_rl.evaluation.power import plan_for, samples_text, write_plan
 from axiom_rl.evaluation.recheck import recheck_claims
+from axiom_rl.evaluation.search.replayed import check_search, refuse_search
+from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_replay, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.lora.plain import check_plain_lora
@@ -44,10 +47,8 @@ from axiom_rl.rollouts.draw import cost
 from axiom_rl.run.folder import DONE, open_run, write_environment
 from axiom_rl.run.lock import locked
 from axiom_rl.run.resume import point_latest
-from axiom_rl.run.tracking import check_wandb, open_tracker
+from axiom_rl.run.tracking import open_tracker
 from axiom_rl.sampling.base import SamplerFactory
-from axiom_rl.sampling.choose import check_server
-from axiom_rl.sandbox.kinds import check_kind
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def run_stage(config: Config, folder: Path) -> None:
     Raises:
         AxiomError: for whatever the user can repair.
     """
+    refuse_search(config)
     match config.stage.kind:
         case "train":
             train(config, folder)
@@ -79,6 +81,11 @@ def run_stage(config: Config, folder: Path) -> None:
             list_problems(config)
         case "export":
             export(config, folder)
+        case "search":
+            run_replay(config, folder)
+            _say_end(config, folder)
+        case "solve":
+            solve(config, folder)
         case "compare":
             compare(config, folder)
         case other:
@@ -112,11 +119,14 @@ def evaluate(config: Config, folder: Path) -> None:
     """Evaluate the base model, or it with model.adapter, on tests it was never trained on."""
     stage = config.stage
     assert isinstance(stage, EvaluateConfig)
-    _check_present(config)
+    check_search(config.search)
+    check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
-        measure(context, 0, context.policy(config.model.adapter), "before")
+        policy = context.policy(config.model.adapter)
+        rollouts = measure(context, 0, policy, "before")
+        run_beside(context, config.search, policy, rollouts)
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -126,7 +136,7 @@ def collect(config: Config, folder: Path) -> None:
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
-    _check_present(config)
+    check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     _check_libraries(config)
     with _open_context(config, folder, splits, _resolve(config)) as context:
@@ -197,6 +207,20 @@ def compare(config: Config, folder: Path) -> None:
     log.info("comparison: %s", folder / "comparison.html")
 
 
+def solve(config: Config, folder: Path) -> None:
+    """Choose a program for each problem, by its examples and the search alone."""
+    stage = config.stage
+    assert isinstance(stage, SolveConfig)
+    search = checked_choice(config.search)
+    check_present(config)
+    splits = make_problems(config, folder)
+    _check_libraries(config)
+    output = Path(stage.output) if stage.output else folder / "solved.jsonl"
+    with _open_context(config, folder, splits, _resolve(config)) as context:
+        run_solve(context, config, search, output)
+    log.info("chosen programs: %s", output)
+
+
 def _check_training(config: Config) -> None:
     """Refuse what would fail later, before anything is written, fetched or loaded."""
     if isinstance(config.trainer, SftTrainerConfig):
@@ -206,7 +230,7 @@ def _check_training(config: Config) -> None:
     if isinstance(config.trainer, GrpoConfig):
         import_modules("trainer.imports", config.trainer.imports)
         rewards.get(config.trainer.reward)
-    _check_present(config)
+    check_present(config)
 
 
 def _check_libraries(config: Config) -> None:
@@ -229,14 +253,6 @@ def _check_libraries(config: Config) -> None:
         from axiom_rl.trainers.sft.run import check_args
 
         check_args(config.trainer.args)
-
-
-def _check_present(config: Config) -> None:
-    """Refuse what is missing here, before anything is written, fetched or loaded."""
-    if isinstance(config.tracking, WandbConfig):
-        check_wandb(config.tracking)
-    check_kind(config.sandbox)
-    check_server(config.sampler)
 
 
 def _resolve(config: Config) -> ResolvedModel:
@@ -315,7 +331,7 @@ def _open_context(
             sampler=config.sampler,
             style=config.problems.prompt,
             seed=config.seed,
-            fresh_seed=_problem_seed(config),
+            fresh_seed=int(getattr(config.problems, "seed", 0)),
             model=identity,
         )
         if not run.is_finished(DONE):
@@ -335,6 +351,10 @@ def _reported(config: Config, folder: Path) -> Iterator[None]:
             log.warning("the report could not be written either: %s", full or error)
             log.debug("why", exc_info=True)
         raise
+    _say_end(config, folder)
+
+
+def _say_end(config: Config, folder: Path) -> None:
     for line in closing_lines(config, folder, write_report(folder)):
         log.info("%s", line)
 
@@ -378,7 +398,3 @@ def _sampler_loader(
             return open_samplers(resolved, config.model, sampler)
         case other:
             raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")
-
-
-def _problem_seed(config: Config) -> int:
-    return int(getattr(config.problems, "seed", 0))

@@ -8,6 +8,7 @@ from axiom_rl.config.checks import RULES, SPLITS
 from axiom_rl.config.explain import check_choices, explain
 from axiom_rl.config.load import (
     RESUME_MAY_CHANGE,
+    composed_option,
     load_config,
     register_schemas,
     resumed_config,
@@ -22,6 +23,7 @@ __all__ = [  # noqa: PLE0604
     "RULES",
     "SPLITS",
     "check_choices",
+    "composed_option",
     "explain",
     "load_config",
     "register_schemas",

@@ -20,6 +20,8 @@ def _at_least(least: float) -> tuple[Callable[[Any], bool], str]:
 
 
 ABOVE_0: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < math.inf), "above 0"
+LARGEST_SEARCH = 500
+"""Inputs that one program is run on."""
 SPLITS = ("train", "val", "test")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": ((lambda value: 0 <= value < 2**32), "0 to 4294967295"),
@@ -70,6 +72,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.curriculum.high": ((lambda value: 0 <= value <= 1), "0 to 1"),
     "trainer.curriculum.window": _at_least(1),
     "trainer.curriculum.focus": _at_least(0),
+    "search.inputs": ((lambda value: 0 <= value <= LARGEST_SEARCH), f"0 to {LARGEST_SEARCH}"),
+    "search.time_limit_s": ABOVE_0,
+    "search.written_tests": _at_least(0),
+    "search.turns": _at_least(1),
     "stage.split": _one_of(*SPLITS),
     "stage.max_attempts": _at_least(1),
     "stage.across": (

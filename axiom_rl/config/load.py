@@ -76,6 +76,14 @@ def to_config(composed: DictConfig) -> Config:
     return config
 
 
+def composed_option(group: str, name: str) -> Any:
+    """Return the values of one option of a group as it stands in conf/, such as search, vote."""
+    overrides = [f"{group}={name}"]
+    if GlobalHydra.instance().is_initialized():  # inside launch.py, which may compose once more
+        return getattr(to_config(compose("config", overrides=overrides)), group)
+    return getattr(load_config(*overrides), group)
+
+
 def saved_yaml(values: Any) -> str:
     """Return plain values as YAML that OmegaConf reads back as they stand, `${` in text included.
 

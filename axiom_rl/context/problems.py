@@ -26,8 +26,8 @@ def make_problems(config: Config, folder: Path, only: str | None = None) -> Spli
     Args:
         config: the whole configuration.
         folder: of the run; nothing is written.
-        only: the one split wanted; None means all for stage=train, else the headline split: test,
-            else val, else train.
+        only: the one split wanted; None means all for stage=train and solve, else the headline
+            split: test, else val, else train.
 
     Raises:
         AxiomError: if there are none.
@@ -37,15 +37,16 @@ def make_problems(config: Config, folder: Path, only: str | None = None) -> Spli
     saved = read_splits(folder / "problems")
     if saved is not None:
         return saved
-    trains = config.stage.kind == "train"
-    splits = load_splits(config.problems, _trained_before(config), trains=trains)
-    if not trains:
+    trains, tested = config.stage.kind == "train", config.stage.kind != "solve"
+    before = _trained_before(config)
+    splits = load_splits(config.problems, before, trains=trains, tested=tested)
+    if not trains and tested:
         only = only or next((name for name in reversed(SPLITS) if getattr(splits, name)), None)
         empty: dict[str, Any] = {split: () for split in SPLITS if split != only}
         splits = replace(splits, **empty)
     wanted = "train" if trains else only
     require_problems(config.problems, splits, wanted)
-    if not isinstance(config.problems, ProceduralConfig):
+    if not isinstance(config.problems, ProceduralConfig) and tested:
         splits = check_references(splits, config.sandbox)
         require_problems(config.problems, splits, wanted)
     return splits

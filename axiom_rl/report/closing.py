@@ -10,6 +10,8 @@ from axiom_rl.config import (
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
+    SearchStageConfig,
+    SolveConfig,
 )
 from axiom_rl.core.program import command, override
 from axiom_rl.run.folder import options_of
@@ -43,6 +45,13 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
         return (
             command("stage=evaluate", merged, problems),
             command("stage=collect", merged, problems),
+        )
+    if isinstance(config.stage, SearchStageConfig | SolveConfig):
+        if isinstance(config.stage, SolveConfig):  # they have no tests to be measured by
+            problems = "problems=easy"
+        return (
+            command("stage=evaluate", *model, problems, "search=vote"),
+            command("trainer=expert_iter", *model, problems),
         )
     if config.stage.kind == "evaluate":
         adapter = config.model.adapter

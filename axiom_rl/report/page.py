@@ -30,6 +30,12 @@ from axiom_rl.report.sections.forgetting import forgetting_blocks
 from axiom_rl.report.sections.grpo import policy_blocks, step_time_blocks
 from axiom_rl.report.sections.provenance import changes_section, provenance_section, raw_section
 from axiom_rl.report.sections.samples import sample_section
+from axiom_rl.report.sections.search import (
+    search_headline,
+    search_section,
+    solved_section,
+    vote_section,
+)
 from axiom_rl.report.sections.suspects import suspect_blocks
 from axiom_rl.report.sections.timing import timing_blocks, training_section
 
@@ -56,6 +62,8 @@ def build_page(run: RunFolder) -> Page:
     comparison, refusal = _compared(run)
     sections = [
         Section("Result", _result(run, comparison, refusal)),
+        search_section(run),
+        solved_section(run),
         Section("Problem by problem", _problems(run, comparison)),
         Section("Learning curves", curve_blocks(run)),
         Section("GRPO step by step", policy_blocks(run)),
@@ -67,6 +75,7 @@ def build_page(run: RunFolder) -> Page:
         Section("Time and tokens", [*timing_blocks(run), *step_time_blocks(run)]),
         changes_section(run),
         provenance_section(run),
+        vote_section(run),
         sample_section(run),
         raw_section(run),
     ]
@@ -93,7 +102,7 @@ def _headline(run: RunFolder, comparison: Comparison | None) -> str:
         return answers.answer_sentence(comparison)
     only = run.after or run.before
     if only is None:
-        return "No evaluation has finished in this run yet."
+        return search_headline(run) or "No evaluation has finished in this run yet."
     name = only.model.get("name", "The model")
     rate = with_interval(only.pass_at_1)
     text = (

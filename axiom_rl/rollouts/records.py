@@ -11,6 +11,8 @@ from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Completion, Status, Verdict
 
 SCHEMA = 1
+LOGPROB_DIGITS = 6
+"""After the point; the batch decides about later ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ def rollout_row(item: Rollout, phase: str, iteration: int) -> dict[str, Any]:
         "truncated": item.completion.truncated,
         "prompt_tokens": item.completion.prompt_tokens,
         "completion_tokens": item.completion.completion_tokens,
+        "token_ids": list(item.completion.token_ids),
+        "logprobs": [round(logprob, LOGPROB_DIGITS) for logprob in item.completion.logprobs],
         "hidden": _verdict_row(item.hidden),
         "fresh": _verdict_row(item.fresh),
     }
@@ -71,6 +75,8 @@ def _rollout(row: Mapping[str, Any]) -> Rollout:
             prompt_tokens=row["prompt_tokens"],
             completion_tokens=row["completion_tokens"],
             truncated=row["truncated"],
+            token_ids=tuple(row.get("token_ids", ())),  # rows of older versions have neither
+            logprobs=tuple(row.get("logprobs", ())),
         ),
         code=row["code"],
         hidden=_verdict(row["hidden"]),

@@ -10,7 +10,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -24,12 +26,16 @@ from axiom_rl.sandbox.base import (
 )
 from axiom_rl.sandbox.kinds import open_sandbox
 from axiom_rl.verify.judge import judge
+from axiom_rl.verify.outputs import Inputs, ProgramRun, Runnable, prepare_run, without_program
 from axiom_rl.verify.prepare import Prepared, Tests, canaries, prepare
 
 log = logging.getLogger(__name__)
 
 Candidate = tuple[Problem, str | None]
 """A problem and the program meant to solve it; None where the completion held no program."""
+
+Read = TypeVar("Read", Verdict, ProgramRun)
+"""What becomes of an outcome."""
 
 MAX_PENDING = 4096
 """Candidates submitted and not yet judged; `submit` waits for room beyond that."""
@@ -140,15 +146,7 @@ class Verifier:
         self._raise_if_faulty()
         if code is None or not code.strip():
             return self._without_code(len(prepared.tests))
-        self._room.acquire()
-        self._begin()
-        try:
-            future = self._judged(prepared, code)
-        except SandboxUnavailableError:
-            self._end(None)
-            raise
-        future.add_done_callback(self._end)
-        return future
+        return self._counted(lambda: self._judged(prepared, code))
 
     def _judged(self, prepared: Prepared, code: str) -> Future[Verdict]:
         """Run a program and judge the outcome, test code on a thread of its own."""
@@ -222,6 +220,52 @@ class Verifier:
         self._raise_if_faulty()
         return verdicts
 
+    def run(self, programs: Iterable[tuple[Runnable, str | None, Inputs]]) -> list[ProgramRun]:
+        """Return what programs return on inputs, in order; there are no expected values.
+
+        One request to the sandbox per program, with all its inputs.
+
+        Args:
+            programs: problem (its public side is enough), program and inputs.
+
+        Raises:
+            AxiomError: for a problem without inputs, or arguments that are not plain values.
+            SandboxUnavailableError: if the sandbox has stopped working, or fails too often.
+        """
+        batch = [
+            prepare_run(problem, code, inputs, self._config)
+            if code is not None and code.strip()
+            else without_program(inputs)
+            for problem, code, inputs in programs
+        ]
+        self._raise_if_faulty()
+        futures: dict[int, Future[ProgramRun]] = {}
+        try:
+            for place, each in enumerate(batch):
+                if not isinstance(each, ProgramRun):
+                    futures[place] = self._counted(partial(self._pool.submit, *each))
+            runs = [
+                each if isinstance(each, ProgramRun) else futures[place].result()
+                for place, each in enumerate(batch)
+            ]
+        finally:
+            for future in futures.values():
+                future.cancel()
+        self._raise_if_faulty()
+        return runs
+
+    def _counted(self, send: Callable[[], Future[Read]]) -> Future[Read]:
+        """Hand a request to the pool and count it; waits where MAX_PENDING are pending."""
+        self._room.acquire()
+        self._begin()
+        try:
+            future = send()
+        except SandboxUnavailableError:
+            self._end(None)
+            raise
+        future.add_done_callback(self._end)
+        return future
+
     def _without_code(self, total_tests: int) -> Future[Verdict]:
         future: Future[Verdict] = Future()
         future.set_result(
@@ -241,10 +285,10 @@ class Verifier:
                 self._busy_since = time.monotonic()
             self._pending += 1
 
-    def _end(self, future: Future[Verdict] | None) -> None:
+    def _end(self, future: Future[Any] | None) -> None:
         """Count a candidate that is no longer waiting."""
         self._room.release()
-        verdict = None
+        verdict: Verdict | ProgramRun | None = None
         if future is not None and not future.cancelled() and future.exception() is None:
             verdict = future.result()
         is_fault = verdict is not None and verdict.status is Status.SANDBOX_FAULT

@@ -85,3 +85,14 @@ def test_a_sampler_of_your_own(tmp_path: Path) -> None:
 def test_the_verifier_alone(tmp_path: Path) -> None:
     assert write_examples("concepts/verifier.md", tmp_path) == ["alone.py"]
     assert "accepted 1.0 " in run(tmp_path, "alone.py")
+
+
+def test_a_selector_of_your_own(tmp_path: Path) -> None:
+    assert write_examples("guides/search.md", tmp_path) == ["mine.jsonl", "my_selectors.py"]
+    code = """
+import my_selectors
+from axiom_rl.problems.sources.jsonl import read_user_problems
+from axiom_rl.search.registry import get
+print(get("shortest").name, read_user_problems("mine.jsonl", tested=False).problems[0].public_tests)
+"""
+    assert "shortest (TestCase(args=(2,), expected=4)" in run(tmp_path, "-c", code)

@@ -30,12 +30,19 @@ from axiom_rl.config.schema.sampling import (
     VllmSamplerConfig,
     VllmServerConfig,
 )
+from axiom_rl.config.schema.search import (
+    RepairConfig,
+    SearchConfig,
+    SelectConfig,
+)
 from axiom_rl.config.schema.stages import (
     CollectConfig,
     CompareConfig,
     EvaluateConfig,
     ExportConfig,
     ListConfig,
+    SearchStageConfig,
+    SolveConfig,
     StageConfig,
     TrackingConfig,
     WandbConfig,
@@ -74,9 +81,14 @@ __all__ = [
     "ModelConfig",
     "ProblemsConfig",
     "ProceduralConfig",
+    "RepairConfig",
     "SamplerConfig",
     "SandboxConfig",
+    "SearchConfig",
+    "SearchStageConfig",
+    "SelectConfig",
     "SftTrainerConfig",
+    "SolveConfig",
     "SplitSizes",
     "StageConfig",
     "TrackingConfig",
@@ -102,6 +114,7 @@ class Config:
     model: ModelConfig = MISSING
     problems: ProblemsConfig = MISSING
     sampler: SamplerConfig = MISSING
+    search: SearchConfig = MISSING
     sandbox: SandboxConfig = MISSING
     trainer: TrainerConfig = MISSING
     stage: StageConfig = MISSING
@@ -117,6 +130,9 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("sampler", "base_transformers"): TransformersSamplerConfig,
     ("sampler", "base_vllm"): VllmSamplerConfig,
     ("sampler", "base_vllm_server"): VllmServerConfig,
+    ("search", "base_search"): SearchConfig,
+    ("search", "base_select"): SelectConfig,
+    ("search", "base_repair"): RepairConfig,
     ("sandbox", "base_sandbox"): SandboxConfig,
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
@@ -124,6 +140,8 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("stage", "base_stage"): StageConfig,
     ("stage", "base_collect"): CollectConfig,
     ("stage", "base_evaluate"): EvaluateConfig,
+    ("stage", "base_search_stage"): SearchStageConfig,
+    ("stage", "base_solve"): SolveConfig,
     ("stage", "base_compare"): CompareConfig,
     ("stage", "base_list"): ListConfig,
     ("stage", "base_export"): ExportConfig,
@@ -151,6 +169,10 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "vllm_server": VllmServerConfig,
         },
     ),
+    "search": (
+        "kind",
+        {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig},
+    ),
     "sandbox": ("", {"": SandboxConfig}),
     "trainer": (
         "kind",
@@ -162,6 +184,8 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "train": StageConfig,
             "collect": CollectConfig,
             "evaluate": EvaluateConfig,
+            "search": SearchStageConfig,
+            "solve": SolveConfig,
             "compare": CompareConfig,
             "list": ListConfig,
             "export": ExportConfig,

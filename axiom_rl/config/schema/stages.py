@@ -12,7 +12,7 @@ class StageConfig:
     """What to do."""
 
     kind: str = MISSING
-    """train, evaluate, collect, compare, list or export."""
+    """train, evaluate, search, solve, collect, compare, list or export."""
 
 
 @dataclass
@@ -35,6 +35,22 @@ class EvaluateConfig(StageConfig):
 
     split: str | None = MISSING
     """train, val or test; null means every split there is."""
+
+
+@dataclass
+class SearchStageConfig(StageConfig):
+    """Every selector at every budget on the samples of a finished evaluation."""
+
+    pool: str | None = MISSING
+    """Run folder of stage=evaluate, whose samples, problems and settings are used. Needed."""
+
+
+@dataclass
+class SolveConfig(StageConfig):
+    """Programs for problems of your own that have examples and no other tests."""
+
+    output: str | None = MISSING
+    """Where the chosen programs go; null means solved.jsonl in the run folder."""
 
 
 @dataclass

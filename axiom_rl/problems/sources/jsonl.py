@@ -5,11 +5,12 @@
      "tests": [{"args": [0], "expected": 0}, {"args": [-3], "expected": -6}]}
 
 `statement`, `entry_point` and `tests` (at least one) are needed; `examples` are shown in the prompt
-and must not be among the tests. Optional: `signature`, `id` (default jsonl/<line>), `title`,
-`split` (train by default, val or test), `difficulty`, `time_limit_s`, `tolerance` (largest absolute
-difference of equal numbers), `solution`, a program that must pass (it is judged when the problems
-are loaded, and never shown or trained on), and `checker`, the name of a registered one where
-several answers are right. Values are plain JSON, so a tuple that a program returns equals a list.
+and must not be among the tests; stage=solve needs examples and no tests. Optional: `signature`,
+`id` (default jsonl/<line>), `title`, `split` (train by default, val or test), `difficulty`,
+`time_limit_s`, `tolerance` (largest absolute difference of equal numbers), `solution`, a program
+that must pass (it is judged when the problems are loaded, and never shown or trained on), and
+`checker`, the name of a registered one where several answers are right. Values are plain JSON, so a
+tuple that a program returns equals a list.
 
 A row with a mistake is left out by name, with the reason; a file of such rows is an error.
 """
@@ -79,8 +80,12 @@ class _Mistake(Exception):
     """What is wrong with a row."""
 
 
-def read_user_problems(path: str) -> Loaded:
+def read_user_problems(path: str, *, tested: bool = True) -> Loaded:
     """Read the file, checking every line.
+
+    Args:
+        path: of the file.
+        tested: whether problems must have tests; without, examples are enough.
 
     Raises:
         AxiomError: if the file cannot be read or has no usable row, naming what is wrong with it,
@@ -92,7 +97,7 @@ def read_user_problems(path: str) -> Loaded:
         if not line.strip():
             continue
         try:
-            row = _row(line)
+            row = _row(line, tested)
             problem = _problem(row, number)
             if problem.id in problems:
                 raise _Mistake(f"the id {problem.id!r} occurs twice")
@@ -204,7 +209,7 @@ def _brief(value: Any) -> str:
         return "an integer too long to write"
 
 
-def _row(line: str) -> dict[str, Any]:
+def _row(line: str, tested: bool) -> dict[str, Any]:
     found = parse_row(line)
     if isinstance(found, NoRow):
         raise _Mistake(str(found))
@@ -214,7 +219,10 @@ def _row(line: str) -> dict[str, Any]:
             raise unknown_name("field", shortened(key), FIELDS)
         if value is not None and (not isinstance(value, FIELDS[key]) or isinstance(value, bool)):
             raise _Mistake(f"{key} has a value of type {type(value).__name__}")
-    missing = [key for key in NEEDED if not row.get(key)]
+    needed = NEEDED if tested or not row.get("examples") else NEEDED[:-1]
+    missing = [key for key in needed if not row.get(key)]
+    if not tested and missing == ["tests"]:
+        raise _Mistake("give examples, by which a program can be chosen")
     if missing:
         raise _Mistake(f"{' and '.join(missing)} must not be missing or empty")
     if lone_surrogate(value for value in row.values() if isinstance(value, str)):
@@ -241,7 +249,7 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
     if "tolerance" in row and "checker" in row:
         raise _Mistake("a checker decides by itself what is right; leave out tolerance")
     examples = _tests(row.get("examples", []), "examples")
-    tests = _tests(row["tests"], "tests")
+    tests = _tests(row.get("tests") or [], "tests")
     shown = {input_key(test.args) for test in examples}
     if any(input_key(test.args) in shown for test in tests):
         raise _Mistake("an example is also a test; the prompt would give it away")

@@ -15,7 +15,11 @@ from axiom_rl.problems.splits import Splits, build_splits, import_types
 
 
 def load_splits(
-    config: ProblemsConfig, trained: Sequence[Problem] = (), *, trains: bool = False
+    config: ProblemsConfig,
+    trained: Sequence[Problem] = (),
+    *,
+    trains: bool = False,
+    tested: bool = True,
 ) -> Splits:
     """Return the problems that the config names, in their splits.
 
@@ -26,6 +30,7 @@ def load_splits(
         trained: what the model was trained on before; tasks of a benchmark's val and test splits
             that overlap with it are left out.
         trains: the train split will be trained on, so it counts as well.
+        tested: whether problems of the user's own must have tests beside examples.
 
     Raises:
         AxiomError: if the config is impossible, or a file or benchmark cannot be read.
@@ -40,7 +45,7 @@ def load_splits(
                     "docs/reference/problems.md)"
                 )
             import_types(config.imports)
-            own = read_user_problems(config.path)
+            own = read_user_problems(config.path, tested=tested)
             return _by_split(own.problems, own.left_out, own.solutions)
         case BenchmarkConfig():
             return _of_benchmark(config, trained, trains)

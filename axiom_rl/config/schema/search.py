@@ -1,0 +1,42 @@
+"""The schema of conf/search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class SearchConfig:
+    """What is added to the plain samples at inference time; it never sees a hidden test."""
+
+    kind: str = MISSING
+    """none, select (one of the samples) or repair."""
+
+
+@dataclass
+class SelectConfig(SearchConfig):
+    """One of the samples is chosen by what a user has: statement, examples, agreement."""
+
+    selector: str = MISSING
+    """random, logprob, public, vote, codet, value, vote_value, or one of your own, entered by
+    axiom_rl.search.register."""
+    imports: list[str] = MISSING
+    """Modules to import first, which register selectors of your own."""
+    inputs: int = MISSING
+    """Inputs per problem to run programs on, made from the arguments of the public tests."""
+    time_limit_s: float = MISSING
+    """CPU seconds of one program for all these inputs, each given twice."""
+    written_tests: int = MISSING
+    """Completions per problem in which the model writes tests; their tokens count."""
+    head: str | None = MISSING
+    """Folder value/ of a run of trainer=value; needed by value and vote_value."""
+
+
+@dataclass
+class RepairConfig(SearchConfig):
+    """A program that fails a public test is shown the failure and written again."""
+
+    turns: int = MISSING
+    """Further programs per sample at most."""

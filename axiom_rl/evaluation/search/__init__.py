@@ -1,0 +1,1 @@
+"""Policy, policy with search, oracle: searches run beside an evaluation or replayed, and scored."""

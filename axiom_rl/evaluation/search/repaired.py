@@ -1,0 +1,154 @@
+"""Repair against drawing again with the same tokens, from the same samples."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from axiom_rl.config import RepairConfig
+from axiom_rl.context.run_context import Policy, RunContext
+from axiom_rl.core.files import write_json
+from axiom_rl.core.text import percent
+from axiom_rl.core.types import Status
+from axiom_rl.evaluation.measure import headline_split
+from axiom_rl.evaluation.search.scores import Pool, make_pool, scorer
+from axiom_rl.evaluation.search.searched import plain, shown_interval
+from axiom_rl.rollouts.judge import task_for
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.search.budget import Cost, orders
+from axiom_rl.search.execute import FILE, Executions
+from axiom_rl.search.public import public_side
+from axiom_rl.search.repair import Chain, repair_once, start_chains
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+
+
+def repair_beside(
+    context: RunContext, config: RepairConfig, policy: Policy, rollouts: Sequence[Rollout]
+) -> None:
+    """Repair the samples of an evaluation that has just been made, on its headline split."""
+    folder = context.run.folder
+    pool = make_pool(getattr(context.splits, headline_split(context.splits)), rollouts)
+    executions = Executions(folder / FILE, context.verifier)
+    known = {(key, sample.sample) for key, each in pool.samples.items() for sample in each}
+    items = [r for r in rollouts if (r.completion.problem_id, r.completion.sample) in known]
+    chains = start_chains(executions, [public_side(p) for p in pool.problems], items)
+    tasks = {p.id: task_for(p, context.fresh_seed) for p in pool.problems}
+    for turn in range(1, config.turns + 1):
+        chains = repair_once(
+            folder / "completions" / f"repair_{turn}.jsonl",
+            turn,
+            chains,
+            executions=executions,
+            tasks=tasks,
+            sampler=policy,
+            verifier=context.verifier,
+            style=context.style,
+            stream=f"{context.seed}/repair_{turn}",
+        )
+    document = repair_document(pool, chains, config.turns, context.seed)
+    write_json(folder / "search" / "repair.json", document)
+    for line in repair_lines(document):
+        log.info("%s", line)
+
+
+def repair_document(pool: Pool, chains: Sequence[Chain], turns: int, seed: int) -> dict[str, Any]:
+    """Score the chains, and what the same tokens give when they are spent on further samples."""
+    by_problem = {
+        p.id: [chain for chain in chains if chain.problem.id == p.id] for p in pool.problems
+    }
+    at = scorer(pool, pool.size, [float(any(pool.passed[p.id])) for p in pool.problems])
+    repaired = [_mean([_passes(chain) for chain in by_problem[p.id]]) for p in pool.problems]
+    again = [_mean(_redraws(by_problem[p.id], seed)) for p in pool.problems]
+    cost = _cost(chains)
+    scores = {"repair": at.score(repaired, cost), "draw again": at.score(again, cost)}
+    return {
+        "schema": SCHEMA,
+        "turns": turns,
+        "problems": len(pool.problems),
+        "units": len(set(at.units)),
+        "samples": len(chains),
+        "policy": plain(asdict(at.policy_score())),
+        "scores": {name: plain(asdict(score)) for name, score in scores.items()},
+        "difference": plain(asdict(at.difference(repaired, again))),
+        "first_tokens": _mean([chain.steps[0].completion.completion_tokens for chain in chains]),
+        "by_status": _by_status(chains),
+    }
+
+
+def _passes(chain: Chain) -> bool:
+    verdict = chain.steps[-1].fresh or chain.steps[-1].hidden
+    return verdict is not None and verdict.passed
+
+
+def _redraws(chains: Sequence[Chain], seed: int) -> list[bool]:
+    """For each chain, further samples for its tokens: the first that passes the public tests.
+
+    They are taken from the same pool in a seeded order, and one more is begun only if its tokens
+    still fit; of samples that all fail a public test the first stays, as in a chain.
+    """
+    results = []
+    in_order = orders(chains[0].problem.id, len(chains), seed) if chains else []
+    for place, chain in enumerate(chains):
+        order = [place, *(n for n in in_order[place % len(in_order)] if n != place)]
+        left, chosen = chain.tokens, chain
+        for n in order:
+            left -= chains[n].steps[0].completion.completion_tokens
+            if left < 0:
+                break
+            if chains[n].statuses[0] is Status.ACCEPTED:
+                chosen = chains[n]
+                break
+        verdict = chosen.steps[0].fresh or chosen.steps[0].hidden
+        results.append(verdict is not None and verdict.passed)
+    return results
+
+
+def _by_status(chains: Sequence[Chain]) -> dict[str, dict[str, int]]:
+    """Count chains by what the first program did on the public tests."""
+    counts: dict[str, Counter[str]] = {}
+    for chain in chains:
+        count = counts.setdefault(str(chain.statuses[0]), Counter(samples=0, public=0, passed=0))
+        count["samples"] += 1
+        count["public"] += chain.statuses[-1] is Status.ACCEPTED
+        count["passed"] += _passes(chain)
+    return {status: dict(count) for status, count in sorted(counts.items())}
+
+
+def _cost(chains: Sequence[Chain]) -> Cost:
+    """Means per sample, repairs included."""
+    return Cost(
+        generated=_mean([chain.tokens for chain in chains]),
+        forward=_mean([chain.prompt_tokens for chain in chains]),
+        cpu_s=0.0,
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def repair_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a document in words."""
+    tokens = document["scores"]["repair"]["cost"]["generated"]
+    rows = [
+        f"{document['samples']} samples of {document['problems']} problems, up to "
+        f"{document['turns']} repairs each: {document['first_tokens']:.0f} tokens a sample without "
+        f"repair, {tokens:.0f} with it; policy alone: {shown_interval(document['policy'])}"
+    ]
+    for name, score in document["scores"].items():
+        rows.append(
+            f"{name:11} {percent(score['score']['value'])}, gain {shown_interval(score['gain'])}"
+        )
+    rows.append(f"repair minus drawing again: {shown_interval(document['difference'])}")
+    for status, count in document["by_status"].items():
+        rows.append(
+            f"  {status}: {count['samples']} samples; at the end {count['public']} pass the public "
+            f"tests, {count['passed']} pass"
+        )
+    return rows

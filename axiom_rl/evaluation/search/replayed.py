@@ -1,0 +1,105 @@
+"""Which settings a search has: checked before anything is sampled, or taken from a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from axiom_rl.config import Config, SearchConfig, SearchStageConfig, SelectConfig, resumed_config
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.search import registry
+from axiom_rl.search.pool import HOW, typed_differences
+
+OF_THE_POOL = ("problems", "sampler", "model", "seed")
+"""What a replay takes from the pool; the rest (search, sandbox, stage) is its own."""
+IDENTITY = {"model": ("path", "name"), "problems": ("family", "source"), "sampler": ("backend",)}
+"""Keys of a group of which the first that has a value tells its options apart."""
+
+
+def check_search(search: SearchConfig) -> None:
+    """Refuse a search that could not choose, before anything is sampled.
+
+    Raises:
+        AxiomError: for a selector that does not exist, or that lacks what it needs.
+    """
+    if not isinstance(search, SelectConfig):
+        return
+    registry.import_selectors(search.imports)
+    selector = registry.get(search.selector)
+    lacking = {
+        "head": search.head is None,
+        "written": search.written_tests == 0,
+        "inputs": search.inputs == 0,
+    }
+    cures = {
+        "head": "",
+        "written": ": set search.written_tests=1 or more",
+        "inputs": ": set search.inputs=1 or more",
+    }
+    for need in selector.needs:
+        if lacking.get(need):
+            raise AxiomError(f"search.selector={selector.name} {registry.NEEDS[need]}{cures[need]}")
+
+
+def refuse_search(config: Config) -> None:
+    """Refuse search= where nothing would be searched.
+
+    Raises:
+        AxiomError: for any other stage than evaluate, search and solve.
+    """
+    if config.search.kind != "none" and config.stage.kind not in ("evaluate", "search", "solve"):
+        raise AxiomError(
+            f"stage={config.stage.kind} does not search: leave search= out, or use stage=evaluate"
+        )
+
+
+def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
+    """Return the config of the pool that is replayed.
+
+    Raises:
+        AxiomError: if there is none, or what was typed differs from it.
+    """
+    if stage.pool is None:
+        raise AxiomError(f"stage=search needs stage.pool: {HOW}")
+    if not (Path(stage.pool) / "config.yaml").is_file():
+        raise AxiomError(f"stage.pool={stage.pool}: there is no config.yaml; {HOW}")
+    pool = resumed_config(Path(stage.pool), [])
+    if pool.stage.kind != "evaluate":
+        raise AxiomError(f"stage.pool={stage.pool}: it is a run of stage={pool.stage.kind}; {HOW}")
+    typed = [override.lstrip("+").partition("=")[0] for override in _typed()]
+    typed = [key for key in typed if key.partition(".")[0] in OF_THE_POOL]
+    different = typed_differences(typed, _by_key(config), _by_key(pool))
+    if different:
+        raise AxiomError(
+            f"a replay takes problems, model, sampler and seed from the pool; leave out "
+            f"{', '.join(different)}"
+        )
+    return pool
+
+
+def _typed() -> list[str]:
+    """Return what was typed on the command line, as Hydra has it."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _by_key(config: Config) -> dict[str, Any]:
+    """Return values by dotted key, and by each group's name what tells its options apart."""
+    values = dict(_flat(asdict(config), ""))
+    named = {
+        group: next(filter(None, (values.get(f"{group}.{key}") for key in keys)), None)
+        for group, keys in IDENTITY.items()
+    }
+    return values | named
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        found.append((f"{prefix}{key}", value))
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{key}.")
+    return found

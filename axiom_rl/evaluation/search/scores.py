@@ -1,0 +1,217 @@
+"""Policy, policy with search, oracle: the same samples scored three ways.
+
+Searches choose in `axiom_rl.search`, which never meets a verdict; here the verdicts on the chosen
+samples are looked up. A score is a mean over problems. The unit of every interval is what the model
+was asked: problems whose statement is the same are one unit, so the levels of a type of `hard` are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.evaluation.statistics import CONFIDENCE, Interval, t_quantile
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.search.budget import Cost, orders
+from axiom_rl.search.material import Material, Sampled, sampled
+from axiom_rl.search.selectors import oracle
+
+BOOTSTRAP_DRAWS = 4000
+LEAST_GAP = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Samples of problems, each with the verdict of the tests that search does not see."""
+
+    problems: tuple[Problem, ...]
+    samples: Mapping[str, tuple[Sampled, ...]]
+    passed: Mapping[str, tuple[bool, ...]]
+    fractions: Mapping[str, tuple[float, ...]]
+    """Share of those tests passed."""
+    faults: int
+    """Samples left out, since the sandbox failed on them."""
+
+    @property
+    def size(self) -> int:
+        """Samples that every problem has."""
+        return min(map(len, self.samples.values()), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchScore:
+    """One way to choose, at one budget."""
+
+    samples: int
+    score: Interval
+    """Share of the problems whose chosen sample passes."""
+    gain: Interval
+    """Over the policy on the same problems, paired."""
+    gap_closed: Interval
+    """Share of the way from the policy to the oracle at this budget; NaN where there is none."""
+    cost: Cost
+
+
+def make_pool(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> Pool:
+    """Return the pool of the rollouts of these problems, in order of the draw."""
+    verdicts: dict[str, list[tuple[Rollout, Verdict]]] = {problem.id: [] for problem in problems}
+    faults = 0
+    for item in sorted(rollouts, key=lambda item: item.completion.sample):
+        verdict = item.fresh or item.hidden
+        if item.completion.problem_id not in verdicts or verdict is None:
+            continue
+        if verdict.status is Status.SANDBOX_FAULT:
+            faults += 1
+            continue
+        verdicts[item.completion.problem_id].append((item, verdict))
+    judged = {key: pairs for key, pairs in verdicts.items() if pairs}
+    return Pool(
+        problems=tuple(problem for problem in problems if problem.id in judged),
+        samples={k: tuple(sampled(i.completion, i.code) for i, _v in p) for k, p in judged.items()},
+        passed={key: tuple(v.passed for _i, v in pairs) for key, pairs in judged.items()},
+        fractions={k: tuple(v.pass_fraction for _i, v in pairs) for k, pairs in judged.items()},
+        faults=faults,
+    )
+
+
+def unit_of(problem: Problem) -> str:
+    """Return what a problem shares with those that put the same question."""
+    return f"{problem.type}\n{problem.statement}\n{problem.signature}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores choices on a pool at one budget."""
+
+    pool: Pool
+    samples: int
+    policy: NDArray[np.float64]
+    """Pass rate of each problem, over all its samples."""
+    oracle: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    """Of each problem in each bootstrap draw of units; rows sum to 1."""
+    units: tuple[str, ...]
+
+    def score(self, rates: Sequence[float], cost: Cost) -> SearchScore:
+        """Return the score of one way to choose.
+
+        Args:
+            rates: of each problem, the share of the choices that pass.
+            cost: of choosing so.
+        """
+        chosen = np.asarray(rates, dtype=float)
+        return SearchScore(
+            samples=self.samples,
+            score=self._mean(chosen),
+            gain=self._mean(chosen - self.policy),
+            gap_closed=self._gap_closed(chosen),
+            cost=cost,
+        )
+
+    def difference(self, rates: Sequence[float], others: Sequence[float]) -> Interval:
+        """Return how much better one way is than another on the same problems."""
+        return self._mean(np.asarray(rates, dtype=float) - np.asarray(others, dtype=float))
+
+    def policy_score(self) -> Interval:
+        """Return the mean pass rate of single samples."""
+        return self._mean(self.policy)
+
+    def _mean(self, values: NDArray[np.float64]) -> Interval:
+        """Return a mean over problems with its interval over units."""
+        mean = float(values.mean())
+        count = len(set(self.units))
+        if count < 2:
+            return Interval(mean, math.nan, math.nan)
+        spread = float(np.std(self.weights @ values)) * math.sqrt(count / (count - 1))
+        half = t_quantile(0.5 + CONFIDENCE / 2, count - 1) * spread
+        lowest = -1.0 if (values < 0).any() else 0.0
+        return Interval(mean, max(lowest, mean - half), min(1.0, mean + half))
+
+    def _gap_closed(self, chosen: NDArray[np.float64]) -> Interval:
+        gap = self.oracle - self.policy
+        if gap.mean() < LEAST_GAP:
+            return Interval(math.nan, math.nan, math.nan)
+        share = float((chosen - self.policy).mean() / gap.mean())
+        gaps, gains = self.weights @ gap, self.weights @ (chosen - self.policy)
+        there = gaps > LEAST_GAP
+        if len(set(self.units)) < 2 or not there.any():
+            return Interval(share, math.nan, math.nan)
+        low, high = np.quantile(
+            gains[there] / gaps[there], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+        )
+        return Interval(share, min(share, float(low)), max(share, float(high)))
+
+
+def scorer(pool: Pool, samples: int, oracle_rates: Sequence[float]) -> Scorer:
+    """Return what scores choices among so many samples.
+
+    Args:
+        pool: the samples with their verdicts.
+        samples: the budget.
+        oracle_rates: of each problem, the oracle's score at that budget.
+    """
+    units = tuple(unit_of(problem) for problem in pool.problems)
+    policy = np.array([np.mean(pool.passed[problem.id]) for problem in pool.problems])
+    return Scorer(pool, samples, policy, np.asarray(oracle_rates), _weights(units), units)
+
+
+def oracle_rates(pool: Pool, samples: int, seed: int) -> list[float]:
+    """Return the oracle's score on each problem: over the replay's orders, or on all samples."""
+    rates = []
+    for problem in pool.problems:
+        passed = pool.passed[problem.id]
+        chosen = orders(problem.id, len(passed), seed)
+        hits = [passed[oracle.choose(passed, order[:samples])] for order in chosen]
+        rates.append(sum(hits) / len(hits))
+    return rates
+
+
+def cost_of(pool: Pool, samples: int, *, cpu_s: float, written: int) -> Cost:
+    """Return the mean cost per problem of drawing so many samples and searching among them.
+
+    Args:
+        pool: the samples; a budget of n is n times their mean length.
+        samples: the budget.
+        cpu_s: seconds of running programs for the search, all problems together.
+        written: tokens of tests that the model wrote, all problems together.
+    """
+    drawn = [each for each in pool.samples.values() if each]
+    generated = sum(sum(sample.tokens for sample in each) / len(each) for each in drawn)
+    forward = sum(sum(sample.prompt_tokens for sample in each) / len(each) for each in drawn)
+    count = max(1, len(drawn))
+    return Cost(
+        generated=(samples * generated + written) / count,
+        forward=samples * forward / count,
+        cpu_s=cpu_s / count,
+    )
+
+
+def survivors(pool: Pool, materials: Mapping[str, Material]) -> dict[str, int]:
+    """Count the samples that pass all public tests, those of them that are wrong, and the rest."""
+    counts = {"programs": 0, "survivors": 0, "false": 0, "hard_coded": 0}
+    for key, material in materials.items():
+        counts["programs"] += sum(sample.code is not None for sample in material.samples)
+        if not material.problem.public_tests:
+            continue
+        for place in material.survivors:
+            counts["survivors"] += 1
+            counts["false"] += not pool.passed[key][place]
+            counts["hard_coded"] += pool.fractions[key][place] == 0
+    return counts
+
+
+def _weights(units: Sequence[str]) -> NDArray[np.float64]:
+    """Draw units, all problems of a unit together: (draws, problems), rows sum to 1."""
+    names = sorted(set(units))
+    number = np.array([names.index(unit) for unit in units])
+    random = np.random.default_rng(0)
+    counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)), BOOTSTRAP_DRAWS)
+    weights = counts[:, number].astype(float)
+    total = weights.sum(axis=1, keepdims=True)
+    result: NDArray[np.float64] = weights / total
+    return result

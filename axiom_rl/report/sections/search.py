@@ -1,0 +1,232 @@
+"""Policy, policy with search, oracle; what it cost; and how the vote came about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.core.text import percent
+from axiom_rl.evaluation.statistics import Interval
+from axiom_rl.report.blocks import (
+    Bar,
+    BarGroup,
+    Bars,
+    Block,
+    Code,
+    Sample,
+    Samples,
+    Section,
+    Table,
+    Text,
+    harmless,
+    with_interval,
+)
+from axiom_rl.report.run_folder import Row, RunFolder
+
+MOST_CLUSTERS = 6
+"""Of one problem in the browser."""
+MOST_PROBLEMS = 60
+
+
+def search_section(run: RunFolder) -> Section:
+    """What search made of the samples; empty where the run did not search."""
+    path = run.path / "search" / "result.json"
+    if not path.exists():
+        return Section("Search", [])
+    result = read_json(path)
+    blocks: list[Block] = [
+        Text(_sentence(result)),
+        Bars(_bars(result)),
+        _scores(result),
+    ]
+    curve = _curve(result)
+    blocks += [curve] if curve is not None else []
+    blocks += [Text(text) for text in _notes(result)]
+    return Section("Search", blocks)
+
+
+def search_headline(run: RunFolder) -> str:
+    """Return the first sentence of a page about a search alone; '' where there was none."""
+    path, solved = run.path / "search" / "result.json", run.path / "solved.jsonl"
+    if solved.exists():
+        rows = list(read_jsonl(solved))
+        done = sum(0 < row["public_tests"] == row["public_passed"] for row in rows)
+        return f"Programs that pass all examples were found for {done} of {len(rows)} problems."
+    return _sentence(read_json(path)) if path.exists() else ""
+
+
+def solved_section(run: RunFolder) -> Section:
+    """The programs that stage=solve chose; empty in other runs."""
+    path = run.path / "solved.jsonl"
+    rows = list(read_jsonl(path)) if path.exists() else []
+    cells = [
+        [
+            row["problem_id"],
+            f"{row['public_passed']} of {row['public_tests']}",
+            f"{row['survivors']} of {row['samples']}",
+            f"{row['agreeing']} of {row['voters']}" + (", tied" if row["tied"] else ""),
+        ]
+        for row in rows
+    ]
+    headers = ["problem", "examples passed", "programs that pass all", "agree with the choice"]
+    programs = [Code(row["problem_id"], harmless(row["code"])) for row in rows if row["code"]]
+    return Section("Chosen programs", [Table(headers, cells), *programs] if rows else [])
+
+
+def vote_section(run: RunFolder) -> Section:
+    """Who agreed with whom, problem by problem: those whose choice fails first."""
+    folder = run.path / "search"
+    if not (folder / "clusters.jsonl").exists():
+        return Section("How the vote came about", [])
+    choices = {
+        row["problem_id"]: row
+        for row in read_jsonl(folder / "choices.jsonl")
+        if row["selector"] == "vote"
+    }
+    rows = [row for row in read_jsonl(folder / "clusters.jsonl") if row["problem_id"] in choices]
+    rows.sort(key=lambda row: choices[row["problem_id"]]["passed"])
+    note = (
+        f"{min(len(rows), MOST_PROBLEMS)} of {len(rows)} problems, those whose choice fails first. "
+        "Programs of one group return the same on every input; only those that pass the public "
+        "tests vote."
+    )
+    blocks: list[Block] = [Text(note)]
+    blocks += [_votes(row, choices[row["problem_id"]]) for row in rows[:MOST_PROBLEMS]]
+    return Section("How the vote came about", blocks if rows else [], screen_only=True)
+
+
+def _sentence(result: Mapping[str, Any]) -> str:
+    size = str(result["samples"])
+    policy = _shown(_interval(result["policy"]))
+    parts = [f"The policy alone passes {policy} of {result['problems']} problems per sample."]
+    for name, scores in result["selectors"].items():
+        last = scores[size]
+        score = _shown(_interval(last["score"]))
+        if name in ("oracle", "random"):
+            continue
+        gap = _interval(last["gap_closed"])
+        closed = "" if math.isnan(gap.value) else f", {_shown(gap)} of the oracle gap"
+        parts.append(f"Choosing among {size} samples by {name}: {score}{closed}.")
+    parts.append(
+        "The oracle is told the verdicts: it is the most that any choice among these samples can "
+        f"reach. Intervals count {result['units']} different questions as their unit."
+    )
+    return " ".join(parts)
+
+
+def _bars(result: Mapping[str, Any]) -> list[BarGroup]:
+    size = str(result["samples"])
+    policy = _interval(result["policy"])
+    groups = [BarGroup("policy", [_bar("before", policy)])]
+    for name, scores in result["selectors"].items():
+        score = _interval(scores[size]["score"])
+        gain = scores[size]["gain"]["value"]
+        change = "" if name == "random" else f"{100 * gain:+.1f} points"
+        groups.append(BarGroup(name, [_bar("after", score)], change))
+    return groups
+
+
+def _bar(series: str, interval: Interval) -> Bar:
+    known = None if math.isnan(interval.low) else interval
+    return Bar(series, interval.value, percent(interval.value), known)
+
+
+def _scores(result: Mapping[str, Any]) -> Table:
+    size = str(result["samples"])
+    headers = ["choice", "passes", "gain", "oracle gap closed", "tokens", "read", "CPU s"]
+    rows = [["policy", _shown(_interval(result["policy"])), "", "", "", "", ""]]
+    for name, scores in result["selectors"].items():
+        last, cost = scores[size], scores[size]["cost"]
+        rows.append(
+            [
+                name,
+                _shown(_interval(last["score"])),
+                _shown(_interval(last["gain"])),
+                _closed(last["gap_closed"]),
+                f"{cost['generated']:.0f}",
+                f"{cost['forward']:.0f}",
+                f"{cost['cpu_s']:.2f}",
+            ]
+        )
+    rows += [
+        [name, f"not available: {why}", "", "", "", "", ""]
+        for name, why in result["not_available"].items()
+    ]
+    return Table(headers, rows)
+
+
+def _closed(interval: Mapping[str, float | None]) -> str:
+    return _shown(_interval(interval)) if interval["value"] is not None else "none to close"
+
+
+def _curve(result: Mapping[str, Any]) -> Table | None:
+    """Scores by the number of samples, which is by tokens; None where there is one budget."""
+    budgets = list(next(iter(result["selectors"].values())))
+    if len(budgets) < 2:
+        return None
+    rows = [
+        [name, *(percent(scores[n]["score"]["value"]) for n in budgets)]
+        for name, scores in result["selectors"].items()
+    ]
+    oracle = result["selectors"]["oracle"]
+    tokens = ["tokens drawn a problem", *(f"{oracle[n]['cost']['generated']:.0f}" for n in budgets)]
+    return Table(["samples", *budgets], [tokens, *rows])
+
+
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    there, votes, work = result["survivors"], result["votes"], result["work"]
+    kept = there["survivors"]
+    notes = [
+        f"Public tests: {kept} of {there['programs']} programs pass all of their problem's; "
+        f"{there['false']} of these are wrong ({percent(there['false'] / kept) if kept else '-'}), "
+        f"{there['hard_coded']} pass not one other test.",
+        f"Votes: taken on {votes['problems']} problems, tied on {votes['tied']}, without a "
+        f"majority on {votes['no_majority']}.",
+        f"Cost beside the samples: {work['cpu_s']:.1f} CPU seconds of running programs, "
+        f"{work['written_tokens']} tokens of tests written by the model. Tokens in the table are "
+        "means per problem; 'read' are those of prompts.",
+    ]
+    if result["unread_examples"] or result["unread_tests"]:
+        notes.append(
+            f"Left out, since they could not be read: {result['unread_examples']} examples of "
+            f"statements, {result['unread_tests']} tests written by the model."
+        )
+    return notes
+
+
+def _votes(row: Row, choice: Row) -> Samples:
+    tie = ", tied" if choice["tied"] else ""
+    outcome = "passes" if choice["passed"] else "FAILS"
+    title = (
+        f"{row['problem_id']}: the choice {outcome}; {choice['agreeing']} of {choice['voters']} "
+        f"voters agree{tie}"
+    )
+    groups = [_group(each, choice, row["inputs"]) for each in row["clusters"][:MOST_CLUSTERS]]
+    return Samples(harmless(title), f"{len(row['inputs'])} inputs", groups)
+
+
+def _group(cluster: Row, choice: Row, inputs: Sequence[str]) -> Sample:
+    size, right = len(cluster["samples"]), cluster["right"]
+    chosen = " (chosen)" if choice["sample"] in cluster["samples"] else ""
+    text = "\n".join(f"({i}) -> {o}" for i, o in zip(inputs, cluster["outputs"], strict=True))
+    return Sample(
+        title=f"{size} programs, {right} of them right{chosen}",
+        tone="good" if right else "bad",
+        detail=f"samples {', '.join(map(str, cluster['samples']))}",
+        text=harmless(text),
+    )
+
+
+def _shown(interval: Interval) -> str:
+    """Write a value with its interval, where it has one: a single question gives none."""
+    return percent(interval.value) if math.isnan(interval.low) else with_interval(interval)
+
+
+def _interval(document: Mapping[str, float | None]) -> Interval:
+    value, low, high = (document[key] for key in ("value", "low", "high"))
+    nan = math.nan
+    return Interval(
+        nan if value is None else value, nan if low is None else low, nan if high is None else high
+    )

@@ -1,0 +1,40 @@
+"""What a search costs, and the budgets at which it is looked at.
+
+Equal tokens means equal generated tokens: those of the samples, and those of tests and repairs that
+the model writes for the search. Tokens that are only read (prompts) and CPU seconds of running
+programs stand beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+
+SUBSETS = 200
+"""Seeded orders of a pool's samples; the budget n takes the first n of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Means per problem."""
+
+    generated: float
+    """Tokens drawn."""
+    forward: float
+    """Tokens read: prompts."""
+    cpu_s: float
+    """Seconds of running programs for the search; those of judging by hidden tests are not here."""
+
+
+def budgets(samples: int) -> list[int]:
+    """Return 1, 2, 4 ... and the number of samples itself."""
+    powers = [2**i for i in range(samples.bit_length()) if 2**i <= samples]
+    return sorted({*powers, samples} - {0})
+
+
+@lru_cache(maxsize=4096)
+def orders(problem_id: str, samples: int, seed: int) -> list[tuple[int, ...]]:
+    """Return the orders in which the samples are taken, the same for every selector."""
+    rng = Random(f"{seed}/{problem_id}/subsets")
+    return [tuple(rng.sample(range(samples), samples)) for _ in range(SUBSETS)]

@@ -1,0 +1,140 @@
+"""Programs for problems that have examples and no hidden tests: sample, search, write down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.config import SelectConfig
+from axiom_rl.core.files import write_jsonl
+from axiom_rl.core.types import Problem
+from axiom_rl.rollouts.draw import draw_rollouts
+from axiom_rl.rollouts.judge import JudgedBy
+from axiom_rl.sampling import Sampler
+from axiom_rl.search import registry
+from axiom_rl.search.execute import FILE, Executions, gather
+from axiom_rl.search.material import Material, sampled
+from axiom_rl.search.public import public_side
+from axiom_rl.search.registry import Choice
+from axiom_rl.search.written import FILE as WRITTEN
+from axiom_rl.search.written import draw_written
+from axiom_rl.verify import Verifier
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+PHASE = "solve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solving:
+    """How programs are drawn and chosen."""
+
+    sampler: Callable[[], Sampler]
+    verifier: Verifier
+    search: SelectConfig
+    style: str
+    samples: int
+    seed: int
+    model_name: str
+
+
+def solve(
+    folder: Path, problems: Sequence[Problem], solving: Solving, output: Path
+) -> list[dict[str, Any]]:
+    """Draw samples, choose one for each problem, and write the choices to `output`.
+
+    Nothing is judged by hidden tests, even where a problem has some.
+
+    Returns:
+        The rows written: the chosen program (None where no sample holds one), how many samples
+        agree with it, which public tests it passes, and a probability that is None without a head.
+    """
+    drawn = draw_rollouts(
+        folder / "completions" / f"{PHASE}.jsonl",
+        [JudgedBy(problem=problem, hidden=False) for problem in problems],
+        range(solving.samples),
+        sampler=solving.sampler,
+        verifier=solving.verifier,
+        style=solving.style,
+        stream=f"{solving.seed}/{PHASE}",
+        iteration=0,
+    )
+    public = [public_side(problem) for problem in problems]
+    written = None
+    if solving.search.written_tests:
+        written = draw_written(
+            folder / WRITTEN,
+            public,
+            solving.search.written_tests,
+            solving.sampler,
+            f"{solving.seed}/written",
+        )
+    materials = gather(
+        Executions(folder / FILE, solving.verifier),
+        public,
+        {
+            problem.id: [
+                sampled(item.completion, item.code)
+                for item in drawn.rollouts
+                if item.completion.problem_id == problem.id
+            ]
+            for problem in problems
+        },
+        inputs=solving.search.inputs,
+        time_limit_s=solving.search.time_limit_s,
+        seed=solving.seed,
+        written=None if written is None else written.tests,
+    )
+    rows = _chosen(materials, solving)
+    write_jsonl(output, rows)
+    for row in rows:
+        log.info("%s", _line(row))
+    return rows
+
+
+def _chosen(materials: Mapping[str, Material], solving: Solving) -> list[dict[str, Any]]:
+    """Choose; where the selector lacks something, as on problems without inputs, it falls back."""
+    selector = registry.get(solving.search.selector)
+    return [
+        _solved(material, selector.choose(material, range(len(material.samples))), solving)
+        for material in materials.values()
+    ]
+
+
+def _solved(material: Material, choice: Choice, solving: Solving) -> dict[str, Any]:
+    sample = material.samples[choice.place]
+    return {
+        "schema": SCHEMA,
+        "problem_id": material.problem.id,
+        "problem_title": material.problem.title,
+        "code": sample.code,
+        "selector": solving.search.selector,
+        "sample": sample.sample,
+        "samples": len(material.samples),
+        "public_tests": len(material.problem.public_tests),
+        "public_passed": material.public_passed[choice.place],
+        "survivors": len(material.survivors),
+        "agreeing": choice.agreeing,
+        "voters": choice.voters,
+        "tied": choice.tied,
+        "majority": choice.majority,
+        "inputs": len(material.inputs),
+        "probability": None,
+        "calibrated_on": None,
+        "model_name": solving.model_name,
+    }
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    name = row["problem_id"]
+    if row["code"] is None:
+        return f"{name}: none of {row['samples']} samples holds a program"
+    tests = f"{row['public_passed']} of {row['public_tests']} examples"
+    if row["public_passed"] < row["public_tests"]:
+        return f"{name}: NOT SOLVED, the best of {row['samples']} programs passes {tests}"
+    agree = f"; {row['agreeing']} of {row['voters']} that do agree with it" if row["voters"] else ""
+    return f"{name}: passes {tests}{agree}{', tied' if row['tied'] else ''}"
