@@ -59,6 +59,8 @@ class Work:
     seconds: float = 0.0
     cpu_s: float = 0.0
     """Of all of them, those found on disk included."""
+    public_cpu_s: float = 0.0
+    """The part of it that the public tests took."""
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -66,6 +68,7 @@ class Work:
             self.stored + other.stored,
             self.seconds + other.seconds,
             self.cpu_s + other.cpu_s,
+            self.public_cpu_s + other.public_cpu_s,
         )
 
 
@@ -129,7 +132,7 @@ class Executions:
         for place, key in enumerate(keys):
             first.setdefault(key, place)
         stored = [key for key in first if key in self._rows]
-        self.work += Work(stored=len(stored), cpu_s=sum(self._rows[key]["cpu_s"] for key in stored))
+        self.work += Work(stored=len(stored)) + _cpu_of([self._rows[key] for key in stored])
         return [place for key, place in first.items() if key not in self._rows]
 
     def _store(
@@ -141,8 +144,7 @@ class Executions:
         ]
         append_jsonl(self._path, whole)
         self._rows |= {_key(row): row for row in whole}
-        cpu = sum(row["cpu_s"] for row in rows)
-        self.work += Work(programs=len(rows), seconds=seconds, cpu_s=cpu)
+        self.work += Work(programs=len(rows), seconds=seconds) + _cpu_of(whole)
 
 
 def gather(
@@ -260,6 +262,13 @@ def _new_inputs(
     public = {input_text(test.args) for test in problem.public_tests}
     different = {input_text(args): args for args, _expected in written}
     return tuple(args for key, args in different.items() if key not in public)
+
+
+def _cpu_of(rows: Sequence[Mapping[str, Any]]) -> Work:
+    return Work(
+        cpu_s=sum(row["cpu_s"] for row in rows),
+        public_cpu_s=sum(row["cpu_s"] for row in rows if "passed" in row),
+    )
 
 
 def _parts(places: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -115,11 +115,37 @@ def _changed(
         args = list(examples[number % len(examples)])
         for _ in range(rng.randint(1, 3)):
             place = rng.randrange(len(args))
-            args[place] = _mutate(args[place], rng, elements[place])
+            mixed = _from_others(args, place, rng) if rng.random() > MOSTLY else None
+            args[place] = _mutate(args[place], rng, elements[place]) if mixed is None else mixed
         if traits is not None:
             args = [trait.keep(value) for trait, value in zip(traits, args, strict=True)]
             args = list(_cut(args, parallel))
         yield tuple(args)
+
+
+def _from_others(args: Sequence[Any], place: int, rng: Random) -> Any:
+    """Return a value made of another argument, such as a target that is in the list, or None.
+
+    Where an argument has to do with another one, random values of it are all alike: no text of
+    random letters can be cut into the words of a list, no random target is the sum of two numbers.
+    """
+    value, others = args[place], [other for n, other in enumerate(args) if n != place and other]
+    if not others:
+        return None
+    other = rng.choice(others)
+    kinds = {type(item) for item in other} if isinstance(other, list | tuple) else set()
+    match value:
+        case str() if kinds == {str}:
+            return "".join(rng.choices(other, k=rng.randint(1, 4)))
+        case str() if isinstance(other, str):
+            return "".join(letter for letter in other if rng.random() < MOSTLY)
+        case int() if kinds == {int} and not isinstance(value, bool):
+            return rng.choice([rng.choice(other), sum(rng.choices(other, k=2)), sum(other)])
+        case list() if isinstance(other, str) and all(isinstance(item, str) for item in value):
+            ends = sorted(rng.choices(range(len(other) + 1), k=4))
+            return [other[a:b] for a, b in pairwise([0, *ends, len(other)]) if a < b]
+        case _:
+            return None
 
 
 def _cut(args: Sequence[Any], columns: Sequence[int]) -> Args:
@@ -261,7 +287,7 @@ def _string(value: str, rng: Random) -> str:
             letters[place:] + letters[:place],
             letters[: place + 1],
             letters.swapcase(),
-            "".join(rng.choice(letters) for _ in range(rng.randint(1, len(letters) + 3))),
+            "".join(rng.choice(letters) for _ in range(rng.randint(1, 2 * len(letters) + 2))),
         ]
     )
 

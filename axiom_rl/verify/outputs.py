@@ -128,6 +128,8 @@ def _read(stand_in: Problem, limits: Limits, outcome: Outcome) -> ProgramRun:
         Output(case.status, next(kept) if case.passed else None, case.detail)
         for case in verdict.cases
     ]
-    unreached = Output(verdict.status, detail=verdict.detail)
+    # Where a program was ended, the last case says by what; the verdict names the first failure.
+    end = verdict.cases[-1] if verdict.cases else verdict
+    unreached = Output(end.status, detail=end.detail)
     outputs += [unreached] * (total - len(outputs))
     return ProgramRun(verdict.status, tuple(outputs), verdict.cpu_s, verdict.detail)

@@ -11,6 +11,7 @@ from test_search_stages import EVALUATE, Likely, Runs
 
 import axiom_rl.stages
 from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.report.page import write_report
 from axiom_rl.sampling import SampleRequest
 from axiom_rl.search.repair import feedback, messages
 
@@ -88,6 +89,9 @@ def test_repair_against_drawing_again(run: Any, caplog: pytest.LogCaptureFixture
     assert result["scores"]["repair"]["cost"]["generated"] > result["first_tokens"]
     assert 0 <= result["scores"]["draw again"]["score"]["value"] <= 1
     assert "repair minus drawing again" in caplog.text
+    write_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "Repair minus drawing again" in page and "| runtime error |" in page
     drawn, rows = len(run.drawn), list(read_jsonl(folder / "completions" / "repair_1.jsonl"))
     assert read_json(run("repair", *asked) / "search" / "repair.json") == result
     assert len(run.drawn) == drawn

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -45,6 +47,10 @@ EVALUATE = (
 )
 
 
+composed = functools.cache(load_config)
+"""Composing costs a good part of a run with a script."""
+
+
 class Likely(ScriptedSampler):
     """Log-probabilities by index: sample 1 is the likeliest."""
 
@@ -74,7 +80,7 @@ class Runs:
 
     def __call__(self, name: str, *overrides: str) -> Path:
         model = (f"model.path={self.model}", "model.dtype=float32", "model.device=cpu")
-        config = load_config(*model, "sandbox.servers=1", *overrides)
+        config = copy.deepcopy(composed(*model, "sandbox.servers=1", *overrides))
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         axiom_rl.stages.run_stage(config, folder)
@@ -239,6 +245,9 @@ def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.Mo
         (("stage=search",), "needs stage.pool"),
         (("stage=search", "stage.pool=nowhere"), "no config.yaml"),
         (("stage=evaluate", "search=value"), r"needs search.head="),
+        (("stage=evaluate", "search=vote", "search.head=x"), "has no value heads"),
+        (("stage=evaluate", "search=repair", "search.turns=0"), "must be 1 or more"),
+        (("stage=evaluate", "search=vote", "sampler.n=0"), "must be 1 or more"),
         (("stage=evaluate", "search=own"), "search.selector=own: no such selector"),
         (("stage=evaluate", "search=own", "search.selector=vot"), "did you mean vote"),
         (("stage=evaluate", "search=own", "search.imports=[nix]"), "search.imports: cannot import"),

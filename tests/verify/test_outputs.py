@@ -36,6 +36,10 @@ PROGRAMS: dict[str, tuple[str | None, Status, list[object]]] = {
     "an endless loop": ("def f(x):\n while x == 0: pass\n return x", Status.TIME_LIMIT, [
         1, Status.TIME_LIMIT, Status.TIME_LIMIT
     ]),
+    "an error, then an endless loop": (
+        "def f(x):\n while x == 0: pass\n return [][x]", Status.RUNTIME_ERROR,
+        [Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.TIME_LIMIT],
+    ),
     "an exit": ("import os\ndef f(x):\n if x == 0: os._exit(0)\n return x", Status.RUNTIME_ERROR, [
         1, Status.RUNTIME_ERROR, Status.RUNTIME_ERROR
     ]),

@@ -28,10 +28,12 @@ def check_search(search: SearchConfig) -> None:
     """
     if not isinstance(search, SelectConfig):
         return
+    if search.head is not None:
+        raise AxiomError("search.head: this version has no value heads yet; leave it null")
     registry.import_selectors(search.imports)
     selector = registry.get(search.selector)
     lacking = {
-        "head": search.head is None,
+        "head": True,
         "written": search.written_tests == 0,
         "inputs": search.inputs == 0,
     }
@@ -72,7 +74,7 @@ def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
         raise AxiomError(f"stage.pool={stage.pool}: it is a run of stage={pool.stage.kind}; {HOW}")
     typed = [override.lstrip("+").partition("=")[0] for override in _typed()]
     typed = [key for key in typed if key.partition(".")[0] in OF_THE_POOL]
-    different = typed_differences(typed, _by_key(config), _by_key(pool))
+    different = typed_differences(typed, _by_key(config), _by_key(pool)) if typed else []
     if different:
         raise AxiomError(
             f"a replay takes problems, model, sampler and seed from the pool; leave out "

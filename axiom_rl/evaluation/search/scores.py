@@ -187,7 +187,7 @@ def cost_of(pool: Pool, samples: int, *, cpu_s: float, written: int) -> Cost:
     return Cost(
         generated=(samples * generated + written) / count,
         forward=samples * forward / count,
-        cpu_s=cpu_s / count,
+        cpu_s=round(cpu_s / count, 6),
     )
 
 

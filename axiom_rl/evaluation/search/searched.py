@@ -181,11 +181,13 @@ def _rates(pool: Pool, chosen: Mapping[str, Mapping[int, Sequence[int]]], n: int
 
 def _cost(searched: Searched, n: int, name: str) -> Cost:
     """What drawing n samples and choosing among them costs; the controls run nothing."""
-    runs = name not in ("random", "logprob", ORACLE)
+    work = searched.work
+    cpu_s = 0.0 if name in ("random", "logprob", ORACLE) else work.cpu_s
+    if name == "public":
+        cpu_s = work.public_cpu_s
     share = n / max(1, searched.pool.size)
     written = searched.written_tokens if name in ("vote", "codet", "vote_value") else 0
-    cpu_s = searched.work.cpu_s * share if runs else 0.0
-    return cost_of(searched.pool, n, cpu_s=cpu_s, written=written)
+    return cost_of(searched.pool, n, cpu_s=cpu_s * share, written=written)
 
 
 def _document(

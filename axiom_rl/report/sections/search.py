@@ -34,7 +34,7 @@ def search_section(run: RunFolder) -> Section:
     """What search made of the samples; empty where the run did not search."""
     path = run.path / "search" / "result.json"
     if not path.exists():
-        return Section("Search", [])
+        return Section("Search", _repair_blocks(run))
     result = read_json(path)
     blocks: list[Block] = [
         Text(_sentence(result)),
@@ -45,6 +45,40 @@ def search_section(run: RunFolder) -> Section:
     blocks += [curve] if curve is not None else []
     blocks += [Text(text) for text in _notes(result)]
     return Section("Search", blocks)
+
+
+def _repair_blocks(run: RunFolder) -> list[Block]:
+    """Repair against drawing again with the same tokens, and what it mends."""
+    path = run.path / "search" / "repair.json"
+    if not path.exists():
+        return []
+    result = read_json(path)
+    text = (
+        f"Up to {result['turns']} repairs of each sample that fails a public test, with that "
+        f"test's failure as the only feedback. Repair minus drawing again with the same tokens: "
+        f"{_shown(_interval(result['difference']))}."
+    )
+    policy = ["policy", _shown(_interval(result["policy"])), "", f"{result['first_tokens']:.0f}"]
+    rows = [
+        [
+            name,
+            _shown(_interval(score["score"])),
+            _shown(_interval(score["gain"])),
+            f"{score['cost']['generated']:.0f}",
+        ]
+        for name, score in result["scores"].items()
+    ]
+    kinds = [
+        [status.replace("_", " "), *(str(count[key]) for key in ("samples", "public", "passed"))]
+        for status, count in result["by_status"].items()
+    ]
+    return [
+        Text(text),
+        Table(["", "passes", "gain", "tokens a sample"], [policy, *rows]),
+        Table(
+            ["first program, on the public tests", "samples", "pass them at the end", "pass"], kinds
+        ),
+    ]
 
 
 def search_headline(run: RunFolder) -> str:
