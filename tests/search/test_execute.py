@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pools import problem
+from handmade import problem
 
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pools import problem
+from handmade import problem
 from test_search_stages import EVALUATE, Likely, Runs
 
 import axiom_rl.stages

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from pools import ERROR, material
+from handmade import ERROR, material
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.search import Choice, Material, registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pools import problem
+from handmade import problem
 
 from axiom_rl.sampling.scripted import ScriptedSampler
 from axiom_rl.search.written import MOST, draw_written, prompt, read_tests
