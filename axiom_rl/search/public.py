@@ -36,6 +36,8 @@ class PublicProblem:
     memory_limit_mb: int | None = None
     from_json: bool = False
     tolerance: float | None = None
+    checker: str | None = None
+    """Rule by which a returned value passes an example, where several are right."""
     unread_examples: int = 0
     """Examples in the statement that no value could be read from; they take no part."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from handmade import problem
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
+from axiom_rl.problems import register_checker
 from axiom_rl.search import Material, Sampled
-from axiom_rl.search.execute import Executions, gather
+from axiom_rl.search.execute import Executions, gather, name_of
 from axiom_rl.search.selectors import vote
 from axiom_rl.verify import Verifier
 
@@ -117,3 +119,14 @@ def test_without_public_tests_every_program_is_run_on_written_inputs(
     assert material.survivors == (0, 1, 2) and material.inputs == (([2, 1],), ([],))
     assert material.written == ((0, [1, 2]), (1, [1])) and material.has_written
     assert material.written_passed == (frozenset({0}), frozenset(), frozenset())
+
+
+def test_an_example_is_passed_by_the_problems_own_checker(
+    tmp_path: Path, verifier: Verifier
+) -> None:
+    register_checker("same_items", lambda _args, value, expected: sorted(value) == sorted(expected))
+    turned = "def f(xs): return sorted(xs)[::-1]"
+    for checker, passed in (("same_items", 1), (None, 0)):
+        asked = replace(PROBLEM, checker=checker)
+        row = Executions(tmp_path / "e.jsonl", verifier).public([(asked, turned)])
+        assert row["p", name_of(turned)]["passed"] == passed
