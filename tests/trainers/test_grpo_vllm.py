@@ -25,6 +25,8 @@ def test_the_engine_has_the_weights_of_each_step(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A gap of an old adapter would be large: the learning rate is."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
+        monkeypatch.delitem(sys.modules, name)  # other tests look into its modules
     monkeypatch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
     config = composed(
         *("trainer=grpo", "problems.types=[reverse_string,is_palindrome]", "sandbox=debug"),
