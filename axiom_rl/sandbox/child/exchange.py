@@ -119,7 +119,7 @@ class Exchange:
                 part = self._arguments[self._sent : self._due]
                 self._sent += self._socket.send(part, _AT_ONCE)
         except BlockingIOError:
-            pass
+            pass  # its buffer is full: the rest goes when it has read some
         except (BrokenPipeError, ConnectionResetError):
             self._sent = self._due = self._size  # it reads no more
 
