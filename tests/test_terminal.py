@@ -74,12 +74,11 @@ REFUSED_EARLY = [
 def test_late_refusals_come_first(
     given: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import axiom_rl.stages
-
     def loaded(_config: object) -> None:
         raise AssertionError("the model was asked for before the refusal")
 
-    monkeypatch.setattr(axiom_rl.stages, "_resolve", loaded)
+    for stage in ("training", "sampling"):
+        monkeypatch.setattr(f"axiom_rl.stages.{stage}.resolve_model", loaded)
     monkeypatch.setattr("axiom_rl.sandbox.kinds.shutil.which", lambda _name: None)
     there = importlib.util.find_spec
     monkeypatch.setattr(

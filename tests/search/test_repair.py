@@ -9,7 +9,7 @@ import pytest
 from handmade import problem
 from test_search_stages import EVALUATE, Likely, Runs
 
-import axiom_rl.stages
+import axiom_rl.stages.opening
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.report.page import write_report
 from axiom_rl.sampling import SampleRequest
@@ -62,8 +62,10 @@ def run(tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     made = Repairing(tiny_model_folder, tmp_path)
     made.asked = []
-    monkeypatch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
-    monkeypatch.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: lambda _a: Likely(made.say))
+    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
+    monkeypatch.setattr(
+        axiom_rl.stages.opening, "_sampler_loader", lambda *_: lambda _a: Likely(made.say)
+    )
     return made
 
 

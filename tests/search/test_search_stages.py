@@ -15,6 +15,7 @@ import pytest
 
 import axiom_rl.evaluation.search.replayed
 import axiom_rl.stages
+import axiom_rl.stages.opening
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_jsonl
@@ -90,14 +91,16 @@ class Runs:
 @pytest.fixture(scope="module")
 def patched() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
+        patch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
         yield patch
 
 
 @pytest.fixture
 def run(tiny_model_folder: Path, tmp_path: Path, patched: pytest.MonkeyPatch) -> Runs:
     made = Runs(tiny_model_folder, tmp_path)
-    patched.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: lambda _a: Likely(made.say))
+    patched.setattr(
+        axiom_rl.stages.opening, "_sampler_loader", lambda *_: lambda _a: Likely(made.say)
+    )
     return made
 
 
@@ -107,7 +110,9 @@ def searched(
 ) -> Path:
     """A finished evaluation with search=vote; tests that change it take a copy."""
     made = Runs(tiny_model_folder, tmp_path_factory.mktemp("searched"))
-    patched.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: lambda _a: Likely(made.say))
+    patched.setattr(
+        axiom_rl.stages.opening, "_sampler_loader", lambda *_: lambda _a: Likely(made.say)
+    )
     return made("pool", *EVALUATE, "search=vote")
 
 

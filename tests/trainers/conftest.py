@@ -11,7 +11,7 @@ import torch
 from scripted_run import Stage
 
 import axiom_rl.run.folder
-import axiom_rl.stages
+import axiom_rl.stages.opening
 from axiom_rl.run.tracking import Tracker
 
 
@@ -35,8 +35,8 @@ def stage(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
             *("trainer.args.learning_rate=1e-2", "trainer.iterations=2", "model.lora.r=4"),
         )
     )
-    monkeypatch.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: made.load)
-    monkeypatch.setattr(axiom_rl.stages, "write_report", made.report)
+    monkeypatch.setattr(axiom_rl.stages.opening, "_sampler_loader", lambda *_: made.load)
+    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", made.report)
     finish, log = axiom_rl.run.folder.Run.finish, Tracker.log
 
     def finish_or_stop(run: axiom_rl.run.folder.Run, phase: str) -> None:

@@ -29,7 +29,7 @@ def trained(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A finished run of one iteration with a large learning rate, so that the adapter tells."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        import axiom_rl.stages
+        import axiom_rl.stages.opening
 
         stage = Stage(
             (
@@ -39,7 +39,7 @@ def trained(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
                 *("trainer.args.learning_rate=3e-2", "trainer.args.num_train_epochs=4"),
             )
         )
-        patch.setattr(axiom_rl.stages, "_sampler_loader", lambda *_: stage.load)
+        patch.setattr(axiom_rl.stages.opening, "_sampler_loader", lambda *_: stage.load)
         return stage.run(folder)
 
 

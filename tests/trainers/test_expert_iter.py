@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scripted_run import PALINDROME, REVERSE, WRONG, Stage, Stopped, answer
 
-import axiom_rl.stages
+import axiom_rl.stages.opening
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json
 from axiom_rl.evaluation.score import read_evaluation
@@ -343,7 +343,7 @@ def test_a_report_that_fails_hides_no_error_and_leaves_nothing_open(
     def broken(_folder: Path) -> None:
         raise ZeroDivisionError("a bug in a chart")
 
-    monkeypatch.setattr(axiom_rl.stages, "write_report", broken)
+    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", broken)
     monkeypatch.setattr(Tracker, "close", lambda tracker: closed.append(tracker.folder))
     with pytest.raises(ZeroDivisionError):
         stage.run(tmp_path / "whole", "stage=evaluate")

@@ -16,6 +16,7 @@ from scripted_run import Stopped, composed
 from torn_model import train_torn_model
 
 import axiom_rl.stages
+import axiom_rl.stages.opening
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.evaluation.power import read_plan
@@ -52,7 +53,7 @@ def torn_model(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def run(torn_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs trainer=grpo in a folder; the report is left out."""
-    monkeypatch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
+    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
 
     def run(folder: Path, *overrides: str) -> Path:
         config = composed(

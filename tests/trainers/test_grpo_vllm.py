@@ -12,6 +12,7 @@ from scripted_run import composed
 from torn_model import train_torn_model
 
 import axiom_rl.stages
+import axiom_rl.stages.opening
 from axiom_rl.run.tracking import read_metrics
 
 pytestmark = pytest.mark.vllm
@@ -27,7 +28,7 @@ def test_the_engine_has_the_weights_of_each_step(
     """A gap of an old adapter would be large: the learning rate is."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
         monkeypatch.delitem(sys.modules, name)  # other tests look into its modules
-    monkeypatch.setattr(axiom_rl.stages, "write_report", lambda _folder: None)
+    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
     config = composed(
         *("trainer=grpo", "problems.types=[reverse_string,is_palindrome]", "sandbox=debug"),
         f"model.path={train_torn_model(wide_model_folder, tmp_path / 'torn')}",

@@ -1,0 +1,210 @@
+"""What every stage that samples goes through: refuse what cannot work, open the run, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from axiom_rl.config import (
+    Config,
+    GrpoConfig,
+    TransformersSamplerConfig,
+    VllmSamplerConfig,
+    VllmServerConfig,
+    saved_yaml,
+)
+from axiom_rl.context.problems import keep_problems
+from axiom_rl.context.run_context import RunContext
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import disk_trouble, write_text
+from axiom_rl.evaluation.measure import held_out
+from axiom_rl.evaluation.power import plan_for, samples_text, write_plan
+from axiom_rl.models.lora.plain import check_plain_lora
+from axiom_rl.problems.splits import Splits
+from axiom_rl.report.closing import closing_lines, next_commands
+from axiom_rl.report.page import write_report
+from axiom_rl.run.folder import DONE, open_run, write_environment
+from axiom_rl.run.lock import locked
+from axiom_rl.run.resume import point_latest
+from axiom_rl.run.tracking import open_tracker
+from axiom_rl.sampling.base import SamplerFactory
+from axiom_rl.verify import Verifier
+
+if TYPE_CHECKING:
+    from axiom_rl.models.weights.source import ResolvedModel
+
+log = logging.getLogger(__name__)
+
+
+def check_libraries(config: Config) -> None:
+    """Refuse what torch, PEFT or TRL would; they take seconds to load, so it comes second."""
+    from axiom_rl.context.resources import check_machine
+
+    check_machine(config)
+    if config.stage.kind != "train":
+        return
+    from axiom_rl.models.lora.fit import lora_config
+
+    lora_config(config.model.lora)
+    if isinstance(config.sampler, VllmServerConfig):
+        check_plain_lora(config.model.lora)
+    if isinstance(config.trainer, GrpoConfig):
+        from axiom_rl.trainers.grpo.options import check_grpo
+
+        check_grpo(config.trainer)
+    else:
+        from axiom_rl.trainers.sft.run import check_args
+
+        check_args(config.trainer.args)
+
+
+def resolve_model(config: Config) -> ResolvedModel:
+    """Find the model; refuse adapters and plans that do not fit it before it is loaded."""
+    from axiom_rl.context.resources import check_memory_plans
+    from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
+    from axiom_rl.models.lora.fit import check_adapter_fits, check_new_lora, model_config
+    from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
+    from axiom_rl.models.weights.resolve import resolve
+
+    adapter = config.model.adapter
+    if adapter is not None:
+        check_adapter_folder(adapter)
+    resolved = resolve(config.model)
+    tokenizer = load_tokenizer(resolved)  # one that cannot be used is refused before anything
+    warn_of_endless_answers(resolved, tokenizer)
+    if adapter is not None:
+        folder = check_adapter_folder(adapter)
+        check_same_base(folder, resolved)
+        check_adapter_fits(model_config(resolved.folder), folder)
+    if config.stage.kind == "train":
+        check_new_lora(model_config(resolved.folder), config.model.lora)
+    check_memory_plans(config, resolved)
+    return resolved
+
+
+@contextmanager
+def open_context(
+    config: Config, folder: Path, splits: Splits, resolved: ResolvedModel
+) -> Iterator[RunContext]:
+    """Open verifier, run folder and tracker; write the report at the end, whatever happens.
+
+    What can be refused is refused before the first file is written.
+    """
+    from axiom_rl.context.resources import with_chosen_sampler
+    from axiom_rl.models.weights.resolve import as_resolved
+
+    config, why = with_chosen_sampler(config)
+    config = replace(config, model=as_resolved(config.model, resolved))
+    if why:
+        log.info("%s", why)
+    identity = {key: value for key, value in asdict(resolved).items() if key != "folder"}
+    if resolved.chat_template is not None:  # its text is in config.yaml
+        identity["chat_template"] = sha256(resolved.chat_template.encode()).hexdigest()
+    with ExitStack() as resources:  # closed last to first: verifier and sampler, report, tracker
+        verifier = resources.enter_context(Verifier(config.sandbox))
+        resources.enter_context(locked(folder))
+        tracker = open_tracker(config.tracking, folder, asdict(config))
+        resources.callback(tracker.close)
+        run = open_run(folder, tracker)
+        settings = saved_yaml(asdict(replace(config, resume=None)))
+
+        def begin() -> None:
+            """Before the first new work: a resumed run that does none keeps what it said."""
+            write_text(folder / "config.yaml", settings)
+            write_environment(
+                folder,
+                config.seed,
+                str(verifier.level),
+                identity,
+                resumed=config.resume is not None,
+            )
+
+        run.begin = begin
+        if not (folder / "config.yaml").exists():
+            write_text(folder / "config.yaml", settings)
+        point_latest(folder)
+        keep_problems(folder, splits)
+        resources.enter_context(_reported(config, folder))
+        _state_plan(config, folder, splits)
+        yield RunContext(
+            run=run,
+            splits=splits,
+            verifier=verifier,
+            load_sampler=_sampler_loader(config, resolved, folder, resources),
+            sampler=config.sampler,
+            style=config.problems.prompt,
+            seed=config.seed,
+            fresh_seed=int(getattr(config.problems, "seed", 0)),
+            model=identity,
+        )
+        if not run.is_finished(DONE):
+            run.finish(DONE)
+
+
+@contextmanager
+def _reported(config: Config, folder: Path) -> Iterator[None]:
+    """Write the report at the end; if the run failed too, the error that is raised is the run's."""
+    try:
+        yield
+    except BaseException:
+        try:
+            write_report(folder)
+        except Exception as error:
+            full = disk_trouble(error)
+            log.warning("the report could not be written either: %s", full or error)
+            log.debug("why", exc_info=True)
+        raise
+    say_end(config, folder)
+
+
+def say_end(config: Config, folder: Path) -> None:
+    """Write the report and say the headline, where the page is and what to type next."""
+    for line in closing_lines(config, folder, write_report(folder)):
+        log.info("%s", line)
+
+
+def say_next(config: Config, folder: Path) -> None:
+    """Say the likeliest next commands."""
+    log.info("what to type next:\n  %s", "\n  ".join(next_commands(config, folder)))
+
+
+def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
+    """Say what the run will be able to tell, before anything is sampled."""
+    if config.stage.kind not in ("train", "evaluate"):
+        return
+    if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig):
+        splits = held_out(splits)
+    plan = plan_for(splits, config.sampler.n)
+    write_plan(folder, plan)
+    log.info("%s", samples_text(splits, config.sampler.n, trains=config.stage.kind == "train"))
+    log.info("stated before the run: %s", plan)
+
+
+def _sampler_loader(
+    config: Config, resolved: ResolvedModel, folder: Path, resources: ExitStack
+) -> SamplerFactory:
+    """Return what opens samplers; whatever it starts ends with `resources`."""
+    match config.sampler:
+        case VllmSamplerConfig(backend="vllm") as sampler:
+            from axiom_rl.context.resources import engine_stays
+            from axiom_rl.sampling.engine.sampler import VllmEngine
+
+            stays = engine_stays(config, resolved)
+            engine = VllmEngine(resolved, config.model, sampler, folder / "vllm.log", stays=stays)
+            resources.callback(engine.close)
+            return engine.sampler
+        case VllmServerConfig() as server:
+            from axiom_rl.sampling.server import open_server
+
+            return open_server(resolved, server, resources)
+        case TransformersSamplerConfig(backend="transformers") as sampler:
+            from axiom_rl.sampling.hf.sampler import open_samplers
+
+            return open_samplers(resolved, config.model, sampler)
+        case other:
+            raise AxiomError(f"sampler.backend={other.backend}: no such sampler; see conf/sampler/")

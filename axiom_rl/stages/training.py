@@ -1,0 +1,52 @@
+"""Stage train: measure a model, train it, measure it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from axiom_rl.config import Config, ExpertIterConfig, GrpoConfig, SftTrainerConfig
+from axiom_rl.context.present import check_present
+from axiom_rl.context.problems import make_problems
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.evaluation.recheck import recheck_claims
+from axiom_rl.gold.store import read_solutions
+from axiom_rl.problems.splits import import_modules
+from axiom_rl.rollouts import rewards
+from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
+
+NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
+
+
+def train(config: Config, folder: Path) -> None:
+    """Measure, train, measure again, and report."""
+    trainer = config.trainer
+    check_training(config)
+    splits = make_problems(config, folder)
+    check_libraries(config)
+    resolved = resolve_model(config)
+    with open_context(config, folder, splits, resolved) as context:
+        from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
+
+        if isinstance(trainer, ExpertIterConfig):
+            run_expert_iteration(context, config.model, resolved, trainer)
+        elif isinstance(trainer, SftTrainerConfig):
+            run_sft(context, config.model, resolved, trainer)
+        elif isinstance(trainer, GrpoConfig):
+            from axiom_rl.trainers.grpo.run import run_grpo
+
+            run_grpo(context, config.model, resolved, trainer)
+        else:
+            raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
+        recheck_claims(context)
+
+
+def check_training(config: Config) -> None:
+    """Refuse what would fail later, before anything is written, fetched or loaded."""
+    if isinstance(config.trainer, SftTrainerConfig):
+        if config.trainer.solutions is None:
+            raise AxiomError(NO_SOLUTIONS)
+        read_solutions(Path(config.trainer.solutions))
+    if isinstance(config.trainer, GrpoConfig):
+        import_modules("trainer.imports", config.trainer.imports)
+        rewards.get(config.trainer.reward)
+    check_present(config)
