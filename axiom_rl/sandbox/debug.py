@@ -38,9 +38,10 @@ class InThisProcess:
         """Run the request and judge it before returning."""
         frames = bytearray()
 
-        def write(frame: list[Any], _budget: int) -> int:
-            body = json.dumps(frame).encode()
-            frames.extend(LENGTH.pack(len(body)) + body)
+        def write(frame: list[Any], _budget: int, is_last: bool) -> int:
+            for each in (frame, ["end"]) if is_last else (frame,):
+                body = json.dumps(each).encode()
+                frames.extend(LENGTH.pack(len(body)) + body)
             return 0
 
         started, cpu = time.monotonic(), time.process_time()

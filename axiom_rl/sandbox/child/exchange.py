@@ -2,7 +2,7 @@
 
 The arguments of a test leave the server only once the record of the test before it is complete and
 cannot be changed any more, so that no test tells anything to an earlier one. Until then they lie in
-pages that a forked child does not get. The record goes into pages mapped after the fork.
+pages that a forked child does not get, and so do the records.
 """
 
 from __future__ import annotations
@@ -11,28 +11,56 @@ import mmap
 import select
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from _socket import SocketType
 
 LENGTH = struct.Struct("<I")
 """Before each test's arguments, and before each frame of a record."""
 _AT_ONCE = socket.MSG_DONTWAIT
+MOST_KEPT = 256 << 10
+"""Bytes touched at most in pages that are kept."""
 
 
-@contextmanager
-def unshared_pages(size: int) -> Iterator[mmap.mmap]:
-    """Pages that a forked child does not have, where the system can keep them from it (Linux)."""
-    with mmap.mmap(-1, max(1, size)) as pages:
+class UnsharedPages:
+    """Pages that no forked child has, where the system can keep them from it (Linux).
+
+    There they are kept for the next candidate; elsewhere they are new each time, and what must not
+    reach a candidate is taken after the fork.
+    """
+
+    def __init__(self) -> None:
+        self._kept: mmap.mmap | None = None
+
+    def take(self, size: int) -> mmap.mmap:
+        """Return pages of at least this many bytes, which hold whatever was in them."""
+        pages, self._kept = self._kept, None
+        if pages is not None and len(pages) >= size:
+            return pages
+        if pages is not None:
+            pages.close()
+        pages = mmap.mmap(-1, max(1, size))
         if hasattr(mmap, "MADV_DONTFORK"):
             pages.madvise(mmap.MADV_DONTFORK)
-        yield pages
+        return pages
+
+    def give_back(self, pages: mmap.mmap, used: int) -> None:
+        """Keep the pages, unless many of them are held by now: memory follows what was touched."""
+        if hasattr(mmap, "MADV_DONTFORK") and used <= MOST_KEPT:
+            self._kept = pages
+        else:
+            pages.close()
 
 
 class Exchange:
     """Our end of a candidate's socket."""
 
     def __init__(
-        self, ours: socket.socket, arguments: mmap.mmap, size: int, most: int, before: int = 0
+        self,
+        ours: SocketType,
+        arguments: mmap.mmap,
+        size: int,
+        pages: UnsharedPages,
+        most: int,
+        before: int = 0,
     ) -> None:
         """Send the first test's arguments ahead; needs no candidate yet.
 
@@ -40,12 +68,14 @@ class Exchange:
             ours: our end; the candidate writes frames to the other one and reads arguments from it.
             arguments: each test's, a length before it.
             size: bytes of them.
+            pages: where the record's come from.
             most: bytes of the record that are taken.
             before: bytes kept free before the record, for a head.
         """
         self._socket = ours
         self._arguments = memoryview(arguments)
         self._size = size
+        self._pages = pages
         self._most = before + most
         self._before = before
         self._sent = self._due = 0
@@ -54,6 +84,8 @@ class Exchange:
         self._whole = self._length = before
         """Where the complete frames end, and all that has come."""
         self.is_full = False
+        self._ended = False
+        """Whether its end is closed, so that nothing more can come."""
         self._hand_over()
 
     def fileno(self) -> int:
@@ -74,7 +106,7 @@ class Exchange:
     def take(self) -> bool:
         """Take what has come; False if nothing more can come."""
         if self._record is None:  # only now: a child forked before has no part in it
-            self._record = mmap.mmap(-1, self._most)
+            self._record = self._pages.take(self._most)
             self._view = memoryview(self._record)
         while self._length < self._most:
             try:
@@ -82,8 +114,9 @@ class Exchange:
             except BlockingIOError:
                 break
             except ConnectionResetError:  # it left without reading its arguments
-                return False
+                count = 0
             if not count:
+                self._ended = True
                 return False
             self._length += count
             if self._note_frames():
@@ -126,7 +159,7 @@ class Exchange:
     def drain(self) -> None:
         """Take all that a candidate left that has ended."""
         before = -1
-        while before != self._length:
+        while before != self._length and not self._ended:
             before = self._length
             self.take()
 
@@ -148,4 +181,4 @@ class Exchange:
         self._arguments.release()
         self._view.release()
         if self._record is not None:
-            self._record.close()
+            self._pages.give_back(self._record, self._length)

@@ -29,8 +29,9 @@ MAX_NAME = 100
 RECURSION_LIMIT = 1000
 """What the encoder needs, where a candidate has set a lower one."""
 
-Writer = Callable[[list[Any], int], int]
-"""Writes a frame, or a refusal where it is larger than the size given; returns its bytes."""
+Writer = Callable[[list[Any], int, bool], int]
+"""Writes a frame, or a refusal where it is larger than the size given, and behind the last one the
+end of the record; returns the frame's bytes."""
 Receiver = Callable[[], bytes]
 """Returns the marshalled arguments of the next test."""
 
@@ -50,26 +51,27 @@ def run(
     entry = _load(code, entry_point, write)
     if entry is None:
         return
-    for _ in range(tests):
+    for left in reversed(range(tests)):
         frame = _run_test(entry, receive())
-        budget -= write(frame, budget)
-        if frame[:2] == ["e", "memory_limit"]:
+        is_last = not left or frame[:2] == ["e", "memory_limit"]
+        budget -= write(frame, budget, is_last)
+        if is_last:
             break
-    write(["end"], 0)
 
 
 def frame_writer(descriptor: int) -> Writer:
     """Return the function that writes frames to `descriptor`."""
     pack, put, dump = struct.Struct("<I").pack, os.write, json.dumps
+    end = pack(len(b'["end"]')) + b'["end"]'
 
-    def write(frame: list[Any], budget: int) -> int:
+    def write(frame: list[Any], budget: int, is_last: bool) -> int:
         try:
             body = dump(frame).encode()
         except MemoryError:
             body = b""
         if not body or (frame[0] == "v" and len(body) > budget):
             body = dump(["e", "output_limit", _REFUSAL, *frame[2:]]).encode()
-        rest = pack(len(body)) + body
+        rest = pack(len(body)) + body + (end if is_last else b"")
         while rest:
             rest = rest[put(descriptor, rest) :]
         return len(body) + 4 if frame[0] == "v" else 0
@@ -97,7 +99,9 @@ def _load(code: str, entry_point: str, write: Writer) -> Callable[..., Any] | No
     try:
         compiled = compile(code, f"<{MODULE_NAME}>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        write(["x", "syntax_error", describe(error)], 0)  # the last two: nested too deep to parse
+        write(
+            ["x", "syntax_error", describe(error)], 0, False
+        )  # the last two: nested too deep to parse
         return None
     module = types.ModuleType(MODULE_NAME)
     sys.modules[MODULE_NAME] = module
@@ -106,11 +110,11 @@ def _load(code: str, entry_point: str, write: Writer) -> Callable[..., Any] | No
         exec(compiled, namespace)
     except BaseException as error:  # noqa: BLE001 (a candidate may raise anything)
         status = "memory_limit" if isinstance(error, MemoryError) else "runtime_error"
-        write(["x", status, describe(error)], 0)
+        write(["x", status, describe(error)], 0, False)
         return None
     entry: Callable[..., Any] | None = namespace.get(entry_point)
     if not callable(entry):
-        write(["x", "no_code", f"the code defines no function {entry_point}"], 0)
+        write(["x", "no_code", f"the code defines no function {entry_point}"], 0, False)
         return None
     return entry
 

@@ -10,6 +10,7 @@ for what an earlier candidate of the same problem wrote.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import gc
 import importlib
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import library, runner, state
-from .exchange import Exchange, unshared_pages
+from .exchange import Exchange, UnsharedPages
 from .watch import PARENT_GONE, Watch
 
 if sys.platform == "linux":
@@ -155,6 +156,7 @@ class _Server:
         self.watch = Watch(self.channel)
         self.stage = mmap.mmap(-1, STAGE.size)
         """Shared with a child until its candidate begins: whether it did, or what hindered it."""
+        self.argument_pages, self.record_pages = UnsharedPages(), UnsharedPages()
         self.vm_bytes = _address_space()
         self.most = [state.hard_limit(kind) for kind in PER_CANDIDATE]
         if self.layers is not None:
@@ -165,14 +167,13 @@ class _Server:
         """Warm up, say hello, then answer requests until the parent is gone."""
         peaks: list[int] = []
         for _ in range(WARM_UP_RUNS):
-            with (
-                mmap.mmap(-1, len(WARM_UP)) as program,
-                unshared_pages(len(WARM_UP_ARGUMENTS)) as arguments,
-            ):
-                program.write(WARM_UP)
-                arguments.write(WARM_UP_ARGUMENTS)
+            with mmap.mmap(-1, len(WARM_UP)) as program:
+                program[:] = WARM_UP
+                arguments = self.argument_pages.take(len(WARM_UP_ARGUMENTS))
+                arguments[: len(WARM_UP_ARGUMENTS)] = WARM_UP_ARGUMENTS
                 pages = program, arguments
                 self._judge(WARM_UP_LIMITS, pages, lambda end, _: peaks.append(end.peak))
+                self.argument_pages.give_back(arguments, len(WARM_UP_ARGUMENTS))
         gc.collect()
         gc.freeze()
         states = self.layers.states if self.layers is not None else {}
@@ -183,14 +184,13 @@ class _Server:
         while True:
             self._receive(memoryview(head))
             limits = ChildLimits(*HEAD.unpack(head))
-            with (
-                mmap.mmap(-1, limits.size) as program,
-                unshared_pages(limits.arguments) as arguments,
-            ):
+            with mmap.mmap(-1, limits.size) as program:
+                arguments = self.argument_pages.take(limits.arguments)
                 for part, size in ((program, limits.size), (arguments, limits.arguments)):
                     with memoryview(part) as view:
                         self._receive(view[:size])
                 self._judge(limits, (program, arguments), self._answer)
+                self.argument_pages.give_back(arguments, limits.arguments)
 
     def _judge(
         self,
@@ -211,15 +211,16 @@ class _Server:
         try:
             printed = _memory_file()
             self.stage[:] = STAGE.pack(False, 0)
-            ours, theirs = socket.socketpair()
+            ours, theirs = _socket.socketpair()  # without Python's objects around them
             exchange = Exchange(
-                ours, arguments, limits.arguments, limits.record, LENGTH.size + ANSWER.size
+                *(ours, arguments, limits.arguments),
+                *(self.record_pages, limits.record, LENGTH.size + ANSWER.size),
             )
-            with theirs:
-                started = time.monotonic()
-                pid = os.fork()
-                if pid == 0:
-                    self._become_candidate(limits, program, printed, theirs.fileno())
+            started = time.monotonic()
+            pid = os.fork()
+            if pid == 0:
+                self._become_candidate(limits, program, printed, theirs.fileno())
+            theirs.close()
             why, (_, status, usage) = self.watch.wait(
                 pid,
                 limits.cpu_s,
