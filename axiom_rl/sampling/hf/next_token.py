@@ -9,6 +9,10 @@ import torch
 BLOCK = 256
 """Tokens per block of the two-step cumulative sum."""
 
+ROWS_TOGETHER = 8
+"""Rows drawn from at once on a CPU: 4.9 MB of float32 weights at 151,936 tokens, which stay in its
+cache from one pass over them to the next."""
+
 WITHOUT_FLOAT64 = ("mps",)
 """Devices whose logits are drawn from on the CPU."""
 
@@ -43,7 +47,11 @@ def draw_tokens(
         logits = logits.cpu()
     if temperature == 0:
         return logits.argmax(dim=-1), torch.zeros(len(logits), device=logits.device)
-    weights = torch.softmax(logits.float() / temperature, dim=-1)
+    if logits.device.type == "cpu" and len(logits) > ROWS_TOGETHER:
+        some = zip(logits.split(ROWS_TOGETHER), uniforms.split(ROWS_TOGETHER), strict=True)
+        drawn = [draw_tokens(part, numbers, temperature, top_p) for part, numbers in some]
+        return torch.cat([tokens for tokens, _ in drawn]), torch.cat([logs for _, logs in drawn])
+    weights = torch.softmax(logits.to(torch.float32, copy=True).div_(temperature), dim=-1)
     if top_p < 1:
         return _draw_from_nucleus(weights, uniforms, top_p)
     chosen = _invert(weights, uniforms)
