@@ -48,7 +48,9 @@ def draw_tokens(
     if temperature == 0:
         return logits.argmax(dim=-1), torch.zeros(len(logits), device=logits.device)
     if logits.device.type == "cpu" and len(logits) > ROWS_TOGETHER:
-        some = zip(logits.split(ROWS_TOGETHER), uniforms.split(ROWS_TOGETHER), strict=True)
+        some = zip(
+            torch.split(logits, ROWS_TOGETHER), torch.split(uniforms, ROWS_TOGETHER), strict=True
+        )
         drawn = [draw_tokens(part, numbers, temperature, top_p) for part, numbers in some]
         return torch.cat([tokens for tokens, _ in drawn]), torch.cat([logs for _, logs in drawn])
     weights = torch.softmax(logits.to(torch.float32, copy=True).div_(temperature), dim=-1)
