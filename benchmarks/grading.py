@@ -19,6 +19,7 @@ from axiom_rl.config import load_config
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.sandbox import process
 from axiom_rl.sandbox.base import Limits, Outcome, RunRequest
+from axiom_rl.sandbox.pool import ServerPool
 from axiom_rl.verify import Verifier
 from axiom_rl.verify.compare import values_match
 
@@ -142,7 +143,9 @@ def _same(outcome: Outcome) -> Outcome:
 def _servers_cpu(verifier: Verifier) -> float:
     """CPU seconds of the servers and of every candidate they have waited for."""
     ticks = 0
-    todo = [slot.server.process.pid for slot in verifier._pool._slots]
+    pool = verifier._pool
+    assert isinstance(pool, ServerPool)
+    todo = [slot.server.process.pid for slot in pool._slots]
     while todo:
         folder = Path(f"/proc/{todo.pop()}")
         ticks += sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:15]))

@@ -107,7 +107,7 @@ class Clock:
     def __init__(self) -> None:
         self.steps: list[float] = []
         self.sampling: list[float] = []
-        self.tokens: list[int] = []
+        self.tokens: list[float] = []
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -124,7 +124,11 @@ class Clock:
         return Steps()
 
     def means(self) -> dict[str, float]:
-        columns = {"step": self.steps, "sampling": self.sampling, "tokens": self.tokens}
+        columns: dict[str, list[float]] = {
+            "step": self.steps,
+            "sampling": self.sampling,
+            "tokens": self.tokens,
+        }
         return {key: sum(values[1:]) / len(values[1:]) for key, values in columns.items()}
 
 
@@ -146,7 +150,7 @@ def prompt() -> list[dict[str, str]]:
     return render(make_problem("edit_distance", difficulty=2, split="train", seed=0), "direct")
 
 
-def alternate(completions: list[Any], **_columns: Any) -> list[float]:
+def alternate(completions: list[Any], **_columns: Any) -> list[float | None]:
     return [float(row % 2) for row in range(len(completions))]
 
 
@@ -154,12 +158,14 @@ def stock_trainer(
     model: Any, tokenizer: Any, copy: Any, config: Any, options: Any, clock: Clock, folder: Path
 ) -> Any:
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     class Timed(GRPOTrainer):
         def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
             started = time.monotonic()
-            ids, logprobs = super()._generate_single_turn(*args, **kwargs)
+            drawn: Any = super()._generate_single_turn
+            ids, logprobs = drawn(*args, **kwargs)
             clock.sampling.append(time.monotonic() - started)
             clock.tokens.append(sum(map(len, ids)))
             return ids, logprobs
@@ -177,7 +183,7 @@ def stock_trainer(
     return Timed(
         model=model,
         args=GRPOConfig(**args),
-        reward_funcs=alternate,
+        reward_funcs=[alternate],
         train_dataset=Dataset.from_list([{"prompt": prompt()}]),
         processing_class=tokenizer,
     )

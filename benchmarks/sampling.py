@@ -29,7 +29,12 @@ STARTED = time.monotonic()
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from axiom_rl.config import Config, load_config  # noqa: E402
+from axiom_rl.config import (  # noqa: E402
+    Config,
+    TransformersSamplerConfig,
+    VllmSamplerConfig,
+    load_config,
+)
 from axiom_rl.problems import make_problem, problem_types  # noqa: E402
 from axiom_rl.problems.prompts import render  # noqa: E402
 from axiom_rl.sampling import Sampler, SampleRequest  # noqa: E402
@@ -89,8 +94,10 @@ def engine(config: Config) -> Iterator[Any]:
     from axiom_rl.models.weights.resolve import resolve
     from axiom_rl.sampling.engine.sampler import VllmEngine
 
+    settings = config.sampler
+    assert isinstance(settings, VllmSamplerConfig)
     with tempfile.TemporaryDirectory() as folder:
-        made = VllmEngine(resolve(config.model), config.model, config.sampler, Path(folder) / "log")
+        made = VllmEngine(resolve(config.model), config.model, settings, Path(folder) / "log")
         try:
             made.start()
             yield made
@@ -119,17 +126,19 @@ def run_raw(config: Config, samples: int, adapter: str | None) -> Row:
     from axiom_rl.models.weights.resolve import resolve
 
     folder = str(resolve(config.model).folder)
-    options: dict[str, Any] = {"gpu_memory_utilization": config.sampler.gpu_memory_utilization}
+    settings = config.sampler
+    assert isinstance(settings, VllmSamplerConfig)
+    options: dict[str, Any] = {"gpu_memory_utilization": settings.gpu_memory_utilization}
     if choose_device(config.model.device).type == "cpu":
         options = {
             "dtype": "bfloat16",
             "max_model_len": 4096,
-            "kv_cache_memory_bytes": int(config.sampler.memory_gb * 1e9),
+            "kv_cache_memory_bytes": int(settings.memory_gb * 1e9),
             "enforce_eager": os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0",
         }
     from vllm import LLM, SamplingParams
 
-    llm = LLM(folder, max_num_seqs=config.sampler.max_batch, **options)
+    llm = LLM(folder, max_num_seqs=settings.max_batch, **options)
     row = loaded()
     chats = [list(r.messages) for r in requests(config, samples) for _ in r.samples]
     params = SamplingParams(
@@ -148,7 +157,9 @@ def run_transformers(config: Config, samples: int, adapter: str | None) -> Row:
     from axiom_rl.models.weights.resolve import resolve
     from axiom_rl.sampling.hf.sampler import load_sampler
 
-    sampler = load_sampler(resolve(config.model), config.model, config.sampler, None)
+    settings = config.sampler
+    assert isinstance(settings, TransformersSamplerConfig)
+    sampler = load_sampler(resolve(config.model), config.model, settings, None)
     return loaded() | sampled(sampler, config, samples)
 
 
@@ -157,7 +168,10 @@ def run_generate(config: Config, samples: int, adapter: str | None) -> Row:
     from axiom_rl.models.load import load_model
     from axiom_rl.models.weights.resolve import resolve
 
-    model, tokenizer = load_model(resolve(config.model), config.model)
+    loaded_model, tokenizer = load_model(resolve(config.model), config.model)
+    model: Any = loaded_model
+    settings = config.sampler
+    assert isinstance(settings, TransformersSamplerConfig)
     row = loaded()
     texts = [
         tokenizer.apply_chat_template(list(r.messages), tokenize=False, add_generation_prompt=True)
@@ -167,8 +181,8 @@ def run_generate(config: Config, samples: int, adapter: str | None) -> Row:
 
     def draw() -> int:
         tokens = 0
-        for first in range(0, len(texts), config.sampler.max_batch):
-            batch = texts[first : first + config.sampler.max_batch]
+        for first in range(0, len(texts), settings.max_batch):
+            batch = texts[first : first + settings.max_batch]
             inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
             drawn = model.generate(
                 **inputs.to(model.device),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +17,12 @@ from transformers import (
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 
 from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_json
 from axiom_rl.models.memory import bound_kernel_caches
 from axiom_rl.models.template import set_template
 from axiom_rl.models.weights.check import one_line, require_all
@@ -101,6 +105,9 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
+        if _cuts_otherwise(tokenizer, folder):
+            logger.info("%s: text is cut as its tokenizer.json says", resolved.name)
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         largest = max(tokenizer.get_vocab().values(), default=-1)
     if tokenizer.eos_token_id is None:
         raise AxiomError(f"the tokenizer in {folder} names no token that ends a text (eos_token)")
@@ -117,6 +124,24 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
         tokenizer.pad_token = next(known, tokenizer.eos_token)
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def _cuts_otherwise(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
+    """Tell whether transformers rebuilt a tokenizer by its model's type, against its own file.
+
+    Its classes for Qwen2, Llama and others keep of tokenizer.json the vocabulary alone.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or not (folder / "tokenizer.json").is_file():
+        return False
+    published = read_json(folder / "tokenizer.json")
+    parts = ((name, getattr(backend, name)) for name in ("normalizer", "pre_tokenizer"))
+    return any(
+        published.get(name) != (None if part is None else json.loads(part.__getstate__()))
+        for name, part in parts
+    ) or bool(published["model"].get("ignore_merges")) != bool(
+        getattr(backend.model, "ignore_merges", False)
+    )
 
 
 def warn_of_endless_answers(resolved: ResolvedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -81,6 +81,20 @@ def bindings(statement: ast.stmt) -> Iterator[tuple[str, Binding]]:
     for node in _expressions(statement):
         if isinstance(node, ast.NamedExpr):
             yield from _assigned(node.target, node.value)
+    for target, value in _given(statement):
+        for name, kind in _assigned(target, value):
+            if kind is Binding.DEFINED:
+                yield name, kind
+
+
+def _given(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what a loop or a `with` binds, and of what it is made."""
+    if isinstance(statement, ast.For):
+        yield statement.target, statement.iter
+    elif isinstance(statement, ast.With):
+        for item in statement.items:
+            if item.optional_vars is not None:
+                yield item.optional_vars, item.context_expr
 
 
 def _assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, Binding]]:

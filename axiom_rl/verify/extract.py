@@ -211,8 +211,10 @@ def _readings(text: str) -> Iterator[str]:
         unmarked = html.unescape(unmarked)
     if unmarked != plain:
         yield unmarked
+    ticked = _AFTER_CODE.sub("", unmarked)
+    if ticked != unmarked:
+        yield ticked
     if _BEFORE_CODE.search(unmarked):
-        ticked = _AFTER_CODE.sub("", unmarked)
         for margin in (" ", ""):
             yield _BEFORE_CODE.sub(partial(_replaced, margin), ticked)
 

@@ -24,7 +24,7 @@ _PREFIX = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?:</?\w+>|\*\*)*[ 
 _TAG = re.compile(r"\{?[ \t]*\.?([A-Za-z_][\w+#.-]*)")
 _GLUED = re.compile(
     r"(?:python3?|py3?)?[ \t:]*"
-    r"((?:(?:async[ \t]+)?def|class|from|import)[ \t]|@\w"
+    r"((?:(?:async[ \t]+)?def|class|from|import)[ \t]|@\w|try:|(?:if|for|while|with)[ \t].*:$"
     r"|\w{1,80}(?::[^=]{0,80}| )?=[ \t]*lambda\b|\w{1,80}[ \t]+=[ \t])",
     re.IGNORECASE,
 )
@@ -88,9 +88,10 @@ def _fences(lines: Sequence[str]) -> Iterator[_Fence]:
     offset = 0
     for number, line in enumerate(lines):
         if "```" in line or "~~~" in line:
+            several = list(_several(line, number, offset)) if line.count("```") > 2 else []
             fence = _at_margin(line, number, offset) or _in_the_line(line, number, offset)
-            if fence is not None:
-                yield fence
+            if several or fence:
+                yield from several or filter(None, [fence])
         offset += len(line) + 1
 
 
@@ -130,6 +131,14 @@ def _inline(info: str, number: int, mark: int) -> _Fence | None:
     if not glued or "```" in code:
         return None
     return _Fence(number, mark, "`", 3, tag, opens=True, glued=glued, inline=True)
+
+
+def _several(line: str, number: int, offset: int) -> Iterator[_Fence]:
+    """Yield the code of a line with more than one one-line block."""
+    for place, piece in enumerate(line.split("```")[:-1]):
+        if place % 2 and (fence := _inline(piece + "```", number, offset - 3)):
+            yield fence
+        offset += len(piece) + 3
 
 
 def _tag_of(info: str) -> tuple[str, str]:

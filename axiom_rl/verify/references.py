@@ -169,7 +169,12 @@ def _passes(problem: Problem, program: Program, code: TestCode) -> bool:
     checker = checker_for(problem.checker)
     if checker is None:
         return all(
-            values_match(returned[number], test.expected, from_json=problem.from_json)
+            values_match(
+                returned[number],
+                test.expected,
+                from_json=problem.from_json,
+                tolerance=problem.tolerance,
+            )
             for number, test in enumerate(tests)
         )
     return all(

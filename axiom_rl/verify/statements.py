@@ -192,12 +192,16 @@ def _words_in(*trees: ast.Module) -> Callable[[ast.stmt], bool]:
     """Return what tells words that happen to parse, also `Sure` and `python`, from code."""
     is_remark = remark_in(*trees)
     known = BUILTINS.union(*map(_stored, trees))
+    inside = [node for tree in trees for node in ast.walk(tree)]
+    parameters = {node.arg for node in inside if isinstance(node, ast.arg)}
 
     def are_words(statement: ast.stmt) -> bool:
+        if isinstance(statement, ast.Return) and statement.value:  # `return value is a list`
+            return _reads_other_than(known | parameters, statement.value)
         if not isinstance(statement, ast.Expr):
             return is_remark(statement)
-        calls = any(isinstance(node, ast.Call) for node in ast.walk(statement))
-        return not calls and _reads_other_than(known, statement.value)
+        does = any(isinstance(node, ast.Call | ast.NamedExpr) for node in ast.walk(statement))
+        return not does and _reads_other_than(known, statement.value)
 
     return are_words
 
@@ -217,10 +221,10 @@ def _prose_in(*trees: ast.Module) -> Callable[[ast.stmt], bool]:
     def is_prose(statement: ast.stmt) -> bool:
         if are_words(statement) or not isinstance(statement, _USES):
             return are_words(statement)
-        if isinstance(statement, ast.Expr) and _reads_other_than(known, statement.value):
-            return True
         inside = list(ast.walk(statement))
         defines = any(isinstance(node, (*DEFINITIONS, *_IMPORTS, ast.NamedExpr)) for node in inside)
+        if isinstance(statement, ast.Expr) and _reads_other_than(known, statement.value):
+            return not defines
         uses = any(isinstance(node, ast.Name) and node.id in defined for node in inside)
         return uses and not defines
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.load import load_tokenizer
 from axiom_rl.models.weights.gguf import convert
 from axiom_rl.models.weights.gguf.convert import convert_gguf, open_gguf
 from axiom_rl.models.weights.gguf.weights import _unpermute, is_tied, parameters
+from axiom_rl.models.weights.resolve import resolve
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +99,22 @@ def test_digits_are_single_tokens_in_smollm(
 ) -> None:
     gguf = tmp_path / "smol.gguf"
     make_gguf(tiny_model_folder, gguf, pre="smollm")
-    (tmp_path / "out").mkdir()
-    convert_gguf(gguf, tmp_path / "out")
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
-    assert [t for t in tokenizer.tokenize("x 0123") if t.isdigit()] == ["0", "1", "2", "3"]
+    tokenizer: Any = load_tokenizer(resolve(load_config(f"model.path={gguf}").model))
+    backend = tokenizer.backend_tokenizer  # and not what transformers makes of a Qwen2's tokenizer
+    pieces = [piece for piece, _span in backend.pre_tokenizer.pre_tokenize_str("x 012\n\n a")]
+    assert pieces == ["x", "\u0120", "0", "1", "2", "\u010a\u010a", "\u0120a"]
+
+
+def test_llama_3_cuts_numbers_in_threes_and_merges_no_whole_token(
+    tiny_model_folder: Path, tmp_path: Path, make_gguf: Callable[..., None]
+) -> None:
+    gguf = tmp_path / "llama3.gguf"
+    make_gguf(tiny_model_folder, gguf, pre="llama-bpe")
+    tokenizer: Any = load_tokenizer(resolve(load_config(f"model.path={gguf}").model))
+    backend = tokenizer.backend_tokenizer
+    pieces = [piece for piece, _span in backend.pre_tokenizer.pre_tokenize_str("x 01234\u00e9's")]
+    assert pieces == ["x", "\u0120", "012", "34", "\u00c3\u00a9", "'s"]
+    assert backend.model.ignore_merges and backend.normalizer is None
 
 
 def test_llama_query_rows_are_put_back_in_order() -> None:

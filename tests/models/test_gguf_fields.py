@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from axiom_rl.models.weights.gguf.convert import convert_gguf, open_gguf
 from axiom_rl.models.weights.resolve import resolve
 
 NORM = "blk.1.ffn_norm.weight"
+ROPE = "rope_freqs.weight"
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,114 @@ def test_a_field_that_would_change_the_numbers_is_refused_by_name(
 ) -> None:
     with pytest.raises(AxiomError, match=complaint) as caught:
         convert(tiny_model_folder, tmp_path / "a", make_gguf, fields=fields)
+    assert "\n" not in str(caught.value)
+
+
+def llama3(factor: float, low: float, high: float, context: int) -> dict[str, Any]:
+    return {
+        "rope_type": "llama3",
+        "rope_theta": 10000.0,
+        "factor": factor,
+        "low_freq_factor": low,
+        "high_freq_factor": high,
+        "original_max_position_embeddings": context,
+    }
+
+
+def llama_cpp_divisors(config: LlamaConfig) -> Any:
+    """What llama.cpp's convert_hf_to_gguf.py writes as rope_freqs.weight (LlamaModel)."""
+    rope = config.rope_parameters
+    size = config.hidden_size // config.num_attention_heads
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    context, factor = rope["original_max_position_embeddings"], rope["factor"]
+    written = []
+    for freq in 1.0 / (rope["rope_theta"] ** (torch.arange(0, size, 2, dtype=torch.float) / size)):
+        wavelength = 2 * math.pi / freq
+        if wavelength < context / high:
+            written.append(1.0)
+        elif wavelength > context / low:
+            written.append(factor)
+        else:
+            smooth = (context / wavelength - low) / (high - low)
+            written.append(1 / ((1 - smooth) / factor + smooth))
+    return np.array(written, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        llama3(8.0, 1.0, 4.0, 8192),  # Llama 3.1
+        llama3(32.0, 1.0, 4.0, 8192),  # Llama 3.2
+        llama3(4.0, 1.0, 16.0, 256),  # three frequencies in between
+        llama3(8.0, 2.0, 20.0, 500),
+        llama3(2.5, 1.0, 4.0, 256),  # one
+        llama3(16.0, 1.0, 1.5, 100),  # none
+    ],
+)
+def test_llama_3_s_positions_come_from_their_tensor(
+    llama_folder: Path, tmp_path: Path, make_gguf: Callable[..., None], rope: dict[str, Any]
+) -> None:
+    original = AutoModelForCausalLM.from_pretrained(llama_folder, dtype=torch.bfloat16)
+    config = LlamaConfig.from_pretrained(llama_folder, rope_parameters=rope)
+    scaled = AutoModelForCausalLM.from_pretrained(llama_folder, config=config, dtype=torch.bfloat16)
+    divisors = {ROPE: llama_cpp_divisors(config)}
+    back = convert(llama_folder, tmp_path / "a", make_gguf, add=divisors)
+    ours = AutoModelForCausalLM.from_pretrained(back, dtype=torch.bfloat16)
+    assert ours.config.rope_parameters["rope_type"] == "llama3"
+    assert torch.allclose(
+        ours.model.rotary_emb.inv_freq, scaled.model.rotary_emb.inv_freq, rtol=1e-5, atol=0
+    )
+    ids = torch.arange(3, 203)[None] % 300
+    with torch.no_grad():
+        logits = [model.eval().float()(ids).logits for model in (ours, scaled, original)]
+    same, other = ((logits[0] - logits[number]).abs().max() for number in (1, 2))
+    assert same < 0.01 * other
+
+
+@pytest.mark.parametrize(
+    ("divisors", "found"),
+    [([1.0] * 8, "default"), ([4.0] * 8, "linear")],
+)
+def test_one_divisor_for_all_is_none_or_a_linear_scale(
+    llama_folder: Path,
+    tmp_path: Path,
+    make_gguf: Callable[..., None],
+    divisors: list[float],
+    found: str,
+) -> None:
+    add = {ROPE: np.array(divisors, dtype=np.float32)}
+    back = convert(llama_folder, tmp_path / "a", make_gguf, add=add)
+    config = LlamaConfig.from_pretrained(back)
+    assert config.rope_parameters["rope_type"] == found
+
+
+@pytest.mark.parametrize(
+    ("divisors", "fields", "complaint"),
+    [
+        ([1, 1, 2, 3, 3, 5, 6, 8], {}, "that are not Llama 3's"),
+        ([8, 8, 4, 4, 1, 1, 1, 1], {}, "that are not Llama 3's"),
+        ([0.5] * 8, {}, "that are not Llama 3's"),
+        ([1, 1, 1, 1, 0, 8, 8, 8], {}, "that are not Llama 3's"),
+        ([1, 1, 1, 1, 8, 8, 8, np.nan], {}, "that are not Llama 3's"),
+        ([1, 1, 8, 8], {}, "8 rotary frequencies by 4 numbers"),
+        (
+            [1, 1, 1, 8, 8, 8, 8, 8],
+            {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0},
+            r"scaling\.type='yarn' is not honoured here \(none beside the tensor rope_freqs",
+        ),
+    ],
+)
+def test_divisors_of_no_known_formula_are_refused(
+    llama_folder: Path,
+    tmp_path: Path,
+    make_gguf: Callable[..., None],
+    divisors: list[float],
+    fields: dict[str, Any],
+    complaint: str,
+) -> None:
+    add = {ROPE: np.array(divisors, dtype=np.float32)}
+    with pytest.raises(AxiomError, match=complaint) as caught:
+        convert(llama_folder, tmp_path / "a", make_gguf, add=add, fields=fields)
     assert "\n" not in str(caught.value)
 
 

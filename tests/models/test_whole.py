@@ -175,6 +175,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: ((f / "config.json").unlink(), (f / "adapter_config.json").write_text("{}")),
         r"it is an adapter: type model\.adapter=",
     ),
+    "an adapter beside": (
+        text("adapter_config.json", '{"peft_type": "LORA"}'),
+        r"holds an adapter \(adapter_config\.json\) beside the model; move it",
+    ),
     "a folder of GGUF": (
         lambda f: ((f / "config.json").unlink(), (f / "a.gguf").write_text("GGUF")),
         r"type model\.path=.*a\.gguf",

@@ -146,6 +146,21 @@ JUDGED: dict[str, tuple[str, str, str]] = {
         "x.sort()",
         "return sorted(x)",
     ),
+    "in place, where the reference changes nothing": (
+        "v = [1]\nassert f(v) == [1, 2] and v == [1]",
+        "return x + [2]",
+        "x.append(2); return x",
+    ),
+    "a fraction": (
+        "assert f(1) in (0.5, 2)",
+        "import fractions; return fractions.Fraction(1, 2)",
+        "import fractions; return [fractions.Fraction(1, 3)]",
+    ),
+    "a decimal": (
+        "from decimal import Decimal\nassert f(1) == Decimal('0.5')",
+        "import decimal; return decimal.Decimal('0.5')",
+        "import decimal; return decimal.Decimal('0.6')",
+    ),
     "another type": (
         "assert tuple(f(1)) == (1, 2)",
         "return [1, 2]",
@@ -252,8 +267,8 @@ REFUSED = {
     "v = 'a' * (1 << 35)": "raises MemoryError",
     "print(f(1))": "its tests assert nothing",
     "assert True": "its tests never call f",
-    "assert f(f(1)) == 1": "calls f with what it returned",
-    "v = f(1)\nw = v + 1\nassert f(w) == 2": "calls f with what it returned",
+    "assert f(f(1)) == 1": "calls f with, or because of, what it returned",
+    "v = f(1)\nw = v + 1\nassert f(w) == 2": "calls f with, or because of, what it returned",
     "assert f(object())": "needs a value of type object",
     "assert f(lambda v: v)": "needs a value of type function",
     "v = []\nfor _ in range(300): v = [v]\nassert f(v) == v": "nested deeper than 150",

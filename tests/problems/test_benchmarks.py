@@ -224,6 +224,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a bool": ("mbpp", {"task_id": True}, "no id"),
     "a long id": ("humaneval", {"task_id": "x" * 10**6}, "no id"),
     "half a pair as id": ("humaneval", {"task_id": "\ud83d"}, "no id"),
+    "no text as id": ("humaneval", {"task_id": ""}, "no id"),
     "a name": ("mbpp", {"task_id": "Mbpp/x"}, "MBPP's are numbers"),
     "an example": ("mbpp", {"task_id": 3}, "MBPP's examples"),
     "a syntax error": ("mbpp", {"test_list": ["assert larger(1,2 == 2"]}, "SyntaxError"),

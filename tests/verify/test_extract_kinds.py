@@ -235,6 +235,22 @@ RIGHT = {
     "attr": f"```python {{.line-numbers}}\n{F}\n```",
     "prose_bracket": "It is (simple.\nf = lambda x: x + 1",
     "indent_first": f"```python\n {F}\n```",
+    "glued_try": (
+        "```python try:\n    from math import floor\nexcept ImportError:\n    floor = int\n"
+        "def f(x):\n    return floor(x) + 1\n```"
+    ),
+    "glued_loop": "```python for _ in range(1):\n    def f(x):\n        return x + 1\n```",
+    "one_line_then_call": "```def f(x): return x + 1``` and try it with ```f(1)```.",
+    "one_line_twice": "Use ```import math``` and ```def f(x): return math.floor(x) + 1```.",
+    "one_tick_open": f"`python\n{F}`",
+    "walrus_bare": "It is this:\n[f := lambda x: x + 1]\nDone.",
+    "for_lambda": "```python\nfor f in [lambda x: x + 1]:\n    pass\n```",
+    "with_lambda": (
+        "```python\nimport contextlib\nwith contextlib.nullcontext(lambda x: x + 1) as f:\n"
+        "    pass\n```"
+    ),
+    "use_for": f"```python\n{F}\n```\n```python\nfor f in (f, lambda x: 0):\n    print(f(1))\n```",
+    "prose_return": f"{F}\nreturn value is x + 1",
     "bold": f"**Solution:** \n\n**{F}**",
 }
 """Completions with a program that adds one."""
@@ -272,6 +288,7 @@ NONE = {
 """Completions without a program that defines f."""
 
 BROKEN = {
+    "return": f"{F}\nreturn x",
     "usage": f"```python\n{F}\n\nprint(f(1)\n```",
     "helper": f"```python\ndef g(x:\n    return x\n\n{F}\n```",
     "smart": "```python\ndef f(x):\n    s = \u201ca\u201d\n    return x + 1\n```",

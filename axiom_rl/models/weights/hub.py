@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 
 import httpx
-from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -24,6 +23,7 @@ from huggingface_hub.hf_api import ModelInfo
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.models.weights.cache import cache_dir, check_free_disk
+from axiom_rl.models.weights.download import StalledError, download
 
 REACH_S = 3.0
 """How long the hub may take to describe a repository before it counts as unreachable."""
@@ -74,8 +74,8 @@ def fetch_snapshot(hub_id: str, revision: str) -> Path:
     """Download the model's safetensors, configuration and tokenizer into the hub's cache.
 
     Raises:
-        AxiomError: if the hub is off, out of reach now or in the last QUIET_S seconds, refuses, or
-            the disk is too full.
+        AxiomError: if the hub is off, out of reach now or in the last QUIET_S seconds, refuses,
+            goes silent in the middle, or the disk is too full.
     """
     check_hub_id(hub_id)
     if constants.HF_HUB_OFFLINE:
@@ -85,10 +85,10 @@ def fetch_snapshot(hub_id: str, revision: str) -> Path:
     size = sum(file.size or 0 for file in info.siblings or [] if _wanted(file.rfilename))
     check_free_disk(Path(constants.HF_HUB_CACHE), size, f"downloading {hub_id}")
     try:
-        folder = snapshot_download(hub_id, revision=info.sha, allow_patterns=FILES)
-    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise AxiomError(f"the download broke off: {_first_line(error)}") from error
-    return Path(folder)
+        return download(hub_id, info.sha, FILES)
+    except StalledError as error:
+        _remember(str(error))
+        raise
 
 
 def _ask(hub_id: str, revision: str) -> ModelInfo:
@@ -128,9 +128,13 @@ def _ask(hub_id: str, revision: str) -> ModelInfo:
     if failure:
         raise AxiomError(failure[0])
     reason = silence[0] if silence else f"no answer within {REACH_S:.0f} s"
+    _remember(reason)
+    raise AxiomError(reason)
+
+
+def _remember(reason: str) -> None:
     with contextlib.suppress(AxiomError):  # a cache that cannot be written costs time alone
         write_json(_silent(), {"endpoint": _endpoint(), "at": time.time(), "reason": reason})
-    raise AxiomError(reason)
 
 
 def _refuse_if_quiet() -> None:

@@ -18,6 +18,7 @@ from axiom_rl.models.weights.cache import cache_dir
 
 Source = Literal["path", "cache", "hub", "wheels"]
 
+ADAPTER = "adapter_config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 
@@ -69,6 +70,11 @@ def weight_files(folder: Path) -> list[Path]:
             whole model.
     """
     read_config(folder)
+    if (folder / ADAPTER).is_file():  # transformers would put it on without a word
+        raise AxiomError(
+            f"{folder} holds an adapter ({ADAPTER}) beside the model; move it to a folder of its "
+            "own, and type model.adapter= for that folder"
+        )
     published_ends(folder)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
         raise AxiomError(f"{folder} has no tokenizer (tokenizer.json)")
@@ -256,7 +262,7 @@ def _refuse_broken_values(file: Path) -> None:
 
 def _instead_of_config(folder: Path) -> str:
     """Say what a folder without config.json is, where that can be seen."""
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER).is_file():
         return "; it is an adapter: type model.adapter= instead of model.path="
     if (folder / "snapshots").is_dir():
         return "; it is a repository in the hub's cache: give one of the folders under snapshots/"
@@ -268,7 +274,7 @@ def _instead_of_config(folder: Path) -> str:
 def _instead_of_weights(folder: Path) -> str:
     """Name the weights in other formats that a folder holds."""
     found = sorted(file.name for pattern in OTHER_FORMATS for file in folder.glob(pattern))
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER).is_file():
         return ", and this is an adapter: type model.adapter= instead of model.path="
     if list(folder.glob("model-*-of-*.safetensors")):
         return f", and its shards need {INDEX}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import pickle
 import select
 import signal
 import subprocess
@@ -146,7 +147,7 @@ class TestCode:
             if self._closed:
                 raise _Ended("its test code was stopped: the run ends", used_its_time=False)
             process = self._start()
-            request = marshal.dumps((kind, script, more, self._seconds))
+            request = pickle.dumps((kind, script, more, self._seconds))  # marshal: no Fractions
             deadline = time.monotonic() + WALL_FACTOR * self._seconds
             try:
                 assert process.stdin is not None

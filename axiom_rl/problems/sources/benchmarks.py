@@ -31,10 +31,10 @@ from axiom_rl.problems.sources.assertions import (
     is_condition,
 )
 from axiom_rl.problems.sources.jsonl import (
-    LONGEST_ID,
     Loaded,
     NoRow,
     contradiction,
+    is_id,
     lone_surrogate,
     none_usable,
     parse_row,
@@ -169,7 +169,7 @@ def _task_id(name: str, row: Row) -> str:
         return f"{prefix}/{int(number)}" if len(number) < 19 else f"{prefix}/{number}"
     if name == "mbpp":
         raise Unconvertible(f"task_id {given!r:.80}: MBPP's are numbers, which tell the split")
-    if len(str(given)) > LONGEST_ID or lone_surrogate([given]):
+    if not is_id(str(given)):
         raise Unconvertible(f"task_id {given!r:.80}: no id")
     return str(given)
 

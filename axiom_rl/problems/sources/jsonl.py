@@ -183,6 +183,11 @@ def lone_surrogate(texts: Iterable[Any]) -> bool:
     )
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text can name a problem."""
+    return 0 < len(text) <= LONGEST_ID and not lone_surrogate([text])
+
+
 def contradiction(tests: Iterable[TestCase]) -> str:
     """Say which two tests give one input two answers; '' where none do."""
     answers: dict[str, Any] = {}
@@ -220,7 +225,7 @@ def _row(line: str, tested: bool) -> dict[str, Any]:
         if value is not None and (not isinstance(value, FIELDS[key]) or isinstance(value, bool)):
             raise _Mistake(f"{key} has a value of type {type(value).__name__}")
     needed = NEEDED if tested or not row.get("examples") else NEEDED[:-1]
-    missing = [key for key in needed if not row.get(key)]
+    missing = [key for key in needed if _is_blank(row.get(key))]
     if not tested and missing == ["tests"]:
         raise _Mistake("give examples, by which a program can be chosen")
     if missing:
@@ -230,12 +235,16 @@ def _row(line: str, tested: bool) -> dict[str, Any]:
     return row
 
 
+def _is_blank(value: Any) -> bool:
+    return not (value.strip() if isinstance(value, str) else value)
+
+
 def _problem(row: dict[str, Any], number: int) -> Problem:
     row["entry_point"] = unicodedata.normalize("NFKC", row["entry_point"])  # as Python does
     if not row["entry_point"].isidentifier() or iskeyword(row["entry_point"]):
         raise _Mistake(f"entry_point {row['entry_point']!r:.80} is no function name")
-    if len(str(row.get("id", ""))) > LONGEST_ID:
-        raise _Mistake(f"the id has more than {LONGEST_ID} characters")
+    if not is_id(str(row.get("id", number))):
+        raise _Mistake(f"the id must have 1 to {LONGEST_ID} characters")
     if row.get("split", "train") not in SPLITS:
         raise unknown_name("split", shortened(row["split"]), SPLITS)
     if not 1 <= row.get("difficulty", 1) <= LEVEL_COUNT:

@@ -9,8 +9,9 @@ here it harms nobody. It is run in two ways:
   candidate returned in the sandbox answer the same calls, and the asserts decide. An assert that
   fails does not end the run; it fails the calls made since the assert before it.
 
-Requests and answers are marshalled, a four-byte length before each. A request that takes too long
-ends the process, and `axiom_rl.problems.sources.assertions` starts another.
+Requests are pickled (plain values and Fractions, which the trainer decoded itself) and answers
+marshalled, a four-byte length before each. A request that takes too long ends the process, and
+`axiom_rl.problems.sources.assertions` starts another.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import contextlib
 import copy
 import marshal
 import os
+import pickle
 import random
 import resource
 import signal
@@ -167,7 +169,7 @@ def record(script: dict[str, Any]) -> dict[str, Any]:
         "calls": done.calls,
         "groups": done.groups,
         "expected": expected,
-        "in_place": done.in_place and not all(expected),
+        "in_place": not all(expected) and (done.in_place or _looks_back(script)),
     }
 
 
@@ -180,22 +182,46 @@ def check_calls(script: dict[str, Any], done: Recorder) -> None:
             run_tests(script, other)
         strayed |= other.strayed
     if strayed:
-        raise Refused(f"calls {script['function']} with what it returned before")
+        raise Refused(f"calls {script['function']} with, or because of, what it returned before")
+
+
+def _looks_back(script: dict[str, Any]) -> bool:
+    """Tell whether what is given to the candidate by name is also read elsewhere in the tests.
+
+    A candidate may have changed it, also where the reference does not.
+    """
+    tree = ast.parse(script["tests"])
+    given: set[str] = set()
+    apart = set[int]()
+    for call in _calls(tree, script):
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            inside = list(ast.walk(argument))
+            apart.update(map(id, inside))
+            if not any(isinstance(node, ast.Call) for node in inside):  # of a copy it sees nothing
+                given.update(node.id for node in inside if isinstance(node, ast.Name))
+    return any(
+        isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Load)
+        and node.id in given
+        and id(node) not in apart
+        for node in ast.walk(tree)
+    )
 
 
 def _nested(script: dict[str, Any]) -> bool:
     """Tell whether a call of the candidate stands inside the arguments of another."""
-    names = {script["function"], "candidate"}
-
-    def calls(node: ast.AST) -> Iterator[ast.Call]:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Call) and getattr(part.func, "id", None) in names:
-                yield part
-
-    tree = ast.parse(script["tests"])
     return any(
-        next(calls(argument), None) is not None for call in calls(tree) for argument in call.args
+        next(_calls(argument, script), None) is not None
+        for call in _calls(ast.parse(script["tests"]), script)
+        for argument in call.args
     )
+
+
+def _calls(tree: ast.AST, script: dict[str, Any]) -> Iterator[ast.Call]:
+    for part in ast.walk(tree):
+        names = script["function"], "candidate"
+        if isinstance(part, ast.Call) and getattr(part.func, "id", None) in names:
+            yield part
 
 
 def replay(script: dict[str, Any], values: Values) -> list[bool]:
@@ -244,7 +270,7 @@ def _answer(kind: str, script: dict[str, Any], more: Any) -> tuple[str, Any]:
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until there are no more; a timer ends the process if one takes too long."""
     while len(head := requests.read(HEAD.size)) == HEAD.size:
-        kind, script, more, seconds = marshal.loads(requests.read(HEAD.unpack(head)[0]))
+        kind, script, more, seconds = pickle.loads(requests.read(HEAD.unpack(head)[0]))
         signal.setitimer(signal.ITIMER_PROF, seconds)
         body = marshal.dumps(_answer(kind, script, more))
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import textwrap
 
 
 def read_signature(text: str, entry_point: str) -> str | None:
@@ -17,7 +18,7 @@ def read_signature(text: str, entry_point: str) -> str | None:
     Returns:
         None where the text is no parameter list, or one of another function.
     """
-    header = re.sub(r"^def\s+", "", text.strip().removesuffix("...").rstrip().rstrip(":").rstrip())
+    header = re.sub(r"^def\s+", "", _header(text))
     named = re.match(r"([^\W\d]\w*)\s*\(", header)
     if named:
         if named[1] != entry_point:
@@ -29,8 +30,17 @@ def read_signature(text: str, entry_point: str) -> str | None:
     node = _parsed(header)
     if node is None:
         return None
-    returned = "" if node.returns is None else f" -> {ast.unparse(node.returns)}"
-    return f"({ast.unparse(node.args)}){returned}"
+    return _shown(node)
+
+
+def _header(text: str) -> str:
+    """Return the text without what a stub has besides: decorators, comments, a body, the colon."""
+    text = textwrap.dedent(text).strip()
+    for whole in (text, f"{text}\n    pass"):
+        body = _body(whole)
+        if len(body) == 1 and isinstance(body[0], ast.FunctionDef):
+            return f"{body[0].name}{_shown(body[0])}"
+    return text.removesuffix("...").rstrip().rstrip(":").rstrip()
 
 
 def default_signature(least: int, most: int) -> str:
@@ -50,13 +60,22 @@ def arity(signature: str) -> tuple[int, float]:
     return most - len(parameters.defaults), math.inf if parameters.vararg else most
 
 
+def _shown(node: ast.FunctionDef) -> str:
+    returned = "" if node.returns is None else f" -> {ast.unparse(node.returns)}"
+    return f"({ast.unparse(node.args)}){returned}"
+
+
 def _parsed(header: str) -> ast.FunctionDef | None:
-    try:
-        body = ast.parse(f"def f{header}: pass").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    match body:
+    match _body(f"def f{header}: pass"):
         case [ast.FunctionDef(body=[ast.Pass()]) as node]:
             return node
         case _:
             return None
+
+
+def _body(code: str) -> list[ast.stmt]:
+    """Return the statements of a program; none where it is no Python."""
+    try:
+        return ast.parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []

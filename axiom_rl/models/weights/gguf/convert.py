@@ -16,7 +16,8 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_json
 from axiom_rl.models.weights.cache import check_free_disk
 from axiom_rl.models.weights.check import model_of, one_line, require_shapes
-from axiom_rl.models.weights.gguf.fields import hf_config, metadata
+from axiom_rl.models.weights.gguf.fields import hf_config
+from axiom_rl.models.weights.gguf.metadata import metadata
 from axiom_rl.models.weights.gguf.tokenizer import build_tokenizer, generation_config
 from axiom_rl.models.weights.gguf.weights import (
     is_tied,

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gguf import GGUFReader, ReaderTensor
+from gguf import GGUFReader
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.weights.gguf.metadata import find_tensor, metadata
+from axiom_rl.models.weights.gguf.rope_freqs import ROPE_FREQS, divisors, scaling
 
 CLASSES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
 """GGUF architecture (the same word as transformers' model_type) and its class."""
@@ -68,17 +70,6 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "tensor_data_layout": ("Meta AI original pth",),  # query and key rows as `weights` undoes them
 }
 """Fields that change nothing at these values; at any other the file is refused."""
-
-
-def metadata(reader: GGUFReader, key: str, default: Any = None) -> Any:
-    """Return one metadata value of the file, or `default` where it has none."""
-    field = reader.fields.get(key)
-    return default if field is None else field.contents()
-
-
-def find_tensor(reader: GGUFReader, name: str) -> ReaderTensor | None:
-    """Return the tensor of that name, or None."""
-    return next((tensor for tensor in reader.tensors if tensor.name == name), None)
 
 
 def check_fields(reader: GGUFReader) -> str:
@@ -143,7 +134,10 @@ def hf_config(reader: GGUFReader, *, tied: bool) -> dict[str, Any]:
         "pad_token_id": metadata(reader, "tokenizer.ggml.padding_token_id"),
         "dtype": "bfloat16",
     }
-    config |= _head_size(fields, width, heads) | _rotary(fields) | _biases(reader, architecture)
+    size = fields.count("attention.key_length", width // heads)
+    config |= (
+        _head_size(fields, width, heads) | _rotary(fields, size) | _biases(reader, architecture)
+    )
     window = fields.count("attention.sliding_window", 0, least=0)
     if 0 < window < config["max_position_embeddings"]:
         raise fields.refusal("attention.sliding_window", "full attention")
@@ -208,7 +202,7 @@ def _head_size(fields: _Fields, width: int, heads: int) -> dict[str, Any]:
     return {} if size * heads == width else {"head_dim": size}
 
 
-def _rotary(fields: _Fields) -> dict[str, Any]:
+def _rotary(fields: _Fields, size: int) -> dict[str, Any]:
     """Positions: plain, or scaled linearly or by YaRN, in transformers' words.
 
     llama.cpp's YaRN takes the same correction range and attention factor, 1 + 0.1 ln(factor), as
@@ -219,8 +213,11 @@ def _rotary(fields: _Fields) -> dict[str, Any]:
     factor = fields.number("rope.scaling.factor", fields.get("rope.scale_linear") or 1.0)
     if kind is None:
         kind = "none" if factor == 1 else "linear"
+    divided_by = divisors(fields.reader)
     if kind == "none" or (kind == "linear" and factor == 1):
-        return {"rope_theta": base}
+        return _divided(divided_by, base, size) or {"rope_theta": base}
+    if divided_by is not None:
+        raise fields.refusal("rope.scaling.type", f"none beside the tensor {ROPE_FREQS}")
     scaled: dict[str, Any] = {"rope_theta": base, "rope_type": kind, "factor": _shortest(factor)}
     if kind == "yarn":
         context = fields.count("context_length")
@@ -234,6 +231,19 @@ def _rotary(fields: _Fields) -> dict[str, Any]:
     elif kind != "linear":
         raise fields.refusal("rope.scaling.type", "none, linear or yarn")
     return {"rope_parameters": scaled}
+
+
+def _divided(divided_by: Any, base: float, size: int) -> dict[str, Any]:
+    """Positions whose frequencies a tensor divides, in transformers' words; {} where none does."""
+    if divided_by is None:
+        return {}
+    found = scaling(divided_by, base) if len(divided_by) == size // 2 else None
+    if found is None:
+        raise AxiomError(
+            f"the GGUF file's tensor {ROPE_FREQS} divides the {size // 2} rotary frequencies by "
+            f"{len(divided_by)} numbers that are not Llama 3's; {INSTEAD}"
+        )
+    return {"rope_parameters": {"rope_theta": base} | found} if found else {}
 
 
 def _biases(reader: GGUFReader, architecture: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tokenizers import (
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.weights.gguf.fields import find_tensor, metadata
+from axiom_rl.models.weights.gguf.metadata import find_tensor, metadata
 
 QWEN2_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -29,14 +29,19 @@ QWEN2_WORDS = (
 )
 """How Qwen2 and its successors cut text before byte-pair merging (part of the model)."""
 
-END_OF_TEXT = "<|endoftext|>"
+LLAMA3_WORDS = QWEN2_WORDS.replace(r"\p{N}| ?", r"\p{N}{1,3}| ?")
+"""How Llama 3 does: up to three digits together."""
+
+ENDS = ("<|endoftext|>", "<|end_of_text|>", "<|eom_id|>", "<|eot_id|>")
+"""Tokens that end a text wherever a vocabulary has them."""
 
 
 def build_tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
     """Return the tokenizer, with its special tokens and chat template.
 
     Raises:
-        AxiomError: for a kind of tokenizer other than Qwen2's and SmolLM's, or a damaged one.
+        AxiomError: for a kind of tokenizer other than Qwen2's, SmolLM's and Llama 3's, or a damaged
+            one.
     """
     try:
         return _tokenizer(reader)
@@ -51,12 +56,10 @@ def _tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
     match metadata(reader, "tokenizer.ggml.pre"):
         case "qwen2":
             backend.normalizer = normalizers.NFC()
-            backend.pre_tokenizer = pre_tokenizers.Sequence(
-                [
-                    pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated"),
-                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-                ]
-            )
+            backend.pre_tokenizer = _cut_by(QWEN2_WORDS)
+        case "llama-bpe":
+            backend.pre_tokenizer = _cut_by(LLAMA3_WORDS)
+            backend.model.ignore_merges = True  # what is a token as a whole is not merged
         case "smollm":
             backend.pre_tokenizer = pre_tokenizers.Sequence(
                 [
@@ -74,10 +77,20 @@ def _tokenizer(reader: GGUFReader) -> PreTrainedTokenizerFast:
     return _with_markers(backend, reader)
 
 
+def _cut_by(words: str) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(words), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
 def generation_config(tokenizer: PreTrainedTokenizerFast, reader: GGUFReader) -> GenerationConfig:
     """Return when generation ends and what pads: the end of a message, or of the text."""
     named = [metadata(reader, f"tokenizer.ggml.{key}_token_id") for key in ("eot", "eom")]
-    ends = [tokenizer.eos_token_id, tokenizer.get_vocab().get(END_OF_TEXT), *named]
+    vocabulary = tokenizer.get_vocab()
+    ends = [tokenizer.eos_token_id, *map(vocabulary.get, ENDS), *named]
     known = [end for end in dict.fromkeys(ends) if end is not None]
     return GenerationConfig(eos_token_id=known, pad_token_id=tokenizer.pad_token_id)
 

@@ -16,7 +16,8 @@ from gguf import GGUFReader, LlamaFileType, ReaderTensor
 from gguf.quants import dequantize
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.weights.gguf.fields import find_tensor, metadata
+from axiom_rl.models.weights.gguf.metadata import find_tensor, metadata
+from axiom_rl.models.weights.gguf.rope_freqs import ROPE_FREQS, divisors
 
 TOP_LEVEL = {
     "token_embd": "model.embed_tokens",
@@ -69,9 +70,7 @@ def is_tied(reader: GGUFReader) -> bool:
 
 def parameters(reader: GGUFReader) -> int:
     """Return how many parameters `weights` yields."""
-    tied = is_tied(reader)
-    stored = (t for t in reader.tensors if not (tied and t.name == "output.weight"))
-    return sum(int(tensor.n_elements) for tensor in stored)
+    return sum(int(tensor.n_elements) for tensor in _kept(reader))
 
 
 def shapes(reader: GGUFReader) -> dict[str, tuple[int, ...]]:
@@ -79,12 +78,7 @@ def shapes(reader: GGUFReader) -> dict[str, tuple[int, ...]]:
 
     A tensor that is not known here keeps its own name.
     """
-    tied = is_tied(reader)
-    return {
-        _hf_name(t.name): tuple(int(size) for size in reversed(t.shape))
-        for t in reader.tensors
-        if not (tied and t.name == "output.weight")
-    }
+    return {_hf_name(t.name): tuple(int(size) for size in reversed(t.shape)) for t in _kept(reader)}
 
 
 def weights(reader: GGUFReader) -> Iterator[tuple[str, torch.Tensor]]:
@@ -95,13 +89,20 @@ def weights(reader: GGUFReader) -> Iterator[tuple[str, torch.Tensor]]:
     Raises:
         AxiomError: for a tensor with values that are no numbers, or in an unknown format.
     """
-    tied = is_tied(reader)
-    source = _finer_embedding(reader) if tied else None
-    for tensor in reader.tensors:
-        if tied and tensor.name == "output.weight":
-            continue
+    source = _finer_embedding(reader) if is_tied(reader) else None
+    for tensor in _kept(reader):
         stored = source if source is not None and tensor.name == "token_embd.weight" else tensor
         yield _hf_name(tensor.name), _values(reader, stored)
+
+
+def _kept(reader: GGUFReader) -> list[ReaderTensor]:
+    """Return the tensors that are parameters, each once."""
+    others = set()
+    if is_tied(reader):
+        others.add("output.weight")
+    if divisors(reader) is not None:
+        others.add(ROPE_FREQS)  # stands in the configuration
+    return [tensor for tensor in reader.tensors if tensor.name not in others]
 
 
 def _finer_embedding(reader: GGUFReader) -> ReaderTensor:
