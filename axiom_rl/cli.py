@@ -22,6 +22,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its notices are of n
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -54,6 +55,19 @@ LOG = "launch.log"
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 """Keys whose values are taken as they are typed."""
+PATHS = (
+    "name",
+    "model.path",
+    "model.adapter",
+    "problems.path",
+    "problems.trained_on",
+    "trainer.solutions",
+    "search.head",
+    "stage.output",
+    "stage.pool",
+    "stage.sweep",
+)
+"""Keys of one file or folder each: taken as typed where Hydra cannot read them."""
 
 _resumed: list[Config] = []
 """The config of a resumed run, which Hydra has no part in."""
@@ -237,4 +251,13 @@ def _folder(text: str) -> Path:
 def _as_hydra_reads(argument: str) -> str:
     """Quote a folder whose name would mean something else in Hydra's grammar, such as a=b,c."""
     key, _, value = argument.partition("=")
-    return override(key, value) if key in FOLDERS and value else argument
+    plain = key in FOLDERS or (key in PATHS and (_unreadable(argument) or Path(value).exists()))
+    return override(key, value) if plain and value else argument
+
+
+def _unreadable(argument: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return True
+    return False

@@ -37,6 +37,17 @@ MESSAGES = [
     ("problems=null", ["no such option", "basic"]),
     ("sampler.url=http://x", ["is a key of sampler=vllm_server"]),
     ("stage.max_attempts=3", ["is a key of stage=collect"]),
+    ("mode=off", ["did you mean tracking.mode (with tracking=wandb)?"]),
+    ("tracking.mode=off", ["is a key of tracking=wandb"]),
+    ("max_new_tokens=5", ["did you mean sampler.max_new_tokens?"]),
+    ("temperature=0", ["sampler.temperature or trainer.args.temperature?"]),
+    ("seed=0,1", ["for a sweep over them add -m"]),
+    ("seed='", ["cannot be read as key=value", "quotes of its own"]),
+    ("model.path=a=b", ["cannot be read as key=value", "quotes of its own"]),
+    ("trainer.reward=fraction", ["no trainer.reward any more", "trainer.rewards={fraction: 1.0}"]),
+    ("trainer.rewards={a: 1}", ["is a key of trainer=grpo"]),
+    ("trainer.rewards.binary=1", ["give all of trainer.rewards at once"]),
+    ("+trainer.rewards.mine=1", ["give all of trainer.rewards at once"]),
 ]
 
 
@@ -58,7 +69,7 @@ def test_a_list_without_brackets(
 
 
 REFUSED_EARLY = [
-    (["trainer=grpo", "trainer.reward=binari"], "did you mean binary"),
+    (["trainer=grpo", "trainer.rewards={binari: 1.0}"], "did you mean binary"),
     (["trainer=grpo", "trainer.imports=[no_such_module]"], "trainer.imports: cannot import"),
     (["problems.imports=[no_such_module]"], "problems.imports: cannot import"),
     (["sampler=vllm_server"], "sampler.url="),

@@ -48,5 +48,5 @@ def check_training(config: Config) -> None:
         read_solutions(Path(config.trainer.solutions))
     if isinstance(config.trainer, GrpoConfig):
         import_modules("trainer.imports", config.trainer.imports)
-        rewards.get(config.trainer.reward)
+        rewards.WeightedRewards(config.trainer.rewards)
     check_present(config)
