@@ -53,6 +53,9 @@ FAULT, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 LOG = "launch.log"
 """What the log says, in the run folder; Hydra names it after hydra.job.name."""
 
+SWEEP = "multirun.yaml"
+"""What Hydra writes of a sweep before its jobs."""
+
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 """Keys whose values are taken as they are typed."""
 PATHS = (
@@ -139,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AxiomError as error:
         if not _failed:  # the log said it already
             print(f"error: {error}", file=sys.stderr)
+        _remove_unused_sweep()
         return USER_ERROR
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
@@ -184,10 +188,16 @@ def _disk(error: BaseException) -> str:
     return disk_trouble(error)
 
 
-def _remove_unused(folder: Path) -> None:
+def _remove_unused_sweep() -> None:
+    """Remove the folder of a sweep that was refused before its first job."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        _remove_unused(Path(HydraConfig.get().sweep.dir), SWEEP)
+
+
+def _remove_unused(folder: Path, only: str = LOG) -> None:
     """Remove the folder that Hydra made for something that was no run, such as a refusal."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOG}:
-        (folder / LOG).unlink(missing_ok=True)
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {only}:
+        (folder / only).unlink(missing_ok=True)
         folder.rmdir()
         ours = Path("outputs").resolve()
         for parent in folder.resolve().parents:
@@ -250,7 +260,9 @@ def _folder(text: str) -> Path:
 
 def _as_hydra_reads(argument: str) -> str:
     """Quote a folder whose name would mean something else in Hydra's grammar, such as a=b,c."""
-    key, _, value = argument.partition("=")
+    key, equals, value = argument.partition("=")
+    if key in FOLDERS and equals and not value:
+        raise AxiomError(f"{argument}: give a folder after the =")
     plain = key in FOLDERS or (key in PATHS and (_unreadable(argument) or Path(value).exists()))
     return override(key, value) if plain and value else argument
 

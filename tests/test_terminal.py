@@ -24,7 +24,7 @@ from axiom_rl.run.folder import DONE, open_run
 from axiom_rl.run.lock import locked
 from axiom_rl.run.resume import nothing_left, point_latest
 from axiom_rl.run.tracking import Tracker
-from axiom_rl.stages import run_stage
+from axiom_rl.stages import opening, run_stage
 
 MESSAGES = [
     ("sampler.n=two", ["sampler.n wants a whole number"]),
@@ -69,6 +69,9 @@ def test_a_list_without_brackets(
 
 
 REFUSED_EARLY = [
+    (["trainer=grpo", "trainer.eval_every=5"], "evaluates on the val split"),
+    (["trainer=expert_iter", "trainer.curriculum.focus=1"], "trainer.problems_per_iteration"),
+    (["problems=own"], "problems.imports="),
     (["trainer=grpo", "trainer.rewards={binari: 1.0}"], "did you mean binary"),
     (["trainer=grpo", "trainer.imports=[no_such_module]"], "trainer.imports: cannot import"),
     (["problems.imports=[no_such_module]"], "problems.imports: cannot import"),
@@ -126,6 +129,7 @@ def finished_run(folder: Path, *, steps: int = 0) -> None:
     write_text(folder / "config.yaml", f"stage: {{kind: train}}\n{trainer}")
     run = open_run(folder, Tracker(folder))
     run.finish(DONE)
+    write_text(folder / "report.html", "")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,24 @@ def test_a_finished_run_has_something_left_if_more_is_asked(
     run.begin = lambda: None
     with run.timed("train", 3):
         assert not nothing_left(tmp_path, load_config(*asked)), "work was begun"
+
+
+def test_a_finished_run_whose_page_could_not_be_written_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished_run(tmp_path)
+    assert nothing_left(tmp_path, load_config("stage=evaluate"))
+
+    def full(_folder: Path) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("axiom_rl.stages.opening.write_report", full)
+    with (
+        pytest.raises(OSError, match="No space"),
+        opening._reported(load_config("stage=evaluate"), tmp_path),
+    ):
+        pass
+    assert not nothing_left(tmp_path, load_config("stage=evaluate"))
 
 
 def test_latest_points_to_the_newest_run_by_a_relative_link(
@@ -193,6 +215,31 @@ def test_a_full_disk_is_one_line_with_the_way_on(
 
 
 NAMES = ["a=b", "a,b", "(a)", "[a]", "a#b", "it's", "~a", "a b", "größe 模型", "a{b}", "x\\y", "q'"]
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("model.adapter=outputs/a=b,c/adapter", "outputs/a=b,c/adapter"),
+        ("trainer.solutions=it's.jsonl", "it's.jsonl"),
+        ("problems.path='two words.jsonl'", "two words.jsonl"),
+        ("name=a(b", "a(b"),
+    ],
+)
+def test_paths_are_taken_as_they_are_typed(given: str, value: str) -> None:
+    (read,) = cli._for_hydra([given])
+    assert OverridesParser.create().parse_override(read).value() == value
+
+
+def test_a_path_that_is_there_is_meant_and_a_sweep_stays_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli._for_hydra(["model.adapter=a,b"]) == ["model.adapter=a,b"]
+    Path("a,b").mkdir()
+    assert cli._for_hydra(["model.adapter=a,b"]) == ["model.adapter='a,b'"]
+    with pytest.raises(AxiomError, match="give a folder"):
+        cli._for_hydra(["hydra.run.dir="])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.evaluation.measure import measure
+from axiom_rl.evaluation.measure import headline_split, measure
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
@@ -30,6 +30,9 @@ def evaluate(config: Config, folder: Path) -> None:
     splits = make_problems(config, folder, only=stage.split)
     check_libraries(config)
     with open_context(config, folder, splits, resolve_model(config)) as context:
+        if stage.split is None:
+            others = "stage.split=train, val or test takes another one"
+            log.info("evaluated is the %s split: %s", headline_split(splits), others)
         policy = context.policy(config.model.adapter)
         rollouts = measure(context, 0, policy, "before")
         run_beside(context, config.search, policy, rollouts)

@@ -150,7 +150,7 @@ def test_types_of_val_that_are_not_trained_on_do_not_matter() -> None:
     val = (problem("a"), problem("held_out"))
     drawn = [*passing("a", 0), *passing("held_out", 5)]
     splits = Splits(train=(), val=val, test=())
-    with pytest.raises(AxiomError, match="none of 10 samples"):
+    with pytest.raises(AxiomError, match="nothing to learn from"):
         choose(["a"], drawn, splits)
 
 

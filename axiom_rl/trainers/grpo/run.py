@@ -269,11 +269,14 @@ def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, R
     rows, extra = _rows_per_step(trainer)
     log.info(
         "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "
-        "for groups without signal), and the evaluation again",
+        "for groups without signal; each of at most %d tokens, at temperature %g: trainer.args), "
+        "and the evaluation again",
         problems * context.sampler.n,
         problems,
         context.sampler.n,
         int(trainer.args["max_steps"]),
         rows,
         extra,
+        int(trainer.args["max_completion_length"]),
+        float(trainer.args["temperature"]),
     )
