@@ -178,7 +178,7 @@ def _sentences(schema: type) -> Mapping[str, str]:
     for field, after in zip(node.body, node.body[1:], strict=False):
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
+            found[field.target.id] = " ".join(str(ast.literal_eval(ast.unparse(after))).split())
     return found
 
 
