@@ -148,8 +148,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {explain(error)}", file=sys.stderr)
         return USER_ERROR
     except Exception as error:
-        if _failed:  # the log has the traceback
-            return FAULT
+        if _failed:  # the log has what there is to say
+            return USER_ERROR if _disk(error) else FAULT
         trouble = _disk(error)  # Hydra makes the run folder
         if not trouble:
             raise
