@@ -24,7 +24,8 @@ def list_problems(config: Config) -> None:
     problems = config.problems
     text = describe_problem(stage.show, problems) if stage.show else describe_problems(problems)
     try:
-        print(text, flush=True)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
     except BrokenPipeError:  # of `| head`, say; what Python still holds goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -15,7 +15,7 @@ class TrainerConfig:
     kind: str = MISSING
     """sft, expert_iter or grpo."""
     args: dict[str, Any] = MISSING
-    """Goes verbatim to trl.SFTConfig or, for grpo, trl.GRPOConfig, whose manual explains its keys."""
+    """Goes verbatim to trl.SFTConfig or, for grpo, trl.GRPOConfig; TRL's manual explains them."""
 
 
 @dataclass
