@@ -24,7 +24,7 @@ from axiom_rl.run.folder import DONE, open_run
 from axiom_rl.run.lock import locked
 from axiom_rl.run.resume import nothing_left, point_latest
 from axiom_rl.run.tracking import Tracker
-from axiom_rl.stages import opening, run_stage
+from axiom_rl.stages import opening, run_stage, uncounted
 
 MESSAGES = [
     ("sampler.n=two", ["sampler.n wants a whole number"]),
@@ -66,6 +66,21 @@ def test_a_list_without_brackets(
     monkeypatch.setattr(sys, "argv", ["launch.py"])
     assert cli.main(["stage=compare", "stage.runs=a,b"]) == 2
     assert "'stage.runs=[a,b]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stage", "typed", "said"),
+    [
+        ("evaluate", ["trainer=grpo", "+trainer.args.x=1"], ["trainer", "trainer.args.x"]),
+        ("evaluate", ["search=vote", "sampler.n=2", "stage.split=val", "seed=1", "name=a"], []),
+        ("train", ["trainer=grpo", "problems=hard", "experiment=01_baseline"], []),
+        ("list", ["problems=hard", "sampler.n=2", "model=x"], ["sampler.n", "model"]),
+        ("compare", ["stage.runs=[a,b]", "problems=hard"], ["problems"]),
+        ("search", ["search=vote", "model=x"], []),
+    ],
+)
+def test_what_does_not_count_is_said(stage: str, typed: list[str], said: list[str]) -> None:
+    assert uncounted(stage, typed) == said
 
 
 REFUSED_EARLY = [
