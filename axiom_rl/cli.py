@@ -22,6 +22,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its notices are of n
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -52,8 +53,24 @@ FAULT, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 LOG = "launch.log"
 """What the log says, in the run folder; Hydra names it after hydra.job.name."""
 
+SWEEP = "multirun.yaml"
+"""What Hydra writes of a sweep before its jobs."""
+
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 """Keys whose values are taken as they are typed."""
+PATHS = (
+    "name",
+    "model.path",
+    "model.adapter",
+    "problems.path",
+    "problems.trained_on",
+    "trainer.solutions",
+    "search.head",
+    "stage.output",
+    "stage.pool",
+    "stage.sweep",
+)
+"""Keys of one file or folder each: taken as typed where Hydra cannot read them."""
 
 _resumed: list[Config] = []
 """The config of a resumed run, which Hydra has no part in."""
@@ -125,13 +142,14 @@ def main(arguments: list[str] | None = None) -> int:
     except AxiomError as error:
         if not _failed:  # the log said it already
             print(f"error: {error}", file=sys.stderr)
+        _remove_unused_sweep()
         return USER_ERROR
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return USER_ERROR
     except Exception as error:
-        if _failed:  # the log has the traceback
-            return FAULT
+        if _failed:  # the log has what there is to say
+            return USER_ERROR if _disk(error) else FAULT
         trouble = _disk(error)  # Hydra makes the run folder
         if not trouble:
             raise
@@ -170,10 +188,16 @@ def _disk(error: BaseException) -> str:
     return disk_trouble(error)
 
 
-def _remove_unused(folder: Path) -> None:
+def _remove_unused_sweep() -> None:
+    """Remove the folder of a sweep that was refused before its first job."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        _remove_unused(Path(HydraConfig.get().sweep.dir), SWEEP)
+
+
+def _remove_unused(folder: Path, only: str = LOG) -> None:
     """Remove the folder that Hydra made for something that was no run, such as a refusal."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOG}:
-        (folder / LOG).unlink(missing_ok=True)
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {only}:
+        (folder / only).unlink(missing_ok=True)
         folder.rmdir()
         ours = Path("outputs").resolve()
         for parent in folder.resolve().parents:
@@ -236,5 +260,16 @@ def _folder(text: str) -> Path:
 
 def _as_hydra_reads(argument: str) -> str:
     """Quote a folder whose name would mean something else in Hydra's grammar, such as a=b,c."""
-    key, _, value = argument.partition("=")
-    return override(key, value) if key in FOLDERS and value else argument
+    key, equals, value = argument.partition("=")
+    if key in FOLDERS and equals and not value:
+        raise AxiomError(f"{argument}: give a folder after the =")
+    plain = key in FOLDERS or (key in PATHS and (_unreadable(argument) or Path(value).exists()))
+    return override(key, value) if plain and value else argument
+
+
+def _unreadable(argument: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return True
+    return False

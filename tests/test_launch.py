@@ -94,7 +94,10 @@ def test_help_names_the_groups_and_explains_keys(tmp_path: Path) -> None:
         assert f"\n  {group} " in done.output
     assert "qwen2.5-coder-0.5b" in done.output and "base_" not in done.output
     keys = launch("--help", "trainer=grpo", folder=tmp_path, run_dir=False)
-    assert "trainer.reward=binary" in keys.output and "axiom_rl.rewards.register" in keys.output
+    assert (
+        "trainer.rewards={binary: 1.0}" in keys.output
+        and "axiom_rl.rewards.register" in keys.output
+    )
     wrong = launch("--help", "trainer=gpro", folder=tmp_path, run_dir=False)
     assert wrong.status == 2 and "did you mean grpo" in wrong.output
 
@@ -102,7 +105,7 @@ def test_help_names_the_groups_and_explains_keys(tmp_path: Path) -> None:
 def test_list_prints_the_problems_and_one_of_them(tmp_path: Path) -> None:
     listed = launch("stage=list", folder=tmp_path)
     assert [*tmp_path.iterdir()] == [], "a list leaves nothing behind"
-    assert listed.status == 0
+    assert listed.status == 0 and listed.output.splitlines()[0].split()[:2] == ["type", "train"]
     assert "two_sum" in listed.output and "remove_duplicates" in listed.output
     assert listed.cpu_s < CPU_S
     shown = launch("stage=list", "stage.show=fizzbuzz/d1/train/s0/0", folder=tmp_path)

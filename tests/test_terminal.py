@@ -24,7 +24,7 @@ from axiom_rl.run.folder import DONE, open_run
 from axiom_rl.run.lock import locked
 from axiom_rl.run.resume import nothing_left, point_latest
 from axiom_rl.run.tracking import Tracker
-from axiom_rl.stages import run_stage
+from axiom_rl.stages import opening, run_stage, uncounted
 
 MESSAGES = [
     ("sampler.n=two", ["sampler.n wants a whole number"]),
@@ -37,6 +37,17 @@ MESSAGES = [
     ("problems=null", ["no such option", "basic"]),
     ("sampler.url=http://x", ["is a key of sampler=vllm_server"]),
     ("stage.max_attempts=3", ["is a key of stage=collect"]),
+    ("mode=off", ["did you mean tracking.mode (with tracking=wandb)?"]),
+    ("tracking.mode=off", ["is a key of tracking=wandb"]),
+    ("max_new_tokens=5", ["did you mean sampler.max_new_tokens?"]),
+    ("temperature=0", ["sampler.temperature or trainer.args.temperature?"]),
+    ("seed=0,1", ["for a sweep over them add -m"]),
+    ("seed='", ["cannot be read as key=value", "quotes of its own"]),
+    ("model.path=a=b", ["cannot be read as key=value", "quotes of its own"]),
+    ("trainer.reward=fraction", ["no trainer.reward any more", "trainer.rewards={fraction: 1.0}"]),
+    ("trainer.rewards={a: 1}", ["is a key of trainer=grpo"]),
+    ("trainer.rewards.binary=1", ["give all of trainer.rewards at once"]),
+    ("+trainer.rewards.mine=1", ["give all of trainer.rewards at once"]),
 ]
 
 
@@ -57,8 +68,26 @@ def test_a_list_without_brackets(
     assert "'stage.runs=[a,b]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("stage", "typed", "said"),
+    [
+        ("evaluate", ["trainer=grpo", "+trainer.args.x=1"], ["trainer", "trainer.args.x"]),
+        ("evaluate", ["search=vote", "sampler.n=2", "stage.split=val", "seed=1", "name=a"], []),
+        ("train", ["trainer=grpo", "problems=hard", "experiment=01_baseline"], []),
+        ("list", ["problems=hard", "sampler.n=2", "model=x"], ["sampler.n", "model"]),
+        ("compare", ["stage.runs=[a,b]", "problems=hard"], ["problems"]),
+        ("search", ["search=vote", "model=x"], []),
+    ],
+)
+def test_what_does_not_count_is_said(stage: str, typed: list[str], said: list[str]) -> None:
+    assert uncounted(stage, typed) == said
+
+
 REFUSED_EARLY = [
-    (["trainer=grpo", "trainer.reward=binari"], "did you mean binary"),
+    (["trainer=grpo", "trainer.eval_every=5"], "evaluates on the val split"),
+    (["trainer=expert_iter", "trainer.curriculum.focus=1"], "trainer.problems_per_iteration"),
+    (["problems=own"], "problems.imports="),
+    (["trainer=grpo", "trainer.rewards={binari: 1.0}"], "did you mean binary"),
     (["trainer=grpo", "trainer.imports=[no_such_module]"], "trainer.imports: cannot import"),
     (["problems.imports=[no_such_module]"], "problems.imports: cannot import"),
     (["sampler=vllm_server"], "sampler.url="),
@@ -115,6 +144,7 @@ def finished_run(folder: Path, *, steps: int = 0) -> None:
     write_text(folder / "config.yaml", f"stage: {{kind: train}}\n{trainer}")
     run = open_run(folder, Tracker(folder))
     run.finish(DONE)
+    write_text(folder / "report.html", "")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +168,24 @@ def test_a_finished_run_has_something_left_if_more_is_asked(
         assert not nothing_left(tmp_path, load_config(*asked)), "work was begun"
 
 
+def test_a_finished_run_whose_page_could_not_be_written_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished_run(tmp_path)
+    assert nothing_left(tmp_path, load_config("stage=evaluate"))
+
+    def full(_folder: Path) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("axiom_rl.stages.opening.write_report", full)
+    with (
+        pytest.raises(OSError, match="No space"),
+        opening._reported(load_config("stage=evaluate"), tmp_path),
+    ):
+        pass
+    assert not nothing_left(tmp_path, load_config("stage=evaluate"))
+
+
 def test_latest_points_to_the_newest_run_by_a_relative_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,15 +206,18 @@ def test_latest_points_to_the_newest_run_by_a_relative_link(
         (OSError(errno.EROFS, "Read-only file system", "o"), "cannot be written (o)"),
         (PermissionError(errno.EACCES, "Permission denied", "o"), "cannot be written (o)"),
         (RuntimeError("PytorchStreamWriter failed writing file data/3"), "disk is full"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 9 vs 8"), "full"),
+        (RuntimeError("I/O error: Disk quota exceeded (os error 122)"), "disk is full"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "disk is full"),
         (ValueError("no disk in this"), ""),
         (FileNotFoundError(errno.ENOENT, "No such file", "o"), ""),
     ],
 )
 def test_trouble_with_the_disk_is_known_through_other_errors(error: Exception, said: str) -> None:
-    outer = AxiomError("cannot write x")
+    outer = AxiomError("cannot write out/x: of an open file")
     outer.__cause__ = error
-    for each in (error, outer):
-        assert said in disk_trouble(each) and bool(disk_trouble(each)) is bool(said)
+    assert said in disk_trouble(error) and bool(disk_trouble(error)) is bool(said)
+    assert ("(out/x)" in disk_trouble(outer)) is bool(said)
 
 
 def test_a_full_disk_is_one_line_with_the_way_on(
@@ -182,6 +233,31 @@ def test_a_full_disk_is_one_line_with_the_way_on(
 
 
 NAMES = ["a=b", "a,b", "(a)", "[a]", "a#b", "it's", "~a", "a b", "größe 模型", "a{b}", "x\\y", "q'"]
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("model.adapter=outputs/a=b,c/adapter", "outputs/a=b,c/adapter"),
+        ("trainer.solutions=it's.jsonl", "it's.jsonl"),
+        ("problems.path='two words.jsonl'", "two words.jsonl"),
+        ("name=a(b", "a(b"),
+    ],
+)
+def test_paths_are_taken_as_they_are_typed(given: str, value: str) -> None:
+    (read,) = cli._for_hydra([given])
+    assert OverridesParser.create().parse_override(read).value() == value
+
+
+def test_a_path_that_is_there_is_meant_and_a_sweep_stays_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli._for_hydra(["model.adapter=a,b"]) == ["model.adapter=a,b"]
+    Path("a,b").mkdir()
+    assert cli._for_hydra(["model.adapter=a,b"]) == ["model.adapter='a,b'"]
+    with pytest.raises(AxiomError, match="give a folder"):
+        cli._for_hydra(["hydra.run.dir="])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,9 +19,17 @@ def _at_least(least: float) -> tuple[Callable[[Any], bool], str]:
     return (lambda value: least <= value < math.inf), f"{least} or more"
 
 
+def _are_weights(value: Any) -> bool:
+    """Whether a value is a dictionary of finite numbers, one of them not 0."""
+    numbers = list(value.values()) if isinstance(value, dict) else []
+    real = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+    return real and all(map(math.isfinite, numbers)) and any(numbers)
+
+
 ABOVE_0: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < math.inf), "above 0"
 LARGEST_SEARCH = 500
 """Inputs that one program is run on."""
+_ABSENT = object()
 SPLITS = ("train", "val", "test")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": ((lambda value: 0 <= value < 2**32), "0 to 4294967295"),
@@ -58,6 +66,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.max_solutions": _at_least(1),
     "trainer.max_retries": _at_least(0),
     "trainer.problems_per_iteration": _at_least(1),
+    "trainer.rewards": (
+        _are_weights,
+        "names with weights, in quotes for the shell: 'trainer.rewards={binary: 1.0, mine: 0.2}'",
+    ),
     "trainer.failure_reward": ((lambda value: -math.inf < value <= 0), "0 or less"),
     "trainer.format_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
     "trainer.length_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
@@ -88,6 +100,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
 }
 """What values a key may have, where its schema has it and it is not null."""
+NEVER_NULL = ("trainer.rewards",)
+"""Keys whose type allows null and whose rule does not."""
 
 
 def check_values(config: Config) -> None:
@@ -99,6 +113,8 @@ def check_values(config: Config) -> None:
     for key, (fine, wanted) in RULES.items():
         value: Any = config
         for name in key.split("."):
-            value = getattr(value, name, None)
-        if value is not None and not fine(value):
+            value = getattr(value, name, _ABSENT)
+        if value is _ABSENT or (value is None and key not in NEVER_NULL):
+            continue
+        if not fine(value):
             raise AxiomError(f"{key}={value}: must be {wanted}")

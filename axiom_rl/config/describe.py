@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import OmegaConf
 
+from axiom_rl.config.explain import FREE
 from axiom_rl.config.load import load_config
 from axiom_rl.config.schema import CONF_DIR, KINDS, Config
 
@@ -142,7 +143,7 @@ def _walk(part: Any, prefix: str) -> Iterator[Key]:
         value = getattr(part, field.name)
         if is_dataclass(value):
             yield from _walk(value, f"{prefix}{field.name}.")
-        elif isinstance(value, dict) and value:  # TRL's and PEFT's own keys
+        elif isinstance(value, dict) and value and field.name in FREE:
             yield Key(prefix + field.name, "dict", "", _meaning(type(part), field.name))
             for key, inner in value.items():
                 yield Key(f"{prefix}{field.name}.{key}", type(inner).__name__, inner, "")
@@ -177,7 +178,7 @@ def _sentences(schema: type) -> Mapping[str, str]:
     for field, after in zip(node.body, node.body[1:], strict=False):
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-            found[field.target.id] = " ".join(ast.unparse(after).strip("'\"").split())
+            found[field.target.id] = " ".join(str(ast.literal_eval(ast.unparse(after))).split())
     return found
 
 
@@ -204,6 +205,8 @@ def _shown(value: Any) -> str:
         return f"({len(value)} entries)"
     if isinstance(value, list):
         return "[" + ", ".join(map(_shown, value)) + "]"
+    if isinstance(value, dict) and value:
+        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
     return OmegaConf.to_yaml(OmegaConf.create({"v": value}))[3:].strip() if value != "" else ""
 
 

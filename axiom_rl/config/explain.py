@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import get_type_hints
 
 from axiom_rl.config import lora_options, trl_options
 from axiom_rl.config.schema import CONF_DIR, SCHEMAS
@@ -16,6 +18,18 @@ PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"
 
 FREE = ("args", "lora", "chat_template_kwargs")
 """Keys whose own keys are not ours: options of TRL and PEFT, values of a chat template."""
+
+RENAMED = {
+    "trainer.reward": "give names with weights, as in 'trainer.rewards={fraction: 1.0}'",
+}
+"""Keys of older versions, and what to type in their place."""
+
+WHOLE = {
+    "trainer.rewards": "'trainer.rewards={binary: 1.0, mine: 0.2}'",
+}
+"""Keys whose value is given at once and not key by key, with an example."""
+
+ROOT = "base_config"
 
 WANTED = (
     ("to Integer", "a whole number"),
@@ -30,7 +44,7 @@ WANTED = (
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """Refuse `group=value` where the value cannot name an option, such as experiment=10.
+    """Refuse `group=value` where the value cannot name an option, and parts of what is whole.
 
     Raises:
         AxiomError: naming the group, with the options that there are.
@@ -39,6 +53,9 @@ def check_choices(overrides: Sequence[str]) -> None:
     optional = {"experiment", "hparams_search", "debug"}
     for override in overrides:
         group, _, value = override.partition("=")
+        for whole, example in WHOLE.items():
+            if group.lstrip("+~").startswith(f"{whole}."):
+                raise AxiomError(f"{override}: give all of {whole} at once, as in {example}")
         if group not in groups or (value in ("null", "") and group in optional):
             continue
         if re.fullmatch(r"null|true|false|[\d._]+|\{.*|", value, re.IGNORECASE):
@@ -56,10 +73,11 @@ def explain(error: Exception) -> str:
     ambiguous = re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", text)
     if ambiguous is not None:
         key, value = ambiguous.groups()
-        return (
-            f"{key}={value} is several values: for a list type '{key}=[{value}]', for a sweep over "
-            "them add -m"
-        )
+        listed = f"for a list type '{key}=[{value}]', " if _is_list(key) else ""
+        return f"{key}={value} is several values: {listed}for a sweep over them add -m"
+    grammar = re.match(r"(?:\w+Exception: |mismatched |no viable |extraneous |token recog)", text)
+    if grammar is not None or "See https://hydra.cc" in text:
+        return _unreadable(text)
     for name, extra in PLUGINS.items():
         if f"Could not load '{name}'" in text:
             return f"this launcher needs a plugin of Hydra: pip install 'axiom-rl[{extra}]'"
@@ -80,23 +98,94 @@ def explain(error: Exception) -> str:
 
 def unknown_key(key: str) -> str:
     """Return the message for a key that no schema has, with the near misses."""
+    if key in RENAMED:
+        return f"there is no {key} any more: {RENAMED[key]}"
     parent, _, name = key.rpartition(".")
     allowed, refused = _verbatim(parent)
     if name in allowed:
         return f"conf/ does not list {key}: type +{key}=VALUE"
     if name in refused:
         return f"{key} cannot be given: {refused[name]}"
-    near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys there are"
+    hint, sure = _hint(parent, name)
     options = _options_with(parent, name)
     if options:
         return f"{key} is a key of {options[0]}: type {options[0]} too, or leave it out"
+    if parent.rpartition(".")[2] in FREE:
+        return f"unknown key {key}: {hint} (type +{key}=VALUE to add it)"
+    if sure:
+        return f"unknown key {key}: {hint}"
     adding = "an option of TRL or PEFT not listed in conf/ needs a +"
     if name in FREE:
         hint, adding = "not all of its keys are there", f"type +{key}.NAME=VALUE to add one"
-    elif parent.rpartition(".")[2] in FREE:
-        adding = f"type +{key}=VALUE to add it"
     return f"unknown key {key}: {hint} ({adding})"
+
+
+def _hint(parent: str, name: str) -> tuple[str, bool]:
+    """Name the keys that may have been meant, and say whether they have that very name."""
+    full = _full_keys()
+    same = sorted(key for key in full if key.rpartition(".")[2] == name)
+    if same:
+        chosen = [f" ({option})" for key in same for option in _only_with(key)][:1]
+        return f"did you mean {' or '.join(same[:3])}{''.join(chosen)}?", True
+    near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
+    beside = [word for word in near if f"{parent}.{word}" in full]
+    near = beside[:1] or near
+    said = f"did you mean {' or '.join(near)}?" if near else "--help lists the keys there are"
+    return said, False
+
+
+def _only_with(key: str) -> list[str]:
+    """Return the one choice whose schema has a key, where it is not what a run has by default."""
+    group, _, name = key.rpartition(".")
+    there = _options_with(group, name)
+    return [f"with {there[0]}"] if len(there) == 1 and group == "tracking" else []
+
+
+def _unreadable(text: str) -> str:
+    """Say in one line that Hydra's grammar cannot take a value apart."""
+    first = " ".join(text.partition("See https")[0].replace("^", " ").split())
+    return (
+        f"cannot be read as key=value: {first}; put a value with spaces, commas or quotes in it "
+        "between quotes of its own, as in 'key=\"a, b\"'"
+    )
+
+
+@cache
+def _full_keys() -> frozenset[str]:
+    """Return every key with its group, such as sampler.n, and trainer.args' and model.lora's."""
+    names = {
+        f"{group}.{name}" if group else name
+        for (group, _base), schema in SCHEMAS.items()
+        for name in _names(schema)
+    }
+    for folder, prefix in (("trainer/args", "trainer.args"), ("model/lora", "model.lora")):
+        for path in (CONF_DIR / folder).glob("*.yaml"):
+            found = re.findall(r"^(\w+):", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            names |= {f"{prefix}.{name}" for name in found}
+    return frozenset(names)
+
+
+def _names(schema: type) -> Iterator[str]:
+    hints = get_type_hints(schema)
+    for field in fields(schema):
+        yield field.name
+        inner = hints[field.name]
+        if is_dataclass(inner) and isinstance(inner, type) and schema is not SCHEMAS[None, ROOT]:
+            yield from (f"{field.name}.{name}" for name in _names(inner))
+
+
+def _is_list(key: str) -> bool:
+    """Whether some schema has a key as a list; TRL's and PEFT's own keys may be lists."""
+    group, _, name = key.lstrip("+").rpartition(".")
+    if group.rpartition(".")[2] in FREE:
+        return True
+    kinds = [
+        str(field.type)
+        for (of, _base), schema in SCHEMAS.items()
+        for field in fields(schema)
+        if (of or "") == group and field.name == name
+    ]
+    return any(kind.startswith("list") for kind in kinds)
 
 
 def _wrong_value(override: str, reason: str) -> str:

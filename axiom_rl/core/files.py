@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ def cache_dir() -> Path:
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_TEXTS = (
+    "No space left",
+    "Disk quota exceeded",
+    "File too large",
+    "PytorchStreamWriter failed",
+    "unexpected pos ",
+)
+"""What libraries that write with C++ or Rust say of a full disk; the last two are torch's."""
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -31,12 +40,16 @@ def disk_trouble(error: BaseException | None) -> str:
     Libraries that write with C++ or Rust (torch, safetensors) raise errors of their own for it.
     """
     seen: set[int] = set()
+    named = re.match(r"cannot (?:write|append to) (.+?): ", str(error))
+    place = named[1] if named else ""  # the system does not tell it for a write into an open file
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        if isinstance(error, OSError) and error.filename and not place:
+            place = str(error.filename)
+        where = f" ({place})" if place else ""
         number = error.errno if isinstance(error, OSError) else None
         text = str(error)
-        if number in FULL or "No space left" in text or "PytorchStreamWriter failed" in text:
+        if number in FULL or any(said in text for said in FULL_TEXTS):
             return f"the disk is full{where}: free some space, e.g. checkpoints/ of old runs"
         if number in FORBIDDEN or "Read-only file system" in text:
             return (

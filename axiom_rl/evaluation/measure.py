@@ -22,6 +22,7 @@ from axiom_rl.evaluation.score import (
 from axiom_rl.problems import has_fresh_tests
 from axiom_rl.problems.sources.benchmarks import BENCHMARKS
 from axiom_rl.problems.splits import Splits
+from axiom_rl.rollouts.advice import all_cut_off
 from axiom_rl.rollouts.draw import cost, draw
 from axiom_rl.rollouts.judge import JudgedBy, task_for
 from axiom_rl.rollouts.records import Rollout
@@ -62,7 +63,7 @@ def measure(
         spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
-    if drawn.rollouts and all(item.completion.truncated for item in drawn.rollouts):
+    if all_cut_off(drawn.rollouts):
         log.warning(
             "every one of the %d answers was cut off by the token limit: give more than "
             "sampler.max_new_tokens=%d",

@@ -38,14 +38,14 @@ class Plan:
     its samples (the worst case) and changes alike."""
 
     def __str__(self) -> str:
-        """Say it in two sentences, for the log and the report: in numbers and plainly."""
+        """Say it in two sentences, for the log and the report: plainly and in numbers."""
         size = points(self.detectable).lstrip("+")
         return (
-            f"{self.problems} {self.split} problems with {self.samples} samples each find a "
-            f"difference of {size} in {100 * POWER:.0f} % of cases, if every problem passes about "
-            f"half of its samples (the worst case) and changes alike{self._advice()}. In other "
-            "words: a smaller change of the pass rate could well be chance, and would read "
-            "'cannot tell'."
+            f"a change of the pass rate by less than about {size} will probably read 'cannot "
+            f"tell', for it could be luck{self._advice()}. In numbers: {self.problems} "
+            f"{self.split} problems with {self.samples} samples each find a difference of {size} "
+            f"in {100 * POWER:.0f} % of cases, if every problem passes about half of its samples "
+            "(the worst case) and changes alike."
         )
 
     def _advice(self) -> str:

@@ -49,7 +49,8 @@ class ProblemType:
 
     name: str
     """Unique in the registry; a Python identifier."""
-    family: str
+    family: str = "own"
+    """What problems.family chooses it by; types of your own need none."""
     title: str
     """Two to four words for tables and reports."""
     difficulty: str

@@ -13,7 +13,12 @@ FAMILIES = ("basic", "easy", "hard", "memorisable")
 LONGEST_LIST = 12
 """Names that an error message lists in full, besides the near misses."""
 
+OWN = "own"
+"""Value of problems.family for whatever types the modules of problems.imports register."""
+
 _TYPES: dict[str, ProblemType] = {}
+_BUILT_IN: set[str] = set()
+"""Names that the package itself entered."""
 _CHECKERS: dict[str, Checker] = {}
 """Beside those of types, which have their type's name."""
 
@@ -56,6 +61,16 @@ def get_type(name: str) -> ProblemType:
 def is_registered(name: str) -> bool:
     """Tell whether `name` is a problem type that problems can be drawn from."""
     return name in _TYPES
+
+
+def own_types() -> list[str]:
+    """Return the names of the types that the package does not bring, in order of registration."""
+    return [name for name in _TYPES if name not in _BUILT_IN]
+
+
+def end_of_built_in() -> None:
+    """Take every type entered from here on for a user's own."""
+    _BUILT_IN.update(_TYPES)
 
 
 def problem_types() -> dict[str, list[str]]:

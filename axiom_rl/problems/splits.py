@@ -18,9 +18,11 @@ from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import LEVEL_COUNT
 from axiom_rl.problems.generate import SPLITS, coordinates, make_problem
 from axiom_rl.problems.registry import (
+    OWN,
     checker_for,
     get_type,
     is_registered,
+    own_types,
     problem_types,
     unknown_name,
 )
@@ -183,15 +185,21 @@ def import_modules(key: str, modules: Iterable[str]) -> None:
 
 def _chosen_types(config: ProceduralConfig) -> list[str]:
     """Return the names of the types to draw from, held-out ones included."""
-    families = problem_types()
-    if config.family is not None and config.family not in families:
-        raise unknown_name("problems.family", config.family, families)
+    families, own = problem_types(), own_types()
+    if config.family == OWN and not own:
+        raise AxiomError(
+            "problems=own draws from the types that your modules register, and there are none: "
+            "give the modules, as in 'problems.imports=[my_problems]'"
+        )
+    if config.family is not None and config.family not in (OWN, *families):
+        raise unknown_name("problems.family", config.family, [*families, OWN])
     known = [
         name
         for family, names in families.items()
         for name in names
-        if config.family in (None, family)
+        if config.family in (None, family) or (config.family == OWN and name in own)
     ]
+    known += [] if config.types is None else own  # named by name, whatever their family
     chosen = known if config.types is None else [*config.types]
     for key, names in (
         ("problems.types", chosen),
@@ -201,7 +209,13 @@ def _chosen_types(config: ProceduralConfig) -> list[str]:
         for name in names:
             if name not in known:
                 raise unknown_name(f"type in {key} (family {config.family})", name, known)
-    return list(dict.fromkeys([*chosen, *config.holdout_types]))
+    drawn = list(dict.fromkeys([*chosen, *config.holdout_types]))
+    if config.imports and own and not set(own).intersection(drawn):
+        raise AxiomError(
+            f"problems.imports registers {', '.join(own)}, and family {config.family} has none of "
+            "them: type problems=own (all of them) or problems.types=[NAME,...]"
+        )
+    return drawn
 
 
 def _check_numbers(config: ProceduralConfig, chosen: list[str]) -> None:

@@ -206,10 +206,8 @@ def write_environment(
         "git_dirty": None if changed is None else bool(changed),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _processor(),
-        "cores": os.cpu_count(),
+        **machine(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        "gpu": _gpu(),
         "packages": dict(_versions()),
         "seed": seed,
         "isolation": isolation,
@@ -218,6 +216,11 @@ def write_environment(
     }
     sessions = [*read_sessions(folder), session]
     write_json(folder / "environment.json", {"schema": 2, "sessions": sessions})
+
+
+def machine() -> dict[str, Any]:
+    """Return what decides this machine's speed."""
+    return {"cpu": _processor(), "cores": os.cpu_count(), "gpu": _gpu()}
 
 
 def _typed(resumed: bool) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from axiom_rl.run.folder import DONE
 log = logging.getLogger(__name__)
 
 LATEST = "latest"
+REPORT = "report.html"
+"""What a run ends with; one that is finished and has none could not write it."""
 
 
 def nothing_left(folder: Path, config: Config) -> bool:
@@ -25,7 +27,8 @@ def nothing_left(folder: Path, config: Config) -> bool:
         config: the saved one, with what was given beside resume=.
     """
     state = folder / "checkpoints" / "state.json"
-    if not state.exists() or DONE not in read_json(state)["finished"]:
+    done = state.exists() and DONE in read_json(state)["finished"]
+    if not done or not (folder / REPORT).exists():
         return False
     saved = OmegaConf.load(folder / "config.yaml")
     trainer, asked, key = config.trainer, 0, ""

@@ -78,7 +78,8 @@ def read_jobs(sweep: Path) -> list[Job]:
         raise AxiomError(
             f"no such sweep folder: {sweep}; sweeps are in outputs/<name>_sweep/<time>"
         )
-    found = (read_job(path.parent) for path in sweep.glob("*/job.json"))
+    # A job's folder may lie deeper, where hydra.sweep.subdir names it after a value with a slash.
+    found = (read_job(path.parent) for path in sweep.rglob("job.json"))
     jobs = sorted((job for job in found if job), key=lambda job: job.number)
     if not jobs:
         raise AxiomError(f"{sweep} holds no jobs of a sweep; give outputs/<name>_sweep/<time>")

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
-from axiom_rl.config import Config
+from hydra.core.hydra_config import HydraConfig
+
+from axiom_rl.config import KINDS, Config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
 from axiom_rl.stages.reading import compare, export, list_problems, replay
 from axiom_rl.stages.sampling import collect, evaluate, solve
 from axiom_rl.stages.training import train
+
+log = logging.getLogger(__name__)
+
+
+READ = {
+    "train": {"model", "problems", "sampler", "sandbox", "trainer", "tracking"},
+    "evaluate": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
+    "collect": {"model", "problems", "sampler", "sandbox", "tracking"},
+    "solve": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
+    "export": {"model"},
+    "list": {"problems"},
+    "compare": set[str](),
+}
+"""Groups that a stage reads, beside its own; the others check theirs by themselves."""
+
+
+def uncounted(stage: str, overrides: Iterable[str]) -> list[str]:
+    """Return what was typed and does not count with a stage, such as trainer= with evaluate.
+
+    Args:
+        stage: its kind.
+        overrides: `key=value`s of the command line.
+    """
+    read = READ.get(stage, {*KINDS}) | {"stage"}
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    groups = [key.partition(".")[0] for key in keys]
+    return [key for key, group in zip(keys, groups, strict=True) if group in {*KINDS} - read]
 
 
 def run_stage(config: Config, folder: Path) -> None:
@@ -23,6 +54,9 @@ def run_stage(config: Config, folder: Path) -> None:
         AxiomError: for whatever the user can repair.
     """
     refuse_search(config)
+    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    for key in uncounted(config.stage.kind, typed if config.resume is None else []):
+        log.warning("%s does not count with stage=%s", key, config.stage.kind)
     match config.stage.kind:
         case "train":
             train(config, folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
+    SPLITS,
     Config,
     GrpoConfig,
     TransformersSamplerConfig,
@@ -24,13 +25,14 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import disk_trouble, write_text
 from axiom_rl.evaluation.measure import held_out
 from axiom_rl.evaluation.power import plan_for, samples_text, write_plan
+from axiom_rl.evaluation.speed import last_speed
 from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.problems.splits import Splits
 from axiom_rl.report.closing import closing_lines, next_commands
 from axiom_rl.report.page import write_report
 from axiom_rl.run.folder import DONE, open_run, write_environment
 from axiom_rl.run.lock import locked
-from axiom_rl.run.resume import point_latest
+from axiom_rl.run.resume import REPORT, point_latest
 from axiom_rl.run.tracking import open_tracker
 from axiom_rl.sampling.base import SamplerFactory
 from axiom_rl.verify import Verifier
@@ -159,7 +161,11 @@ def _reported(config: Config, folder: Path) -> Iterator[None]:
             log.warning("the report could not be written either: %s", full or error)
             log.debug("why", exc_info=True)
         raise
-    say_end(config, folder)
+    try:
+        say_end(config, folder)
+    except BaseException:  # an older page would be taken for this one's, and never written anew
+        (folder / REPORT).unlink(missing_ok=True)
+        raise
 
 
 def say_end(config: Config, folder: Path) -> None:
@@ -181,8 +187,20 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
         splits = held_out(splits)
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)
-    log.info("%s", samples_text(splits, config.sampler.n, trains=config.stage.kind == "train"))
+    trains = config.stage.kind == "train"
+    log.info(
+        "%s%s", samples_text(splits, config.sampler.n, trains=trains), _time_text(config, splits)
+    )
     log.info("stated before the run: %s", plan)
+
+
+def _time_text(config: Config, splits: Splits) -> str:
+    """Say how long an evaluation will take, where a run on this machine has measured the speed."""
+    speed = last_speed(Path("outputs"), config.model.name, config.sampler.backend)
+    if speed is None:
+        return "; how long they take is said once the first are drawn"
+    samples = config.sampler.n * sum(len(getattr(splits, name)) for name in SPLITS)
+    return f"; {speed.text(samples, config.sampler.max_new_tokens)}"
 
 
 def _sampler_loader(

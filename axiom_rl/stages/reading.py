@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 
 from axiom_rl.config import CompareConfig, Config, ExportConfig, ListConfig
@@ -14,14 +16,18 @@ log = logging.getLogger(__name__)
 
 
 def list_problems(config: Config) -> None:
-    """Print the problems of the config, or one of them."""
+    """Print the problems of the config, or one of them, as plain text."""
     from axiom_rl.problems.show import describe_problem, describe_problems
 
     stage = config.stage
     assert isinstance(stage, ListConfig)
     problems = config.problems
     text = describe_problem(stage.show, problems) if stage.show else describe_problems(problems)
-    log.info("%s", text)
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # of `| head`, say; what Python still holds goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def export(config: Config, folder: Path) -> None:

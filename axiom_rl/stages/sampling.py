@@ -9,11 +9,12 @@ from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.evaluation.measure import measure
+from axiom_rl.evaluation.measure import headline_split, measure
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import cost
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
@@ -29,6 +30,9 @@ def evaluate(config: Config, folder: Path) -> None:
     splits = make_problems(config, folder, only=stage.split)
     check_libraries(config)
     with open_context(config, folder, splits, resolve_model(config)) as context:
+        if stage.split is None:
+            others = "stage.split=train, val or test takes another one"
+            log.info("evaluated is the %s split: %s", headline_split(splits), others)
         policy = context.policy(config.model.adapter)
         rollouts = measure(context, 0, policy, "before")
         run_beside(context, config.search, policy, rollouts)
@@ -62,11 +66,14 @@ def collect(config: Config, folder: Path) -> None:
         if not finished:
             context.run.finish("collect/0")
         if not len(store):
-            raise AxiomError(
-                f"none of {len(drawn.rollouts)} samples passed, so {output} holds no solution: "
-                "choose easier problems (problems=basic, lower problems.levels), a larger model "
-                "(model=qwen2.5-coder-1.5b) or more attempts (stage.max_attempts)"
+            why = nothing_passed(
+                [*problems.values()],
+                drawn.rollouts,
+                model=str(context.model["name"]),
+                limit=context.sampler.max_new_tokens,
+                others=[f"more attempts (stage.max_attempts={2 * stage.max_attempts})"],
             )
+            raise AxiomError(f"{output} holds no solution: {why}")
         log.info("%d solutions of %d problems in %s", len(store), len(store.solved()), output)
 
 

@@ -10,7 +10,7 @@ from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.gold.store import read_solutions
-from axiom_rl.problems.splits import import_modules
+from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
@@ -22,6 +22,7 @@ def train(config: Config, folder: Path) -> None:
     trainer = config.trainer
     check_training(config)
     splits = make_problems(config, folder)
+    check_val(config, splits)
     check_libraries(config)
     resolved = resolve_model(config)
     with open_context(config, folder, splits, resolved) as context:
@@ -40,6 +41,15 @@ def train(config: Config, folder: Path) -> None:
         recheck_claims(context)
 
 
+def check_val(config: Config, splits: Splits) -> None:
+    """Refuse evaluations during training where there is nothing to evaluate on."""
+    if isinstance(config.trainer, GrpoConfig) and config.trainer.eval_every and not splits.val:
+        raise AxiomError(
+            f"trainer.eval_every={config.trainer.eval_every} evaluates on the val split, which is "
+            "empty: set problems.sizes.val=1 or more, or trainer.eval_every=0"
+        )
+
+
 def check_training(config: Config) -> None:
     """Refuse what would fail later, before anything is written, fetched or loaded."""
     if isinstance(config.trainer, SftTrainerConfig):
@@ -48,5 +58,15 @@ def check_training(config: Config) -> None:
         read_solutions(Path(config.trainer.solutions))
     if isinstance(config.trainer, GrpoConfig):
         import_modules("trainer.imports", config.trainer.imports)
-        rewards.get(config.trainer.reward)
+        rewards.WeightedRewards(config.trainer.rewards)
+    if (
+        isinstance(config.trainer, ExpertIterConfig)
+        and config.trainer.problems_per_iteration is None
+    ):
+        curriculum = config.trainer.curriculum
+        if curriculum.focus or curriculum.kind != "uniform":
+            raise AxiomError(
+                f"trainer.curriculum.kind={curriculum.kind} and focus={curriculum.focus} choose "
+                "nothing without draws: set trainer.problems_per_iteration, e.g. to 20"
+            )
     check_present(config)

@@ -59,12 +59,8 @@ class ProcessLauncher(Launcher):
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         sweep = Path(self.config.hydra.sweep.dir)
         numbered = enumerate(job_overrides, start=initial_job_idx)
-        try:
-            gpus = self._gpus()
-            jobs = [self._job(sweep, number, overrides) for number, overrides in numbered]
-        except AxiomError as error:
-            log.error("%s", error)
-            raise
+        gpus = self._gpus()
+        jobs = [self._job(sweep, number, overrides) for number, overrides in numbered]
         open_jobs = [job for job in jobs if job.status != "done"]
         done = f", {len(jobs) - len(open_jobs)} of them done already"
         log.info("%d jobs in %s%s", len(jobs), sweep, done if len(open_jobs) < len(jobs) else "")

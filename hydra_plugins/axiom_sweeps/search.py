@@ -68,13 +68,6 @@ class OptunaSweeper(Sweeper):
             AxiomError: if optuna is missing, or there is nothing to search.
         """
         configure_log(self.hydra.hydra_logging, self.hydra.verbose)
-        try:
-            self._search(arguments)
-        except AxiomError as error:
-            log.error("%s", error)
-            raise
-
-    def _search(self, arguments: list[str]) -> None:
         optuna()
         self._check()
         given = [f"{key}={value}" for key, value in self.params.items()]

@@ -42,7 +42,7 @@ def test_problems_of_your_own(tmp_path: Path) -> None:
     mine = ["stage=list", "problems=jsonl", "problems.path=mine.jsonl"]
     assert "2 train problems" in run(tmp_path, launch, *mine)
     assert "last([1, 2]) == 2" in run(tmp_path, launch, *mine, "stage.show=last")
-    own = ["problems=easy", "problems.family=mine", "problems.imports=[my_problems]"]
+    own = ["problems=own", "problems.imports=[my_problems]"]
     listed = run(tmp_path, launch, "stage=list", *own)
     assert "alternating_sum" in listed
     shown = run(tmp_path, launch, "stage=list", *own, "stage.show=alternating_sum/d1/train/s0/0")
@@ -55,14 +55,16 @@ def test_a_reward_of_your_own(tmp_path: Path) -> None:
 import my_reward
 from axiom_rl.rewards import get
 from axiom_rl.types import Status, Verdict
-reward = get("cautious")
+cautious, short = get("cautious"), get("short")
 for status in Status:
-    print(status, reward(Verdict(status=status, passed=status == "accepted", pass_fraction=0.5,
-                                 total_tests=2)))
+    print(status, cautious(Verdict(status=status, passed=status == "accepted", pass_fraction=0.5,
+                                   total_tests=2)))
+print(short(problem=None, tokens=range(50), verdict=Verdict(status=Status.ACCEPTED, passed=True,
+                                                            pass_fraction=1.0)))
 """
     lines = run(tmp_path, "-c", code).splitlines()
     assert "accepted 1.0" in lines and "time_limit -0.5" in lines
-    assert "sandbox_fault None" in lines and "wrong_answer 0.05" in lines
+    assert "wrong_answer 0.05" in lines and lines[-1] == "0.5"
 
 
 def test_a_model_of_your_own(tmp_path: Path) -> None:

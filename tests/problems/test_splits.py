@@ -116,6 +116,35 @@ def test_types_of_the_users_own_are_imported(
     assert [problem.type for problem in drawn.train] == ["my_fizzbuzz"]
 
 
+def test_own_types_need_no_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """problems=own takes all of them, problems.types single ones; ignored ones are refused."""
+    (tmp_path / "my_new_types.py").write_text(
+        "from dataclasses import replace\n"
+        "from axiom_rl.problems import register\n"
+        "from axiom_rl.problems.registry import get_type\n"
+        "register(replace(get_type('fizzbuzz'), name='own_one', family='own'))\n"
+        "register(replace(get_type('fizzbuzz'), name='own_two', family='mine'))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_TYPES", dict(registry._TYPES))
+    with pytest.raises(AxiomError, match=r"problems=own .*problems.imports=\[my_problems\]"):
+        splits("problems=own")
+    own = "problems.imports=[my_new_types]"
+
+    def types(*given: str) -> set[str]:
+        return {problem.type for problem in splits(*given, own).train}
+
+    assert types("problems=own") == {"own_one", "own_two"}
+    assert types("problems=own", "problems.types=[own_two]") == {"own_two"}
+    assert types("problems=basic", "problems.types=[own_one,fizzbuzz]") == {"own_one", "fizzbuzz"}
+    for family in ("basic", "easy"):
+        with pytest.raises(AxiomError, match=r"registers own_one, own_two.*type problems=own"):
+            splits(f"problems={family}", own)
+    with pytest.raises(AxiomError, match="did you mean"):
+        splits("problems=own", own, "problems.types=[own_on]")
+    sys.modules.pop("my_new_types")
+
+
 ODD_VALUES = Problem(
     id="odd",
     type="odd",

@@ -11,6 +11,7 @@ from fake_grpo import TYPES, make_grpo_run
 from axiom_rl.report.charts import PRINT, Series, _draw
 from axiom_rl.report.page import write_report
 from axiom_rl.report.run_folder import read_run
+from axiom_rl.report.sections.grpo import _summary
 from axiom_rl.run.tracking import Tracker
 
 
@@ -49,6 +50,17 @@ def test_the_steps_are_summed_up_by_their_first_and_last_tenth(finished: Path) -
     assert table["KL to the start (nats per token)"][0] == "0.0015"
     assert table["lis"] == ["1", "3", "3"], "levels: first, last, highest"
     assert float(table["accepted"][1].removesuffix(" %")) > 40
+
+
+def test_several_rewards_are_told_apart() -> None:
+    """One alone is the reward itself."""
+    both = [{"step": n, "reward": n, "rewards": {"binary": 1.0, "mine": 0.5 * n}} for n in (1, 2)]
+    table = {cells[0]: cells[1:] for cells in _summary(both).rows}
+    assert table["mean reward"] == ["1.000", "2.000", "1.500"]
+    assert table["of it mine, before its weight"] == ["0.500", "1.000", "0.750"]
+    assert list(table)[1] == "of it binary, before its weight"
+    alone = [row | {"rewards": {"binary": 1.0}} for row in both]
+    assert len(_summary(alone).rows) == 1
 
 
 def test_the_seconds_of_a_step_are_broken_down(finished: Path) -> None:

@@ -67,6 +67,22 @@ def test_a_failed_job_leaves_the_others_running(tmp_path: Path) -> None:
     assert failed.error in (sweep / "sweep.md").read_text()
 
 
+def test_jobs_may_be_named_after_what_they_are_asked(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    asked = ("-m", "name=a,'b c'", "hydra.sweep.subdir=${hydra.job.override_dirname}")
+    status, output = launch(*asked, f"hydra.sweep.dir={sweep}", folder=tmp_path)
+    assert status == 0, output
+    assert {job.folder.name for job in read_jobs(sweep)} == {"name=a", "name='b c'"}
+    status, output = launch(f"resume={sweep}", folder=tmp_path)
+    assert status == 0 and "2 of them done already" in output
+
+
+def test_a_sweep_that_is_refused_says_so_once_and_leaves_no_folder(tmp_path: Path) -> None:
+    status, output = launch("-m", "seed=0,1", "sampler.n=0", folder=tmp_path)
+    assert status == 2 and output.count("sampler.n=0: must be 1 or more") == 1
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.slow
 def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"

@@ -109,20 +109,21 @@ class Play:
         self,
         *,
         sampler: type[ScriptedSampler] = ScriptedSampler,
-        reward: rewards.Reward = rewards.binary,
+        reward: str = "binary",
         focus: float = 0.0,
         seed: int = 0,
         **changes: Any,
     ) -> GroupSource:
-        trainer = composed("trainer=grpo", "sandbox=debug", "trainer.reward=fraction").trainer
+        trainer = composed(
+            "trainer=grpo", "sandbox=debug", "trainer.rewards={fraction: 1.0}"
+        ).trainer
         assert isinstance(trainer, GrpoConfig)
         rules = CurriculumConfig(kind="uniform", low=0.1, high=0.8, window=16, focus=focus)
         return GroupSource(
-            replace(trainer, **changes),
+            replace(trainer, **{"rewards": {reward: 1.0}} | changes),
             Curriculum(self.problems, rules, seed),
             sampler=lambda: sampler(self.say),
             verifier=self.verifier,
-            reward=reward,
             style="direct",
             seed=seed,
             group_size=SIZE,
@@ -259,9 +260,12 @@ def test_one_reward_among_faults_is_no_signal(start: Start) -> None:
     assert not group.has_signal and group.pass_rate == 1.0
 
 
-def test_a_reward_function_that_counts_no_row_gives_no_signal(start: Start) -> None:
+def test_a_reward_function_that_counts_no_row_gives_no_signal(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     play = start(some(2), mixed)
-    source = play.source(reward=lambda _verdict: None)
+    monkeypatch.setitem(rewards._REWARDS, "nothing", lambda _verdict: None)
+    source = play.source(reward="nothing")
     batch = source.draw(1, 1)
     assert batch.numbers()["reward"] is None and batch.numbers()["pass_rate"] == 0.5
     assert batch.numbers()["faults"] == 0, "the sandbox did its work"
@@ -269,12 +273,36 @@ def test_a_reward_function_that_counts_no_row_gives_no_signal(start: Start) -> N
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_reward_that_is_no_finite_number_stops_the_run(start: Start, value: float) -> None:
+def test_a_reward_that_is_no_finite_number_stops_the_run(
+    start: Start, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One infinity in a group makes every advantage of it NaN, and then every weight."""
     play = start(some(2), mixed)
-    source = play.source(reward=lambda verdict: value if verdict.passed else 0.0)
-    with pytest.raises(AxiomError, match=r"trainer\.reward"):
+    monkeypatch.setitem(rewards._REWARDS, "odd", lambda v: value if v.passed else 0.0)
+    source = play.source(reward="odd")
+    with pytest.raises(AxiomError, match=r"trainer\.rewards: odd returned"):
         source.draw(1, 1)
+
+
+def test_several_rewards_are_weighted_and_each_is_logged(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def longer(problem: Problem, completion: Completion, tokens: tuple[int, ...]) -> float:
+        seen.append((problem.type, completion.sample, tokens))
+        return float(len(completion.text))
+
+    monkeypatch.setitem(rewards._REWARDS, "longer", longer)
+    play = start(some(1), lambda _, sample: (REVERSE, NO_CODE, FAULT)[min(sample, 2)])
+    source = play.source(rewards={"binary": 1.0, "longer": 0.25, "fraction": 0})
+    batch = source.draw(1, 1)
+    right, none = len(REVERSE), len(NO_CODE)
+    assert batch.used[0].rewards == (1 + right / 4, none / 4, None, None)
+    each = {"binary": 0.5, "longer": (right + none) / 2, "fraction": 0.5}
+    assert batch.numbers()["rewards"] == each, "faults are in no mean"
+    assert [row["rewards"]["longer"] for row in play.rows] == [right, none, None, None]
+    assert seen == [("reverse_string", 0, ()), ("reverse_string", 1, ())], "faults are not shown"
 
 
 def test_differences_of_rounding_are_no_signal() -> None:
@@ -336,7 +364,7 @@ def test_a_step_draws_the_same_again_and_other_steps_and_seeds_draw_others(start
     seen = []
     for seed, step in ((0, 1), (0, 1), (0, 2), (1, 1)):
         play = start(some(5), chance)
-        batch = play.source(seed=seed, reward=rewards.fraction).draw(step, 3)
+        batch = play.source(seed=seed, reward="fraction").draw(step, 3)
         texts = [item.completion.text for g in batch.used for item in g.rollouts]
         seen.append((names(batch.used), names(batch.thrown_away), texts, play.asked))
     assert seen[0] == seen[1]
@@ -354,7 +382,7 @@ def test_the_order_of_finishing_does_not_matter(start: Start) -> None:
 
     def outcome(sampler: type[ScriptedSampler]) -> list[tuple[str, tuple[float | None, ...]]]:
         play = start(some(2), lambda _, sample: (REVERSE, WRONG, NO_CODE, FAULT)[sample % 4])
-        batch = play.source(sampler=sampler, reward=rewards.fraction).draw(1, 3)
+        batch = play.source(sampler=sampler, reward="fraction").draw(1, 3)
         return [(group.problem.id, group.rewards) for group in batch.used]
 
     assert outcome(Shuffled) == outcome(ScriptedSampler)

@@ -62,7 +62,7 @@ def test_the_plan_is_within_15_percent_of_a_grpo_runs_peak(tmp_path: Path) -> No
     options = (
         *("model=smollm2-135m", "trainer=grpo", "sampler=transformers", "sampler.n=2"),
         *("problems.types=[is_palindrome,fizzbuzz]", "trainer.forgetting=[]"),
-        *("trainer.signal_low=0", "trainer.signal_high=1", "trainer.reward=fraction"),
+        *("trainer.signal_low=0", "trainer.signal_high=1", "trainer.rewards={fraction: 1.0}"),
         *("trainer.args.max_steps=1", "trainer.max_extra_groups=0", "sampler.max_new_tokens=32"),
         *("trainer.args.gradient_accumulation_steps=2", "trainer.args.max_completion_length=160"),
         *("trainer.args.temperature=2", "trainer.args.beta=0.01"),  # else such rows are skipped

@@ -34,9 +34,10 @@ class ProceduralConfig(ProblemsConfig):
     """Problems drawn from the generators of a family."""
 
     family: str | None = MISSING
-    """basic, easy, hard, memorisable, or one of your own; null means types of all families."""
+    """basic, easy, hard, memorisable, or own: whatever types problems.imports registers. null means
+    types of all families."""
     types: list[str] | None = MISSING
-    """Types of the family to use; null means all."""
+    """Types of the family to use, or of your own by name; null means all of the family."""
     holdout_types: list[str] = MISSING
     """Types kept out of the train split; they are in val and test alone."""
     levels: list[int] = MISSING

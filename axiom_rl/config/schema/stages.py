@@ -34,7 +34,7 @@ class EvaluateConfig(StageConfig):
     """Evaluation of a model or adapter on fresh tests."""
 
     split: str | None = MISSING
-    """train, val or test; null means every split there is."""
+    """train, val or test; null means the one that a report is about: test, else val, else train."""
 
 
 @dataclass

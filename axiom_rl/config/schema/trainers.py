@@ -15,7 +15,7 @@ class TrainerConfig:
     kind: str = MISSING
     """sft, expert_iter or grpo."""
     args: dict[str, Any] = MISSING
-    """Goes verbatim to the trainer's TRL config (trl.SFTConfig)."""
+    """Goes verbatim to trl.SFTConfig or, for grpo, trl.GRPOConfig; TRL's manual explains them."""
 
 
 @dataclass
@@ -70,9 +70,10 @@ class ExpertIterConfig(TrainerConfig):
 class GrpoConfig(TrainerConfig):
     """GRPO with the verifier's verdict as reward, with options of trl.GRPOConfig."""
 
-    reward: str = MISSING
-    """fraction (of the hidden tests), binary, or a function of your own, entered by
-    axiom_rl.rewards.register."""
+    rewards: Any = MISSING
+    """Weights of reward functions, given all at once, as in '{binary: 1.0, mine: 0.2}': binary,
+    fraction (of the hidden tests), or functions of your own, entered by axiom_rl.rewards.register.
+    """
     imports: list[str] = MISSING
     """Modules to import first, which register reward functions of your own."""
     failure_reward: float = MISSING

@@ -156,9 +156,14 @@ def _signal(rows: list[Row]) -> str:
 def _summary(rows: list[Row]) -> Table:
     """First and last tenth of the steps, since single steps are noise."""
     part = max(1, len(rows) // 10)
+    each = [row.get("rewards") or {} for row in rows]
+    names = dict.fromkeys(name for row in each for name in row)
+    wanted = [(rows, *number) for number in NUMBERS]
+    if len(names) > 1:
+        wanted[1:1] = [(each, name, f"of it {name}, before its weight", ".3f") for name in names]
     cells = []
-    for column, title, form in NUMBERS:
-        values = _values(rows, column)
+    for of, column, title, form in wanted:
+        values = _values(of, column)
         if values:
             ends = (_mean(values[:part]), _mean(values[-part:]), _mean(values))
             cells.append([title, *(_written(value, form) for value in ends)])

@@ -219,7 +219,8 @@ def has_login(server: str) -> bool:
 def sweep_of(folder: Path) -> str | None:
     """Name the sweep that a job's folder (outputs/NAME_sweep/TIME/NUMBER) belongs to."""
     *_rest, name, time, job = folder.resolve().parts
-    return f"{name}/{time}" if job.isdecimal() else None
+    of_sweep = job.isdecimal() or (folder.resolve().parent / "command.json").is_file()
+    return f"{name}/{time}" if of_sweep else None
 
 
 def _in_netrc(host: str) -> bool:

@@ -30,7 +30,7 @@ from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.problems.registry import problem_types
+from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import Drawn, cost
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.folder import whole_checkpoints
@@ -130,7 +130,7 @@ def _gather(
         columns.update(cost(more))
     samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
     if not len(store):
-        raise AxiomError(_nothing_passed(context, samples, [first, more], trainer))
+        raise AxiomError(_nothing_passed(context, [first, more], trainer))
     store.write(path)
     context.run.tracker.log(
         "collect",
@@ -147,29 +147,19 @@ def _gather(
     return store
 
 
-def _nothing_passed(
-    context: RunContext, samples: int, drawn: Sequence[Drawn], trainer: ExpertIterConfig
-) -> str:
-    """Say what to change, given what this run was."""
+def _nothing_passed(context: RunContext, drawn: Sequence[Drawn], trainer: ExpertIterConfig) -> str:
+    """Say what to change, given which limit ended the tries."""
     rollouts = [item for part in drawn for item in part.rollouts]
-    if rollouts and all(item.completion.truncated for item in rollouts):
-        return (
-            f"every one of {samples} answers was cut off by the token limit, so none passed: give "
-            f"more than sampler.max_new_tokens={context.sampler.max_new_tokens}"
-        )
-    problems = _train_problems(context).values()
+    problems = [*_train_problems(context).values()]
     asked = context.sampler.n + len(drawn[-1].rollouts) // max(len(problems), 1)
     limit = "max_retries" if asked < trainer.max_attempts else "max_attempts"
-    cures = ["a larger model (model=qwen2.5-coder-1.5b)"]
-    if any(problem.difficulty > 1 for problem in problems):
-        cures.append("lower problems.levels")
-    elif {problem.type for problem in problems} - {*problem_types()["basic"]}:
-        cures.append("easier problems (problems=basic)")
-    if trainer.problems_per_iteration is None:
-        cures.append(f"more attempts (trainer.{limit}={2 * getattr(trainer, limit)})")
-    return (
-        f"none of {samples} samples passed, so there is nothing to train on: try "
-        f"{', or '.join(cures)}"
+    more = f"more attempts (trainer.{limit}={max(2 * getattr(trainer, limit), 1)})"
+    return nothing_passed(
+        problems,
+        rollouts,
+        model=str(context.model["name"]),
+        limit=context.sampler.max_new_tokens,
+        others=[more] if trainer.problems_per_iteration is None else [],
     )
 
 

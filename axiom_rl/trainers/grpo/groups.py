@@ -7,7 +7,6 @@ What was thrown away is written and counted like everything else.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -16,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import GrpoConfig
-from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.problems.prompts import render
 from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
 from axiom_rl.rollouts.records import Rollout, rollout_row
-from axiom_rl.rollouts.rewards import Reward, Shaping, shaped
+from axiom_rl.rollouts.rewards import Shaping, WeightedRewards, shaped
 from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.verify import Verifier
 
@@ -39,6 +37,8 @@ class Group:
     rollouts: tuple[Rollout, ...]
     rewards: tuple[float | None, ...]
     """None for a fault of the sandbox: the row has advantage 0 and counts nowhere."""
+    parts: tuple[Mapping[str, float | None], ...] = ()
+    """What each function of trainer.rewards said of each sample, before its weight."""
 
     @property
     def has_signal(self) -> bool:
@@ -83,6 +83,7 @@ class Batch:
         sampling = max(self.seconds - self.verify_seconds, 1e-9)
         return {
             "reward": _mean(rewards),
+            "rewards": _mean_parts([parts for group in groups for parts in group.parts]),
             "pass_rate": _mean(judged),
             "zero_variance_share": _mean(not group.has_signal for group in groups),
             "zero_variance_used": _mean(not group.has_signal for group in self.used),
@@ -116,7 +117,6 @@ class GroupSource:
         *,
         sampler: Callable[[], Sampler],
         verifier: Verifier,
-        reward: Reward,
         style: str,
         seed: int,
         group_size: int,
@@ -126,11 +126,10 @@ class GroupSource:
         """Take what stays the same over the steps.
 
         Args:
-            trainer: of it the reward's terms and dynamic sampling.
+            trainer: of it the rewards, their terms and dynamic sampling.
             curriculum: chooses the problems.
             sampler: returns a sampler of the model as it is now.
             verifier: judges the programs by the hidden tests.
-            reward: from a verdict to a number.
             style: prompt style.
             seed: of the run; a step's samples depend on it, the step and the model alone.
             group_size: samples of one problem.
@@ -141,7 +140,7 @@ class GroupSource:
         self._trainer = trainer
         self._sampler = sampler
         self._verifier = verifier
-        self._reward = reward
+        self._rewards = WeightedRewards(trainer.rewards)
         self._style = style
         self._seed = seed
         self._size = group_size
@@ -218,31 +217,35 @@ class GroupSource:
         return tuple(range(first, first + self._size * groups))
 
     def _group(self, problem: Problem, rollouts: Sequence[Rollout]) -> Group:
-        rewards = tuple(self._reward_of(item) for item in rollouts)
-        return Group(problem=problem, rollouts=tuple(rollouts), rewards=rewards)
+        earned = [self._reward_of(problem, item) for item in rollouts]
+        return Group(
+            problem=problem,
+            rollouts=tuple(rollouts),
+            rewards=tuple(reward for reward, _parts in earned),
+            parts=tuple(parts for _reward, parts in earned),
+        )
 
-    def _reward_of(self, item: Rollout) -> float | None:
+    def _reward_of(
+        self, problem: Problem, item: Rollout
+    ) -> tuple[float | None, dict[str, float | None]]:
         assert item.hidden is not None
-        base = self._reward(item.hidden)
-        if base is not None and not math.isfinite(base):
-            raise AxiomError(
-                f"trainer.reward={self._trainer.reward} returned {base}: it must be a finite "
-                "number, or None for a row that must not count"
-            )
-        return shaped(
+        base, parts = self._rewards(problem, item.completion, item.hidden)
+        reward = shaped(
             base,
             item.hidden,
             self._shaping,
             well_formed=item.code is not None and not item.completion.truncated,
             length=item.completion.completion_tokens / self._max_length,
         )
+        return reward, parts
 
     def _write(self, step: int, used: Sequence[Group], thrown_away: Sequence[Group]) -> None:
         kept = [(group, True) for group in used] + [(group, False) for group in thrown_away]
         rows = [
-            rollout_row(item, "grpo", 1) | {"step": step, "reward": reward, "used": is_used}
+            rollout_row(item, "grpo", 1)
+            | {"step": step, "reward": reward, "rewards": parts, "used": is_used}
             for group, is_used in kept
-            for item, reward in zip(group.rollouts, group.rewards, strict=True)
+            for item, reward, parts in zip(group.rollouts, group.rewards, group.parts, strict=True)
         ]
         append_jsonl(self._completions, rows)
 
@@ -259,6 +262,15 @@ def _replace(groups: Sequence[Group], extra: Sequence[Group]) -> tuple[list[Grou
             used.append(spare.pop(0))
             thrown_away.append(group)
     return used, [*thrown_away, *spare]
+
+
+def _mean_parts(parts: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Return the mean of each reward function over the samples that it gave a number."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: _mean(value for part in parts if (value := part.get(name)) is not None)
+        for name in names
+    }
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
 from axiom_rl.context.run_context import Policy, RunContext
@@ -22,8 +21,9 @@ from axiom_rl.evaluation.measure import headline_split, held_out, measure
 from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.sources.load import load_splits
-from axiom_rl.problems.splits import Splits
+from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
+from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import Sampler
@@ -42,9 +42,8 @@ def run_grpo(
     Raises:
         AxiomError: if no sample of the baseline gives a signal to learn from.
     """
-    for module in trainer.imports:
-        _import(module)
-    rewards.get(trainer.reward)
+    import_modules("trainer.imports", trainer.imports)
+    rewards.WeightedRewards(trainer.rewards)
     measured = replace(context, splits=held_out(context.splits))
     families = _watch(context, trainer)
     _say_plan(measured, trainer, families)
@@ -54,7 +53,9 @@ def run_grpo(
     for name, family in families.items():
         measure(family, 0, policy, f"forgetting_{name}_before", watched=True, of=name)
     release(policy)
-    problems = choose_problems(measured.splits, context.splits.train, trainer, rollouts)
+    problems = choose_problems(
+        measured.splits, context.splits.train, trainer, rollouts, _advice(context, rollouts)
+    )
 
     def evaluate(step: int, load: Callable[[], Sampler]) -> None:
         splits = Splits(train=(), val=context.splits.val, test=())
@@ -89,7 +90,11 @@ class Signal:
 
 
 def choose_problems(
-    measured: Splits, train: Sequence[Problem], trainer: GrpoConfig, rollouts: Sequence[Rollout]
+    measured: Splits,
+    train: Sequence[Problem],
+    trainer: GrpoConfig,
+    rollouts: Sequence[Rollout],
+    advice: str,
 ) -> list[Problem]:
     """Return the training problems of the types that have signal; all if no type has.
 
@@ -98,6 +103,7 @@ def choose_problems(
         train: problems to choose from.
         trainer: of it signal_low and signal_high.
         rollouts: of the baseline.
+        advice: what to say where none of them passed.
 
     Raises:
         AxiomError: if there are no problems, or not one sample of them passed and all samples of
@@ -119,7 +125,7 @@ def choose_problems(
         )
         chosen = types
     if all(name in signals for name in chosen):
-        _refuse_hopeless({name: signals[name] for name in chosen}, trainer)
+        _refuse_hopeless({name: signals[name] for name in chosen}, trainer, advice)
     return [problem for problem in train if problem.type in chosen]
 
 
@@ -157,19 +163,31 @@ def _say_signal(name: str, signal: Signal | None, chosen: bool) -> None:
     log.info("baseline of %s: %s: %s", name, rate, "trained on" if chosen else "left out")
 
 
-def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None:
+def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig, advice: str) -> None:
     samples = sum(signal.samples for signal in signals.values())
     if not samples or any(signal.passed for signal in signals.values()):
         return
-    advice = (
-        f"none of {samples} samples of the baseline passed: choose easier levels "
-        "(problems.levels=[1,2]), train first on verified solutions (trainer=sft or expert_iter, "
-        "then model.adapter=outputs/train/<run>/adapter), or take a larger model "
-        "(model=qwen2.5-coder-1.5b)"
-    )
-    if trainer.reward == "binary" or not any(signal.varies for signal in signals.values()):
+    weights = {name for name, weight in trainer.rewards.items() if weight}
+    blind = "fraction" not in weights or not any(signal.varies for signal in signals.values())
+    if blind and weights <= {"binary", "fraction"}:
         raise AxiomError(f"GRPO has nothing to learn from: {advice}")
-    log.warning("only partly passed tests give a signal here; %s", advice)
+    what = "rewards of your own" if blind else "partly passed tests"
+    log.warning("only %s give a signal here; %s", what, advice)
+
+
+def _advice(context: RunContext, rollouts: Sequence[Rollout]) -> str:
+    """Say what to do where no sample of the baseline passed."""
+    first = (
+        "training first on verified solutions (trainer=sft or expert_iter, then "
+        "model.adapter=outputs/train/<run>/adapter)"
+    )
+    return nothing_passed(
+        context.splits.train,
+        rollouts,
+        model=str(context.model["name"]),
+        limit=context.sampler.max_new_tokens,
+        others=[first],
+    )
 
 
 def _watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
@@ -200,13 +218,6 @@ def _family(context: RunContext, name: str) -> tuple[RunContext, TrainedOn]:
 
 def _problems(context: RunContext) -> tuple[Problem, ...]:
     return (*context.splits.train, *context.splits.val, *context.splits.test)
-
-
-def _import(module: str) -> None:
-    try:
-        import_module(module)
-    except ImportError as error:
-        raise AxiomError(f"trainer.imports: cannot import {module}: {error}") from error
 
 
 def _say_expected(
@@ -258,11 +269,14 @@ def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, R
     rows, extra = _rows_per_step(trainer)
     log.info(
         "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "
-        "for groups without signal), and the evaluation again",
+        "for groups without signal; each of at most %d tokens, at temperature %g: trainer.args), "
+        "and the evaluation again",
         problems * context.sampler.n,
         problems,
         context.sampler.n,
         int(trainer.args["max_steps"]),
         rows,
         extra,
+        int(trainer.args["max_completion_length"]),
+        float(trainer.args["temperature"]),
     )

@@ -22,7 +22,6 @@ from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.text import duration
 from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
-from axiom_rl.rollouts import rewards
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.grpo.checkpoints import ITERATION, write_state
 from axiom_rl.trainers.grpo.groups import Batch, GroupSource
@@ -82,7 +81,6 @@ class Session(TrainerCallback):
                 self._curriculum,
                 sampler=lambda: sampler,
                 verifier=self._context.verifier,
-                reward=rewards.get(self._config.reward),
                 style=self._context.style,
                 seed=self._context.seed,
                 group_size=size,
