@@ -7,7 +7,7 @@ from pathlib import Path
 from axiom_rl.config import Config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
-from axiom_rl.stages.reading import compare, export, list_problems, replay
+from axiom_rl.stages.reading import compare, export, list_problems, replay, watch
 from axiom_rl.stages.sampling import collect, evaluate, solve
 from axiom_rl.stages.training import train
 
@@ -40,5 +40,7 @@ def run_stage(config: Config, folder: Path) -> None:
             solve(config, folder)
         case "compare":
             compare(config, folder)
+        case "watch":
+            watch(config)
         case other:
             raise AxiomError(f"stage.kind={other}: no such stage; see conf/stage/")
