@@ -27,9 +27,9 @@ EVERY_S = 60.0
 """Seconds from the end of one write to the next at least."""
 SHARE = 0.01
 """Of the run's time, what all writes together may take."""
-FIRST_S = 0.5
+FIRST_S = 1.0
 """Seconds that the first page is taken to need, and the megabytes that are read in a second."""
-MEGABYTES_PER_S = 20.0
+MEGABYTES_PER_S = 5.0
 GROWTH = 1.25
 """How much longer than the last page the next one is taken to need."""
 

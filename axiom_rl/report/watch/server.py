@@ -257,7 +257,7 @@ def _files_page(names: Sequence[str], opened: int) -> Page:
             elif _kind(entry.name):
                 size = f"{entry.stat(follow_symlinks=False).st_size:,}"
                 rows.append([Link(entry.name, f"./{_quoted(entry.name)}"), size])
-    back: list[list[Cell]] = [[Link("all runs", "/"), ""]]
+    back: list[list[Cell]] = [[Link("all runs", "./" + "../" * len(names)), ""]]
     table = Table(["file", "bytes"], [*back, *rows])
     title = harmless("/".join(names))
     return Page(title, f"Files of {names[-1]}", "", "", [Section("Files", [table])])
