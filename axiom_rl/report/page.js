@@ -41,23 +41,25 @@
   });
 
   // A table that is wider than its place says so, and scrolls by keyboard.
-  const watcher = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      const wide = target.scrollWidth > target.clientWidth + 1;
-      let hint = target.nextElementSibling;
-      if (!hint || !hint.classList.contains("more")) {
-        if (!wide) continue;
-        hint = document.createElement("p");
-        hint.className = "more";
-        hint.textContent = "wider than the screen: scroll sideways";
-        target.after(hint);
-      }
-      hint.hidden = !wide;
-      if (wide) { target.tabIndex = 0; target.setAttribute("role", "region"); target.setAttribute("aria-label", "table"); }
-      else { target.removeAttribute("tabindex"); target.removeAttribute("role"); }
+  const mark = (box) => {
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    let hint = box.nextElementSibling;
+    if (!hint || !hint.classList.contains("more")) {
+      if (!wide) return;
+      hint = document.createElement("p");
+      hint.className = "more";
+      hint.textContent = "wider than the screen: scroll sideways";
+      box.after(hint);
     }
-  });
-  all(".scroll").forEach((box) => watcher.observe(box));
+    hint.hidden = !wide;
+    const named = { tabindex: "0", role: "region", "aria-label": "table" };
+    for (const [key, value] of Object.entries(named)) {
+      if (wide) box.setAttribute(key, value); else box.removeAttribute(key);
+    }
+  };
+  const boxes = all(".scroll"), watcher = new ResizeObserver((seen) => seen.forEach((one) => mark(one.target)));
+  boxes.forEach(mark);
+  boxes.forEach((box) => watcher.observe(box));
 
   // A page that is not final asks for itself again, and looks as it did.
   const seconds = Number(document.body.dataset.reload), key = `axiom-rl ${location.pathname}`;
@@ -66,7 +68,8 @@
     const own = details.id || details.querySelector("summary").textContent;
     return (up ? `${name(up)} > ` : "") + own;
   };
-  const again = document.getElementById("again");
+  const again = document.getElementById("again"), button = document.getElementById("reload");
+  if (seconds) button.hidden = again.parentElement.hidden = false;
   const save = () => sessionStorage.setItem(key, JSON.stringify({
     y: scrollY, again: again.checked, open: all("details[open]").map(name),
     filters: filters.map(({ form }) => [form.elements.status.value, form.elements.text.value]),
@@ -82,6 +85,7 @@
     });
     for (const details of all("details")) details.open = open.has(name(details));
     if (again) again.checked = was.again;
+    boxes.forEach(mark);  // before the page is scrolled, since hints move what is below
     history.scrollRestoration = "manual";
     scrollTo(0, was.y);
     return true;
@@ -94,8 +98,6 @@
   try { kept = restore(); } catch { /* as above */ }
   if (!kept) reveal();
   if (seconds) {
-    const button = document.getElementById("reload");
-    button.hidden = again.parentElement.hidden = false;
     button.addEventListener("click", reload);
     const busy = () => document.hidden || !again.checked || String(getSelection()) ||
       document.activeElement.matches("input[type=search], select");
