@@ -100,6 +100,8 @@ def run(composed: DictConfig) -> None:
                 )
         from axiom_rl.stages import run_stage
 
+        if config.stage.kind == "watch":  # it stays for hours, and is no run
+            _remove_unused(folder)
         run_stage(config, folder)
     except (Exception, KeyboardInterrupt) as error:
         _say(error, folder)

@@ -90,6 +90,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "search.turns": _at_least(1),
     "stage.split": _one_of(*SPLITS),
     "stage.max_attempts": _at_least(1),
+    "stage.port": ((lambda value: 0 <= value <= 65535), "0 to 65535"),
     "stage.across": (
         (lambda value: set(value) <= {"weights", "prompt", "backend"}),
         "a list of weights, prompt, backend",

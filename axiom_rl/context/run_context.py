@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,8 @@ class RunContext:
     """Seed of the fresh tests, which all models of all runs on these problems share."""
     model: Mapping[str, Any]
     """Identity of the base weights, see `Evaluation.model`."""
+    publish: Callable[[], None] = lambda: None
+    """Called whenever something came out, as often as one likes: shows the run as it is by now."""
 
     def policy(self, adapter: str | None) -> Policy:
         """Return the base model with an adapter, not yet loaded."""

@@ -75,6 +75,7 @@ def measure(
         if is_headline(evaluation, splits):
             write_evaluation(context.run.folder / "evaluation" / f"{phase}.json", evaluation)
     context.run.finish(f"evaluate/{phase}")
+    context.publish()
     return drawn.rollouts
 
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
+import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
 
 from axiom_rl.core.text import percent, tenths
 from axiom_rl.evaluation.statistics import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Text that leads to another place of the page, or to a file beside it."""
+
+    text: str
+    href: str
+    """As `link_to` and `anchor` make it: a relative path or `#place`, never a scheme."""
+
+
+Cell = str | Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +39,13 @@ class Table:
     """A table; the first column names the row, the others are aligned to the right."""
 
     headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
     folded: str = ""
     """Summary line of a table that opens on a click; '' shows it at once."""
     left: bool = False
     """Align every column to the left (words, not numbers)."""
+    key: int = 0
+    """Number of the column that stays in sight where the table is wider than the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +53,7 @@ class Bar:
     """One bar: a share of passing samples, with its interval where it has one."""
 
     series: str
-    """before or after; chooses the colour."""
+    """before or after; chooses the colour, and the name in the legend."""
     share: float
     label: str
     interval: Interval | None = None
@@ -51,6 +68,8 @@ class BarGroup:
     change: str = ""
     tone: str = ""
     """good, bad or ''; never the only sign, `change` says it too."""
+    href: str = ""
+    """Where the name leads, see `Link`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,8 @@ class Bars:
     """Groups of horizontal bars on one scale from 0 to 100 %."""
 
     groups: Sequence[BarGroup]
+    names: tuple[str, str] = ("before", "after")
+    """What the two colours stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +99,10 @@ class Chart:
     png: str
     """Path relative to the run folder."""
     caption: str
+    title: str = ""
+    """Above the chart on the page; '' leaves the place to the caption below."""
+    save: Callable[[], None] = lambda: None
+    """Writes the PNG; a page that is not final has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +113,8 @@ class Sample:
     tone: str
     detail: str
     text: str
+    status: str = ""
+    """Its verdict in a word or two, which samples are filtered by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +126,10 @@ class Samples:
     samples: Sequence[Sample]
     diff: Sequence[str] = ()
     """Lines of a unified diff between a program before and one after."""
+    anchor: str = ""
+    """Its place on the page, see `anchor`."""
+    side_by_side: bool = False
+    """Whether the samples are one pair, shown beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +138,8 @@ class Code:
 
     summary: str
     text: str
+    python: bool = False
+    """Whether the text is a program, and is coloured as one."""
 
 
 Block = Text | Table | Bars | HeatMap | Chart | Samples | Code
@@ -120,6 +153,8 @@ class Section:
     blocks: Sequence[Block]
     screen_only: bool = False
     """Left out of print and of report.md."""
+    filtered: bool = False
+    """Whether its samples can be filtered by verdict and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +168,32 @@ class Page:
     weights: str
     """Which weights the figures belong to."""
     sections: Sequence[Section] = field(default_factory=tuple)
+    live: str = ""
+    """Says that the page is not final and is written again; '' on a final page."""
+    reload_s: int = 60
+    """Seconds after which a browser asks for a live page again."""
+
+
+def link_to(path: Path, text: str, page: Path) -> Link:
+    """Link to a file from the folder of a page; the text may be what a folder is named."""
+    relative = os.path.relpath(path.resolve(), page.resolve())
+    # "./" first: a folder named "javascript:x" must not be read as a scheme.
+    return Link(text, f"./{quote(relative, errors='surrogateescape')}")
+
+
+def anchor(kind: str, name: str) -> str:
+    """Return the place on a page of something that is named by a problem's id or the like."""
+    return f"{kind}-{quote(name, safe='', errors='backslashreplace')}"
+
+
+def text_of(cell: Cell) -> str:
+    """Return what a cell says."""
+    return cell.text if isinstance(cell, Link) else cell
+
+
+def linked(name: str, hrefs: Mapping[str, str], key: str) -> Cell:
+    """Return `name` as a link where `hrefs` knows where `key` leads."""
+    return Link(name, hrefs[key]) if key in hrefs else name
 
 
 def with_interval(interval: Interval) -> str:

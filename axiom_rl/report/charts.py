@@ -9,6 +9,7 @@ Bars and heat maps are plain HTML and CSS, which reflow on a phone.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,9 @@ def line_chart(
     y_label: str,
     share: bool,
     caption: str,
+    title: str = "",
 ) -> Chart:
-    """Draw lines that differ in colour, dash and marker, and write `folder`/charts/`name`.png.
+    """Draw lines that differ in colour, dash and marker; the PNG is `folder`/charts/`name`.png.
 
     Args:
         folder: the run folder.
@@ -73,11 +75,12 @@ def line_chart(
         y_label: what the y axis measures.
         share: the y axis runs from 0 to 100 %.
         caption: the sentence under the chart, and its text for screen readers.
+        title: above the chart; '' makes one of the name.
     """
     return _both(
         folder,
         name,
-        caption,
+        (title, caption),
         lambda palette: _draw(series, x_label, y_label, share, palette),
     )
 
@@ -90,8 +93,9 @@ def stack_chart(
     x_label: str,
     y_label: str,
     caption: str,
+    title: str = "",
 ) -> Chart:
-    """Draw what adds up to a whole, one layer on the other, and write `folder`/charts/`name`.png.
+    """Draw what adds up to a whole, one layer on the other; the PNG is as of `line_chart`.
 
     Args:
         folder: the run folder.
@@ -100,22 +104,29 @@ def stack_chart(
         x_label: what the x axis counts.
         y_label: the unit of the layers.
         caption: the sentence under the chart, and its text for screen readers.
+        title: above the chart; '' makes one of the name.
     """
-    return _both(folder, name, caption, lambda palette: _stack(series, x_label, y_label, palette))
+    return _both(
+        folder,
+        name,
+        (title, caption),
+        lambda palette: _stack(series, x_label, y_label, palette),
+    )
 
 
-def _both(folder: Path, name: str, caption: str, draw: Callable[[Palette], Figure]) -> Chart:
-    """Draw once for print and once in the page's colours."""
-    png = _save_png(folder, name, draw(PRINT))
-    return Chart(to_svg(draw(PAGE), name), png, caption)
+def _both(
+    folder: Path, name: str, words: tuple[str, str], draw: Callable[[Palette], Figure]
+) -> Chart:
+    """Draw in the page's colours now, and for print when the chart is saved."""
+    title, caption = words
 
+    def save() -> None:
+        path = folder / "charts" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(PRINT).savefig(path, dpi=160, facecolor="white")
 
-def _save_png(folder: Path, name: str, figure: Figure) -> str:
-    """Write `folder`/charts/`name`.png and return its path relative to the run folder."""
-    path = folder / "charts" / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160, facecolor="white")
-    return f"charts/{name}.png"
+    title = title or name.replace("_", " ").capitalize()
+    return Chart(to_svg(draw(PAGE), name), f"charts/{name}.png", caption, title, save)
 
 
 def to_svg(figure: Figure, name: str) -> str:
@@ -126,6 +137,10 @@ def to_svg(figure: Figure, name: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
+    # Ids stand once in a page: those stay that clips and markers refer to. Fonts are the page's.
+    text = re.sub(r' id="(?![pm][0-9a-f]{10}")[^"]*"', "", text)
+    text = re.sub(r"<style\b.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r" font-family: [^;]*;", "", text)
     variables = {PAGE.ink: "var(--ink)", PAGE.grid: "var(--line)"}
     variables |= {color: f"var(--series-{i})" for i, color in enumerate(PAGE.lines, start=1)}
     for color, variable in variables.items():
@@ -143,7 +158,7 @@ def _draw(
         axes.plot(
             line.x,
             line.y,
-            label=line.name,
+            label=_plain(line.name),
             color=color,
             linestyle=DASHES[number % len(DASHES)],
             marker=MARKERS[number % len(MARKERS)] if len(line.x) <= MOST_MARKERS else "",
@@ -162,7 +177,7 @@ def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palett
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
     x, layers, colors = series[0].x, [line.y for line in series], palette.lines[: len(series)]
-    names = [line.name for line in series]
+    names = [_plain(line.name) for line in series]
     axes.stackplot(x, layers, labels=names, colors=colors, alpha=0.75)
     if len(x) == 1:  # an area over one step has no width
         axes.clear()
@@ -175,14 +190,20 @@ def _stack(series: Sequence[Series], x_label: str, y_label: str, palette: Palett
     return figure
 
 
+def _plain(name: str) -> str:
+    """Keep a folder's name from being read as mathematics, or as one to be left out."""
+    return (f" {name}" if name.startswith("_") else name).replace("$", r"\$")
+
+
 def _legend_above(axes: Axes, palette: Palette) -> None:
     """Put the names above the chart, where they hide nothing."""
     names = axes.get_legend_handles_labels()[1]
-    wide = len(names) > 3 or sum(map(len, names)) > MOST_LETTERS
+    fits = len(names) <= 3 and sum(map(len, names)) <= MOST_LETTERS
+    pairs = 2 * max(map(len, names)) <= MOST_LETTERS
     axes.legend(
         frameon=False,
         labelcolor=palette.ink,
-        ncols=2 if wide else len(names),
+        ncols=len(names) if fits else 2 if pairs else 1,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
-from axiom_rl.core.text import MINUS, percent
+from axiom_rl.core.text import percent
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.score import Evaluation
 from axiom_rl.report.blocks import (
-    Bar,
     BarGroup,
     Bars,
     Block,
@@ -19,9 +19,10 @@ from axiom_rl.report.blocks import (
     Section,
     Table,
     Text,
+    linked,
     with_interval,
 )
-from axiom_rl.report.render import to_html, to_markdown
+from axiom_rl.report.render import save_charts, to_html, to_markdown
 from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
 from axiom_rl.report.sections.claims import claim_blocks
@@ -29,7 +30,7 @@ from axiom_rl.report.sections.curves import bounds, curve_blocks
 from axiom_rl.report.sections.forgetting import forgetting_blocks
 from axiom_rl.report.sections.grpo import policy_blocks, step_time_blocks
 from axiom_rl.report.sections.provenance import changes_section, provenance_section, raw_section
-from axiom_rl.report.sections.samples import sample_section
+from axiom_rl.report.sections.samples import sample_links, sample_section
 from axiom_rl.report.sections.search import (
     search_headline,
     search_section,
@@ -52,13 +53,14 @@ def write_report(run_folder: Path) -> str:
     """
     run = read_run(run_folder)
     page = build_page(run)
+    save_charts(page)
     write_text(run_folder / "report.html", to_html(page))
     write_text(run_folder / "report.md", to_markdown(page))
     return page.headline
 
 
 def build_page(run: RunFolder) -> Page:
-    """Return the report's content; draws the charts into the run folder."""
+    """Return the report's content."""
     comparison, refusal = _compared(run)
     sections = [
         Section("Result", _result(run, comparison, refusal)),
@@ -203,6 +205,7 @@ def _problems(run: RunFolder, comparison: Comparison | None) -> list[Block]:
     evaluation = run.after or run.before
     if evaluation is None:
         return []
+    links = sample_links(run)
     cells = {(row.type, row.difficulty) for row in evaluation.per_problem.values()}
     grouped = len(cells) < evaluation.problems
     blocks: list[Block] = []
@@ -211,41 +214,31 @@ def _problems(run: RunFolder, comparison: Comparison | None) -> list[Block]:
     if grouped:
         blocks.append(answers.heat_map(evaluation, "Pass rate by type and level, latest model."))
     if comparison:
-        return blocks + answers.problem_blocks(comparison)
-    return [*blocks, _single_bars(evaluation)]
+        return blocks + answers.problem_blocks(comparison, links)
+    return [*blocks, _single_bars(evaluation, links)]
 
 
-def _single_bars(evaluation: Evaluation) -> Block:
+def _single_bars(evaluation: Evaluation, links: Mapping[str, str]) -> Block:
     rows = sorted(evaluation.per_problem.items(), key=lambda item: (item[1].rate, item[0]))
     if len(rows) <= answers.MOST_BARS:
         titles = Counter(row.title for _key, row in rows)
-        named = [(r.title if r.title and titles[r.title] == 1 else key, r) for key, r in rows]
-        return Bars([BarGroup(name, [answers.problem_bar("before", r)]) for name, r in named])
-    cells = [[row.title, key, f"{row.passed}/{row.samples}"] for key, row in rows]
-    return Table(["problem", "id", "passed"], cells, folded=f"All {len(cells)} problems")
+        return Bars(
+            [
+                BarGroup(
+                    row.title if row.title and titles[row.title] == 1 else key,
+                    [answers.problem_bar("before", row)],
+                    href=links.get(key, ""),
+                )
+                for key, row in rows
+            ]
+        )
+    cells = [
+        [linked(row.title or key, links, key), key, f"{row.passed}/{row.samples}"]
+        for key, row in rows
+    ]
+    return Table(["problem", "id", "passed"], cells, f"All {len(cells)} problems", key=2)
 
 
 def _verdicts(run: RunFolder) -> list[Block]:
     """What became of the samples, by status: the most frequent after training first."""
-    named = _named(run)
-    statuses = {status for *_n, e in named for status in e.verdicts}
-    if not statuses:
-        return []
-    ordered = sorted(statuses, key=lambda s: ([-e.verdicts.get(s, 0) for *_n, e in named[::-1]], s))
-    return [Bars([_status_bars(status, named) for status in ordered])]
-
-
-def _status_bars(status: str, named: list[tuple[str, str, Evaluation]]) -> BarGroup:
-    counts = [
-        (series, e.verdicts.get(status, 0), sum(e.verdicts.values())) for _n, series, e in named
-    ]
-    bars = [Bar(series, count / total, str(count)) for series, count, total in counts]
-    gain = counts[-1][1] - counts[0][1]
-    change = (
-        ""
-        if len(counts) < 2
-        else "same"
-        if not gain
-        else f"{'+' if gain > 0 else MINUS}{abs(gain)}"
-    )
-    return BarGroup(status.replace("_", " "), bars, change)
+    return answers.verdict_blocks([evaluation for *_names, evaluation in _named(run)])

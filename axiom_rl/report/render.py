@@ -8,19 +8,25 @@ from collections.abc import Iterable, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from axiom_rl.core.text import percent
+from axiom_rl.report import highlight
 from axiom_rl.report.blocks import (
     Bar,
     Bars,
     Block,
+    Cell,
     Chart,
     Code,
     HeatMap,
+    Link,
     Page,
     Samples,
+    Section,
     Table,
     Text,
     harmless,
+    text_of,
 )
+from axiom_rl.report.policy import SCRIPT, Styles
 
 BAR_CELLS = 10
 
@@ -37,7 +43,41 @@ def to_html(page: Page) -> str:
     environment.filters["harmless"] = harmless
     environment.filters["whole"] = whole
     environment.filters["percent"] = percent
-    return environment.get_template("page.html").render(page=page)
+    environment.filters["completion"] = highlight.completion
+    environment.filters["python"] = highlight.python
+    environment.filters["gathered"] = gathered
+    environment.filters["statuses"] = statuses
+    page_styles = Styles()
+    return environment.get_template("page.html").render(
+        page=page, styles=page_styles, script=SCRIPT
+    )
+
+
+def gathered(blocks: Iterable[Block]) -> list[Block | tuple[Chart, ...]]:
+    """Gather charts that follow each other: they stand in columns where there is room."""
+    parts: list[Block | tuple[Chart, ...]] = []
+    for block in blocks:
+        if not isinstance(block, Chart):
+            parts.append(block)
+        elif parts and isinstance(parts[-1], tuple):
+            parts[-1] = (*parts[-1], block)
+        else:
+            parts.append((block,))
+    return parts
+
+
+def statuses(section: Section) -> list[str]:
+    """Return the verdicts among a section's samples, by name."""
+    blocks = (block for block in section.blocks if isinstance(block, Samples))
+    return sorted({sample.status for block in blocks for sample in block.samples} - {""})
+
+
+def save_charts(page: Page) -> None:
+    """Write the charts of a page as PNGs, which report.md shows."""
+    for section in page.sections:
+        for block in section.blocks:
+            if isinstance(block, Chart):
+                block.save()
 
 
 def whole(text: str) -> str:
@@ -64,7 +104,7 @@ def _markdown(block: Block) -> str:
         case Bars():
             return _bars(block)
         case HeatMap():
-            cells = [
+            cells: list[list[Cell]] = [
                 [name, *(percent(v) if v is not None else "" for v in values)]
                 for name, values in block.rows
             ]
@@ -82,12 +122,14 @@ def _bars(block: Bars) -> str:
     if all(len(group.bars) == 1 for group in block.groups):
         return _table(["", ""], [[g.name, _bar(g.bars[0])] for g in block.groups], left=True)
     series = list(dict.fromkeys(bar.series for group in block.groups for bar in group.bars))
+    named = dict(zip(("before", "after"), block.names, strict=True))
     rows = []
     for group in block.groups:
         bars = {bar.series: bar for bar in group.bars}
         cells = [_bar(bars[name]) if name in bars else "" for name in series]
         rows.append([group.name, *cells, group.change])
-    return _table(["", *series, "change"], rows, left=True)
+    headers = ["", *(named.get(name, name) for name in series), "change"]
+    return _table(headers, rows, left=True)
 
 
 def _bar(bar: Bar) -> str:
@@ -95,14 +137,17 @@ def _bar(bar: Bar) -> str:
     return "█" * full + "░" * (BAR_CELLS - full) + " " + bar.label
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: bool = False) -> str:
+def _table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], left: bool = False) -> str:
     rule = [":---", *([":---" if left else "---:"] * (len(headers) - 1))]
     lines = [[_cell(text) for text in headers], rule, *([_cell(text) for text in r] for r in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _cell(text: str) -> str:
-    return _inline(text).replace("|", "\\|")
+def _cell(cell: Cell) -> str:
+    text = _inline(text_of(cell)).replace("|", "\\|")
+    if isinstance(cell, Link) and not cell.href.startswith("#"):  # those are places of the page
+        return f"[{text.replace(']', chr(92) + ']')}]({cell.href})"
+    return text
 
 
 def _inline(text: str) -> str:

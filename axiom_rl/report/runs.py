@@ -12,8 +12,21 @@ from axiom_rl.core.files import write_text
 from axiom_rl.evaluation.comparable import differences_on_purpose
 from axiom_rl.evaluation.compare import Comparison, compare
 from axiom_rl.evaluation.score import Evaluation, read_evaluation
-from axiom_rl.report.blocks import Block, Code, Page, Section, Text, harmless
-from axiom_rl.report.render import to_html, to_markdown
+from axiom_rl.report.blocks import (
+    Block,
+    Cell,
+    Code,
+    Page,
+    Section,
+    Table,
+    Text,
+    harmless,
+    link_to,
+    with_interval,
+)
+from axiom_rl.report.comparison.curves import shared_curves
+from axiom_rl.report.comparison.samples import MOST_PROBLEMS, Side, pair_links, pairs_of
+from axiom_rl.report.render import save_charts, to_html, to_markdown
 from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
 
@@ -28,6 +41,15 @@ class Entry:
     name: str
     evaluation: Evaluation
     config: str
+    run: RunFolder | None = None
+    """The run it belongs to; None for an evaluation file that lies alone."""
+    phase: str = ""
+    """Of the completions that it was scored on."""
+
+    @property
+    def side(self) -> Side | None:
+        """Its samples, where they are known."""
+        return Side(self.name, self.run, self.phase) if self.run and self.phase else None
 
 
 def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()) -> str:
@@ -53,19 +75,30 @@ def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()
         )
     base, *others = _entries(paths)
     comparisons = _compare_all(base, others, across)
-    page = build_page(base, others, comparisons)
+    page = build_page(base, others, comparisons, output)
+    save_charts(page)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
     return page.headline
 
 
-def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison]) -> Page:
-    """Return the content of the comparison page."""
+def build_page(
+    base: Entry, others: Sequence[Entry], comparisons: Sequence[Comparison], output: Path
+) -> Page:
+    """Return the content of the comparison page.
+
+    Args:
+        base: what the others are compared with.
+        others: one or more.
+        comparisons: of the base with each of them.
+        output: folder of the page.
+    """
     pairs = list(zip(others, comparisons, strict=True))
     sentences = [answers.answer_sentence(c, base.name, other.name) for other, c in pairs]
     named = [(base.name, "before", base.evaluation)]
     named += [(other.name, "after", other.evaluation) for other in others]
-    result: list[Block] = [answers.overall_bars(named)]
+    entries = [base, *others]
+    result: list[Block] = [answers.overall_bars(named), _runs_table(entries, output)]
     if len(others) > 1:
         result.append(
             Text(
@@ -79,12 +112,17 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
         Text(answers.method_text(base.evaluation)),
     ]
     sections = [Section("Result", result)]
-    sections += [Section(f"{other.name} against {base.name}", _pair(c)) for other, c in pairs]
+    curves = shared_curves([(e.name, e.run) for e in entries if e.run is not None], output)
+    sections.append(Section("Curves", curves))
+    for number, (other, comparison) in enumerate(pairs):
+        title = f"{other.name} against {base.name}"
+        sections.append(Section(title, _pair(base, other, comparison, number)))
+        sections.append(_beside(base, other, comparison, number))
     diffs = [_config_diff(base, other) for other in others]
     sections.append(Section("Differences in configuration", [d for d in diffs if d is not None]))
     tones = {answers.tone(c) for c in comparisons}
     return Page(
-        title=f"Comparison with {base.name}",
+        title=f"Comparison: {', '.join(entry.name for entry in entries)}",
         headline="\n".join(sentences),
         tone=tones.pop() if len(tones) == 1 else "",
         weights=answers.weights_text(base.evaluation),
@@ -92,7 +130,39 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
     )
 
 
-def _pair(comparison: Comparison) -> list[Block]:
+def _runs_table(entries: Sequence[Entry], output: Path) -> Table:
+    """What is compared, each with a link to its own report."""
+    rows: list[list[Cell]] = []
+    for entry in entries:
+        of, report = entry.evaluation, entry.run.path / "report.html" if entry.run else None
+        linked = report is not None and report.is_file()
+        rows.append(
+            [
+                link_to(report, entry.name, output) if report and linked else entry.name,
+                with_interval(of.pass_at_1),
+                f"{of.solved} of {of.problems}",
+                str(of.model.get("name", "")),
+                entry.phase.replace("_", " "),
+                str(entry.run.setting("seed", "") if entry.run else of.seed),
+            ]
+        )
+    return Table(["run", "samples that pass", "solved", "model", "scored on", "seed"], rows, key=1)
+
+
+def _beside(base: Entry, other: Entry, comparison: Comparison, number: int) -> Section:
+    """The same sample of each problem from both, side by side."""
+    title = f"Samples: {other.name} beside {base.name}"
+    if base.side is None or other.side is None:
+        return Section(title, [])
+    pairs = pairs_of(base.side, other.side, comparison, number)
+    note = (
+        f"One sample of each of {len(pairs)} problems, of at most {MOST_PROBLEMS}: the first that "
+        "one passes and the other fails, where there is one. Largest losses first."
+    )
+    return Section(title, [Text(note), *pairs] if pairs else [], screen_only=True, filtered=True)
+
+
+def _pair(base: Entry, other: Entry, comparison: Comparison, number: int) -> list[Block]:
     blocks: list[Block] = []
     if meant := differences_on_purpose(comparison.before, comparison.after):
         names = [str(e.model.get("name")) for e in (comparison.before, comparison.after)]
@@ -102,7 +172,12 @@ def _pair(comparison: Comparison) -> list[Block]:
         )
         blocks.append(Text(text, warning=True))
     blocks.append(Text(answers.power_text(comparison)))
-    return blocks + answers.group_blocks(comparison) + answers.problem_blocks(comparison)
+    both = (base.name, other.name)
+    links = pair_links(base.side, other.side, comparison, number)
+    blocks += answers.group_blocks(comparison, both)
+    blocks += answers.problem_blocks(comparison, links, both)
+    verdicts = answers.verdict_blocks([comparison.before, comparison.after], both)
+    return [*blocks, *([Text("Verdicts of the samples:"), *verdicts] if verdicts else [])]
 
 
 def _compare_all(base: Entry, others: Sequence[Entry], across: Sequence[str]) -> list[Comparison]:
@@ -152,7 +227,7 @@ def find_entry(path: Path, name: str) -> Entry:
         AxiomError: if there is no such evaluation, saying what to type.
     """
     if path.is_file():
-        return Entry(name, read_evaluation(path), "")
+        return _file_entry(path, name)
     if (path / ADAPTER).is_file():
         return _adapter_entry(path, name)
     run = read_run(path)
@@ -164,7 +239,22 @@ def find_entry(path: Path, name: str) -> Entry:
             f"{path} was not evaluated after training; finish it with resume={path}, or compare "
             f"the model that it begins with: {path}/evaluation/before.json"
         )
-    return Entry(name, evaluation, run.config)
+    return Entry(name, evaluation, run.config, run, _last_phase(run))
+
+
+def _last_phase(run: RunFolder) -> str:
+    """Phase of the completions that a run's last evaluation was scored on."""
+    return run.after_phase if run.after else next(iter(run.completions), "")
+
+
+def _file_entry(path: Path, name: str) -> Entry:
+    """An evaluation file; one in a run folder has that run's samples and curves."""
+    evaluation, folder = read_evaluation(path), path.resolve().parent.parent
+    if path.resolve().parent.name != "evaluation" or not _is_run(folder):
+        return Entry(name, evaluation, "")
+    run = read_run(folder)
+    phase = run.after_phase if path.stem == "after" else path.stem
+    return Entry(name, evaluation, "", run, phase if phase in run.completions else "")
 
 
 def _adapter_entry(path: Path, name: str) -> Entry:
@@ -179,7 +269,8 @@ def _adapter_entry(path: Path, name: str) -> Entry:
             f"model.adapter={path} with the problems of the others, and give the folder that it "
             "writes in the place of the adapter"
         )
-    return Entry(name, evaluation, run.config)
+    phase = run.after_phase if place.parent == run.path else place.parent.name
+    return Entry(name, evaluation, run.config, run, phase)
 
 
 def _evaluation_of(run: RunFolder, adapter: Path) -> Evaluation | None:

@@ -61,6 +61,7 @@ def draw_rollouts(
     stream: str,
     iteration: int,
     temperature: float | None = None,
+    publish: Callable[[], None] = lambda: None,
 ) -> Drawn:
     """Draw and judge the samples that `path` does not hold yet; return those of the whole file.
 
@@ -74,6 +75,7 @@ def draw_rollouts(
         stream: name of the random streams, see `SampleRequest.stream`.
         iteration: written into each row.
         temperature: in the place of sampler.temperature.
+        publish: called after each write, see `RunContext.publish`.
     """
     by_id = {task.problem.id: task for task in tasks}
     done = read_rollouts(path)
@@ -97,6 +99,7 @@ def draw_rollouts(
                 judging.submit(completion)
                 if len(judging.ready()) >= WRITTEN_TOGETHER:
                     new += _write(path, judging.take(), iteration)
+                    publish()
             new += _write(path, judging.take(everything=True), iteration)
         except KeyboardInterrupt:  # what is judged already need not be drawn again
             _write(path, judging.take(), iteration)
@@ -144,6 +147,7 @@ def draw(
         stream=f"{context.seed}/{phase}",
         iteration=iteration,
         temperature=temperature,
+        publish=context.publish,
     )
 
 

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from axiom_rl.config import KINDS, Config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
-from axiom_rl.stages.reading import compare, export, list_problems, replay
+from axiom_rl.stages.reading import compare, export, list_problems, replay, watch
 from axiom_rl.stages.sampling import collect, evaluate, solve
 from axiom_rl.stages.training import train
 
@@ -74,5 +74,7 @@ def run_stage(config: Config, folder: Path) -> None:
             solve(config, folder)
         case "compare":
             compare(config, folder)
+        case "watch":
+            watch(config)
         case other:
             raise AxiomError(f"stage.kind={other}: no such stage; see conf/stage/")

@@ -29,6 +29,7 @@ from axiom_rl.evaluation.speed import last_speed
 from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.problems.splits import Splits
 from axiom_rl.report.closing import closing_lines, next_commands
+from axiom_rl.report.live import LivePage
 from axiom_rl.report.page import write_report
 from axiom_rl.run.folder import DONE, open_run, write_environment
 from axiom_rl.run.lock import locked
@@ -143,6 +144,7 @@ def open_context(
             seed=config.seed,
             fresh_seed=int(getattr(config.problems, "seed", 0)),
             model=identity,
+            publish=LivePage(folder),
         )
         if not run.is_finished(DONE):
             run.finish(DONE)

@@ -1,4 +1,4 @@
-"""Stages that read what is there and draw no sample: list, export, compare, search."""
+"""Stages that read what is there and draw no sample: list, export, compare, search, watch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from axiom_rl.config import CompareConfig, Config, ExportConfig, ListConfig
+from axiom_rl.config import CompareConfig, Config, ExportConfig, ListConfig, WatchConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.run import run_replay
 from axiom_rl.stages.opening import resolve_model, say_end, say_next
@@ -65,3 +65,12 @@ def replay(config: Config, folder: Path) -> None:
     """Replay every selector on the samples of a run, without drawing one."""
     run_replay(config, folder)
     say_end(config, folder)
+
+
+def watch(config: Config) -> None:
+    """Serve the pages of the runs below outputs/ to a browser on this machine, until Ctrl-C."""
+    from axiom_rl.report.watch.server import serve
+
+    stage = config.stage
+    assert isinstance(stage, WatchConfig)
+    serve(Path("outputs"), stage.port)

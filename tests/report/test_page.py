@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from axiom_rl.core.text import MINUS, duration, percent, points
 from axiom_rl.evaluation.score import read_evaluation, write_evaluation
 from axiom_rl.report.blocks import harmless
 from axiom_rl.report.page import write_report
+from axiom_rl.report.policy import source
 from axiom_rl.run.tracking import Tracker
 
 
@@ -26,10 +28,13 @@ class Outline(HTMLParser):
         self.tags: list[str] = []
         self.outside: list[str] = []
         self.words: list[str] = []
+        self.inline: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         for name, value in attrs:
+            if name == "style" or name.startswith("on"):
+                self.inline.append(f"{tag} {name}")
             if name in ("src", "href", "xlink:href") and not (value or "").startswith("#"):
                 self.outside.append(f"{tag} {value}")
 
@@ -95,11 +100,22 @@ def test_a_regression_stands_first_among_the_problems(finished):
     assert f"▼ {MINUS}3" in (finished / "report.html").read_text()
 
 
-def test_the_page_is_one_file_without_scripts(finished):
+def test_the_page_is_one_file_whose_policy_allows_its_own_style_and_script_alone(finished):
     page = outline(finished)
     assert page.outside == []
-    assert "script" not in page.tags
-    assert "url(http" not in (finished / "report.html").read_text()
+    assert (page.tags.count("script"), page.tags.count("style")) == (1, 1)
+    text = (finished / "report.html").read_text()
+    assert "url(http" not in text
+    policy = html.unescape(re.findall(r'Content-Security-Policy" content="([^"]*)"', text)[0])
+    hashes = [
+        source(re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[0])
+        for tag in ("style", "script")
+    ]
+    assert policy == (
+        f"default-src 'none'; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    assert not page.inline, "what no hash can name: style attributes and handlers"
 
 
 def test_the_page_follows_light_dark_print_and_phone(finished):
@@ -222,7 +238,7 @@ def test_hostile_completions_stay_text(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     write_report(run)
     page = outline(run)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1 and not page.inline
     text = (run / "report.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;alert" in text
     assert "\u202e" not in text
@@ -249,7 +265,7 @@ def test_a_large_sampled_set_gets_a_heat_map_and_folded_rows(tmp_path, sampled_e
     assert "paired t interval over problems" in text
     page = (tmp_path / "report.html").read_text()
     assert "All 60 problems, largest losses first" in page
-    assert page.count('class="heat"') == 1
+    assert page.count('class="heat sticky"') == 1
 
 
 def test_thousands_of_completions_are_cut_to_a_page_that_opens(tmp_path):

@@ -46,6 +46,7 @@ from axiom_rl.config.schema.stages import (
     StageConfig,
     TrackingConfig,
     WandbConfig,
+    WatchConfig,
 )
 from axiom_rl.config.schema.trainers import (
     CurriculumConfig,
@@ -97,6 +98,7 @@ __all__ = [
     "VllmSamplerConfig",
     "VllmServerConfig",
     "WandbConfig",
+    "WatchConfig",
     "WheelFile",
 ]
 
@@ -145,6 +147,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("stage", "base_compare"): CompareConfig,
     ("stage", "base_list"): ListConfig,
     ("stage", "base_export"): ExportConfig,
+    ("stage", "base_watch"): WatchConfig,
     ("tracking", "base_tracking"): TrackingConfig,
     ("tracking", "base_wandb"): WandbConfig,
 }
@@ -189,6 +192,7 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "compare": CompareConfig,
             "list": ListConfig,
             "export": ExportConfig,
+            "watch": WatchConfig,
         },
     ),
     "tracking": ("kind", {"none": TrackingConfig, "wandb": WandbConfig}),

@@ -12,7 +12,7 @@ class StageConfig:
     """What to do."""
 
     kind: str = MISSING
-    """train, evaluate, search, solve, collect, compare, list or export."""
+    """train, evaluate, search, solve, collect, compare, list, watch or export."""
 
 
 @dataclass
@@ -71,6 +71,14 @@ class ListConfig(StageConfig):
 
     show: str | None = MISSING
     """Id of one problem to print with its tests."""
+
+
+@dataclass
+class WatchConfig(StageConfig):
+    """The runs below outputs/ in a browser, while they go on."""
+
+    port: int = MISSING
+    """Port on 127.0.0.1; 0 means any that is free."""
 
 
 @dataclass

@@ -26,15 +26,10 @@ MOST_LINES = 4
 
 def curve_blocks(run: RunFolder) -> list[Block]:
     """Pass rate by split, as a chart where three points or more were measured, and as a table."""
-    rows = [row for row in run.rows("evaluate") if "of" not in row]
-    by_step = any(known(row.get("step")) for row in rows)
-    unit = "step" if by_step else "iteration"
-    last = last_step(run)
-    placed = [(_place(row, last) if by_step else row["iteration"], row) for row in rows]
-    names = sorted({measured(row) for row in rows}, key=_split_order)
-    lines = [_line(name, [(x, r) for x, r in placed if measured(r) == name]) for name in names]
-    if by_step:
-        lines += _rollouts(run)
+    unit, placed = _placed(run)
+    measurements = measured_lines(run)[1]
+    names = [line.name for line in measurements]
+    lines = [*measurements, *(_rollouts(run) if unit == "step" else [])]
     if len({x for line in lines for x in line.x}) < LEAST_POINTS:
         return [_table(placed, unit)] if len(names) > 1 else []
     chart = line_chart(
@@ -45,8 +40,25 @@ def curve_blocks(run: RunFolder) -> list[Block]:
         y_label="samples that pass",
         share=True,
         caption=_caption(unit, rollouts=len(lines) > len(names)),
+        title=f"Pass rate by {unit}",
     )
     return [chart, _table(placed, unit)]
+
+
+def measured_lines(run: RunFolder) -> tuple[str, list[Series]]:
+    """Return what evaluations are counted by (step, iteration) and the pass rate of each split."""
+    unit, placed = _placed(run)
+    names = sorted({measured(row) for _x, row in placed}, key=_split_order)
+    lines = [_line(name, [(x, r) for x, r in placed if measured(r) == name]) for name in names]
+    return unit, lines
+
+
+def _placed(run: RunFolder) -> tuple[str, list[tuple[float, Row]]]:
+    rows = [row for row in run.rows("evaluate") if "of" not in row]
+    by_step = any(known(row.get("step")) for row in rows)
+    last = last_step(run)
+    placed = [(_place(row, last) if by_step else float(row["iteration"]), row) for row in rows]
+    return ("step" if by_step else "iteration"), placed
 
 
 def _rollouts(run: RunFolder) -> list[Series]:
@@ -119,7 +131,7 @@ def _table(placed: list[tuple[float, Row]], unit: str) -> Table:
     if not any(row[-1] for row in cells):
         headers, cells = headers[:-1], [row[:-1] for row in cells]
     folded = f"All {len(cells)} measurements" if len(cells) > MOST_ROWS else ""
-    return Table(headers, cells, folded)
+    return Table(headers, cells, folded, key=2)
 
 
 def _plain(value: Any) -> float:

@@ -98,6 +98,5 @@ def _table(ordered: list[tuple[str, Comparison]]) -> Table:
         ]
         for family, comparison in ordered
     ]
-    return Table(
-        ["family", "problems", "before", "after", "difference (95 % interval)", "answer"], rows
-    )
+    headers = ["family", "problems", "before", "after", "difference (95 % interval)", "answer"]
+    return Table(headers, rows, key=5)

@@ -40,8 +40,11 @@ def policy_blocks(run: RunFolder) -> list[Block]:
     rows = steps(run)
     if not rows:
         return []
-    charts = [_line(run.path, rows, *chart) for chart in CHARTS if _has(rows, chart[1])]
-    return [Text(_signal(rows)), _summary(rows), *charts, *_verdicts(run.path, rows), *_levels(run)]
+    drawn: list[Block] = [_line(run.path, rows, *c) for c in CHARTS if _has(rows, c[2])]
+    drawn += [*_verdicts(run.path, rows), *_levels(run)]
+    charts = [block for block in drawn if isinstance(block, Chart)]
+    tables = [block for block in drawn if not isinstance(block, Chart)]
+    return [Text(_signal(rows)), _summary(rows), *charts, *tables]
 
 
 def step_time_blocks(run: RunFolder) -> list[Block]:
@@ -65,6 +68,7 @@ def step_time_blocks(run: RunFolder) -> list[Block]:
         x_label="step",
         y_label="seconds",
         caption="Seconds of each GRPO step, by what they were spent on.",
+        title="Seconds of a step",
     )
     return [chart, Table(["part of a step", "in all", "per step", "share"], cells)]
 
@@ -77,10 +81,11 @@ def steps(run: RunFolder) -> list[Row]:
     return [row for row in run.rows("train") if "reward" in row]
 
 
-ChartSpec = tuple[str, Sequence[tuple[str, str]], str, bool, str]
+ChartSpec = tuple[str, str, Sequence[tuple[str, str]], str, bool, str]
 CHARTS: tuple[ChartSpec, ...] = (
     (
         "reward",
+        "Mean reward",
         [("reward", "mean reward")],
         "reward",
         False,
@@ -89,6 +94,7 @@ CHARTS: tuple[ChartSpec, ...] = (
     ),
     (
         "signal",
+        "Pass rate and signal",
         [("pass_rate", "samples that pass"), ("zero_variance_share", "groups without signal")],
         "share",
         True,
@@ -97,6 +103,7 @@ CHARTS: tuple[ChartSpec, ...] = (
     ),
     (
         "entropy",
+        "Entropy",
         [("entropy", "entropy"), ("kl", "KL to the start")],
         "nats per token",
         False,
@@ -104,6 +111,7 @@ CHARTS: tuple[ChartSpec, ...] = (
     ),
     (
         "lengths",
+        "Length of the completions",
         [("completion_length", "tokens per completion")],
         "tokens",
         False,
@@ -111,6 +119,7 @@ CHARTS: tuple[ChartSpec, ...] = (
     ),
     (
         "truncated",
+        "Cut off by the token limit",
         [("truncated_share", "cut off by the token limit")],
         "share",
         True,
@@ -118,19 +127,21 @@ CHARTS: tuple[ChartSpec, ...] = (
     ),
     (
         "logprob_gap",
+        "Sampler against trainer",
         [("logprob_gap", "mean difference")],
         "nats per token",
         False,
         "How far the sampler's and the trainer's log-probabilities of the same tokens lie apart.",
     ),
 )
-"""File name, columns with their names, y axis, whether it is a share, caption."""
+"""File name, title, columns with their names, y axis, whether it is a share, caption."""
 
 
 def _line(
     folder: Path,
     rows: list[Row],
     name: str,
+    heading: str,
     columns: Sequence[tuple[str, str]],
     y_label: str,
     share: bool,
@@ -138,8 +149,9 @@ def _line(
 ) -> Chart:
     lines = [_series(rows, column, title) for column, title in columns if _has(rows, [column])]
     return line_chart(
-        folder, name, lines, x_label="step", y_label=y_label, share=share, caption=caption
-    )
+        folder, name, lines, x_label="step", y_label=y_label, share=share, caption=caption,
+        title=heading,
+    )  # fmt: skip
 
 
 def _signal(rows: list[Row]) -> str:
@@ -189,7 +201,7 @@ def _verdicts(folder: Path, rows: list[Row]) -> list[Block]:
     caption = "Verdicts of the rollouts by step, the most frequent ones."
     chart = line_chart(
         folder, "rollout_verdicts", lines, x_label="step", y_label="share", share=True,
-        caption=caption,
+        caption=caption, title="Verdicts of the rollouts",
     )  # fmt: skip
     whole = sum(totals.values())
     cells = [[s.replace("_", " "), f"{totals[s]:,}", percent(totals[s] / whole)] for s in usual]
@@ -211,7 +223,7 @@ def _levels(run: RunFolder) -> list[Block]:
         return [table]
     chart = line_chart(
         run.path, "levels", lines, x_label="step", y_label="level", share=False,
-        caption="Level of the problems that each type is trained on.",
+        caption="Level of the problems that each type is trained on.", title="Levels",
     )  # fmt: skip
     return [chart, table]
 

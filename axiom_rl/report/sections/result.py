@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from axiom_rl.core.text import MINUS, percent, points
 from axiom_rl.evaluation.compare import Comparison, GroupChange, ProblemChange
 from axiom_rl.evaluation.score import BENCHMARK_TESTS, FRESH_TESTS, Evaluation, ProblemScore
 from axiom_rl.evaluation.statistics import Interval
-from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, HeatMap, Table, Text, with_interval
+from axiom_rl.report.blocks import (
+    Bar,
+    BarGroup,
+    Bars,
+    Block,
+    HeatMap,
+    Table,
+    Text,
+    linked,
+    with_interval,
+)
 
 MOST_NAMES = 20
 """Tasks named in one sentence."""
 MOST_BARS = 40
 """Above this many problems the bars are folded into a table."""
+NAMES = ("before", "after")
+NOWHERE: Mapping[str, str] = {}
 
 
 def answer_sentence(comparison: Comparison, old: str = "model N", new: str = "model N+1") -> str:
@@ -154,8 +166,16 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def problem_blocks(comparison: Comparison) -> list[Block]:
-    """Before and after by problem, largest losses first."""
+def problem_blocks(
+    comparison: Comparison, links: Mapping[str, str] = NOWHERE, names: tuple[str, str] = NAMES
+) -> list[Block]:
+    """Before and after by problem, largest losses first.
+
+    Args:
+        comparison: of two evaluations.
+        links: where a problem's name leads, by its id.
+        names: of the two.
+    """
     changes = comparison.problems
     lost = sum(change.difference < 0 for change in changes)
     gained = sum(change.difference > 0 for change in changes)
@@ -167,17 +187,19 @@ def problem_blocks(comparison: Comparison) -> list[Block]:
     ) + (" (marked *)." if told else ".")
     if len(changes) <= MOST_BARS:
         titles = Counter(change.before.title for change in changes)
-        return [Text(text), Bars([_change_bars(c, titles[c.before.title]) for c in changes])]
-    return [Text(text), _change_table(changes)]
+        bars = [_change_bars(c, titles[c.before.title], links) for c in changes]
+        return [Text(text), Bars(bars, names)]
+    return [Text(text), _change_table(changes, links, names)]
 
 
-def _change_bars(change: ProblemChange, same_title: int) -> BarGroup:
+def _change_bars(change: ProblemChange, same_title: int, links: Mapping[str, str]) -> BarGroup:
     title = change.before.title or change.id
     return BarGroup(
         name=title if same_title == 1 else change.id,
         bars=[problem_bar("before", change.before), problem_bar("after", change.after)],
         change=change_text(change),
         tone="bad" if change.difference < 0 else "good" if change.difference > 0 else "",
+        href=links.get(change.id, ""),
     )
 
 
@@ -199,10 +221,12 @@ def problem_bar(series: str, row: ProblemScore) -> Bar:
     return Bar(series, share, f"{row.passed}/{row.samples}")
 
 
-def _change_table(changes: Sequence[ProblemChange]) -> Table:
+def _change_table(
+    changes: Sequence[ProblemChange], links: Mapping[str, str], names: tuple[str, str]
+) -> Table:
     rows = [
         [
-            change.before.title or change.id,
+            linked(change.before.title or change.id, links, change.id),
             change.id,
             f"{change.before.passed}/{change.before.samples}",
             f"{change.after.passed}/{change.after.samples}",
@@ -210,21 +234,22 @@ def _change_table(changes: Sequence[ProblemChange]) -> Table:
         ]
         for change in changes
     ]
-    headers = ["problem", "id", "before", "after", "change"]
-    return Table(headers, rows, folded=f"All {len(rows)} problems, largest losses first")
+    headers = ["problem", "id", *names, "change"]
+    folded = f"All {len(rows)} problems, largest losses first"
+    return Table(headers, rows, folded, key=4)
 
 
-def group_blocks(comparison: Comparison) -> list[Block]:
+def group_blocks(comparison: Comparison, names: tuple[str, str] = NAMES) -> list[Block]:
     """Types and difficulties before and after, where they group several problems."""
     scores = [change.before for change in comparison.problems]
     blocks: list[Block] = []
     if len({row.type for row in scores}) < len(scores):
         types = comparison.groups(lambda row: row.type)
-        blocks.append(Bars([_group_bars(group) for group in types]))
-        blocks.append(group_table("type", types))
+        blocks.append(Bars([_group_bars(group) for group in types], names))
+        blocks.append(group_table("type", types, names))
     if len({row.difficulty for row in scores}) > 1:
         levels = comparison.groups(lambda row: f"level {row.difficulty}")
-        blocks.append(group_table("difficulty", levels))
+        blocks.append(group_table("difficulty", levels, names))
     return blocks
 
 
@@ -242,7 +267,7 @@ def _group_bars(group: GroupChange) -> BarGroup:
     )
 
 
-def group_table(name: str, groups: Sequence[GroupChange]) -> Table:
+def group_table(name: str, groups: Sequence[GroupChange], names: tuple[str, str] = NAMES) -> Table:
     """Types or difficulties before and after, largest losses first."""
     rows = [
         [
@@ -254,9 +279,8 @@ def group_table(name: str, groups: Sequence[GroupChange]) -> Table:
         ]
         for group in groups
     ]
-    return Table(
-        [name, "problems", "before", "after", "difference (95 % intervals, all together)"], rows
-    )
+    headers = [name, "problems", *names, "difference (95 % intervals, all together)"]
+    return Table(headers, rows, key=4)
 
 
 def heat_map(evaluation: Evaluation, caption: str) -> HeatMap:
@@ -285,3 +309,27 @@ def overall_bars(named: Sequence[tuple[str, str, Evaluation]]) -> Bars:
             for name, series, e in named
         ]
     )
+
+
+def verdict_blocks(
+    evaluations: Sequence[Evaluation], names: tuple[str, str] = NAMES
+) -> list[Block]:
+    """What became of the samples of one evaluation or two, the most frequent of the last first."""
+    found = {status for evaluation in evaluations for status in evaluation.verdicts}
+    if not found:
+        return []
+    back = evaluations[::-1]
+    ordered = sorted(found, key=lambda status: ([-e.verdicts.get(status, 0) for e in back], status))
+    return [Bars([_status_bars(status, evaluations) for status in ordered], names)]
+
+
+def _status_bars(status: str, evaluations: Sequence[Evaluation]) -> BarGroup:
+    counts = [(e.verdicts.get(status, 0), sum(e.verdicts.values())) for e in evaluations]
+    bars = [
+        Bar(series, count / total if total else 0.0, str(count))
+        for series, (count, total) in zip(NAMES, counts, strict=False)
+    ]
+    gain, change = counts[-1][0] - counts[0][0], ""
+    if len(counts) > 1:
+        change = f"{'+' if gain > 0 else MINUS}{abs(gain)}" if gain else "same"
+    return BarGroup(status.replace("_", " "), bars, change)

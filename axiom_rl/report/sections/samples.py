@@ -10,7 +10,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems import with_fresh_tests
 from axiom_rl.problems.prompts import render, show_call
-from axiom_rl.report.blocks import Block, Sample, Samples, Section, Text, harmless
+from axiom_rl.report.blocks import Block, Sample, Samples, Section, Text, anchor, harmless
 from axiom_rl.report.run_folder import Row, RunFolder
 
 MOST_SAMPLES = 400
@@ -40,7 +40,13 @@ def sample_section(run: RunFolder) -> Section:
         _problem(run, key, [row for rows in by_problem[key].values() for row in rows], rows)
         for key, rows in sorted(picked.items(), key=lambda item: _place(run, item[0]))
     ]
-    return Section("Samples", blocks, screen_only=True)
+    return Section("Samples", blocks, screen_only=True, filtered=True)
+
+
+def sample_links(run: RunFolder) -> dict[str, str]:
+    """Return where on the page the samples of each problem stand, by the problem's id."""
+    ids = {str(row.get("problem_id")) for rows in run.completions.values() for row in rows}
+    return {problem_id: f"#{anchor('samples', problem_id)}" for problem_id in ids}
 
 
 def _place(run: RunFolder, problem_id: str) -> tuple[bool, bool, str]:
@@ -55,26 +61,27 @@ def _pick(phases: dict[str, list[Row]], limit: int) -> list[Row]:
     picked: list[Row] = []
     for place, rows in enumerate(phases.values()):
         room = max(1, (limit - len(picked)) // (len(phases) - place))
-        failing = [row for row in rows if not _passed(row)]
-        passing = [row for row in rows if _passed(row)]
+        failing = [row for row in rows if not passed(row)]
+        passing = [row for row in rows if passed(row)]
         most = room - 1 if passing and room > 1 else room
         picked += [*failing[:most], *passing[: room - min(len(failing), most)]]
     return picked
 
 
 def _problem(run: RunFolder, problem_id: str, rows: list[Row], shown: list[Row]) -> Samples:
-    passed = sum(_passed(row) for row in rows)
+    good = sum(passed(row) for row in rows)
     problem = run.problems.get(problem_id)
-    tests = _Tests(run, problem)
+    tests = FailedTests(run, problem)
     return Samples(
-        title=f"{_title(run, problem_id)}: {passed} of {len(rows)} pass",
-        prompt=harmless(_prompt(run, problem)) if problem else "",
-        samples=[_sample(row, tests) for row in shown],
+        title=f"{_title(run, problem_id)}: {good} of {len(rows)} pass",
+        prompt=prompt_of(run, problem) if problem else "",
+        samples=[shown_sample(row, tests, str(row["phase"]).replace("_", " ")) for row in shown],
         diff=[harmless(line) for line in _diff(run, problem_id)],
+        anchor=anchor("samples", problem_id),
     )
 
 
-class _Tests:
+class FailedTests:
     """The tests that the programs of one problem were judged by; fresh ones are made again."""
 
     def __init__(self, run: RunFolder, problem: Problem | None) -> None:
@@ -104,11 +111,13 @@ class _Tests:
         return self._fresh
 
 
-def _prompt(run: RunFolder, problem: Problem) -> str:
+def prompt_of(run: RunFolder, problem: Problem) -> str:
+    """Return the prompt of a problem, all its messages where there are several."""
     messages = render(problem, str(run.setting("problems.prompt", "direct")))
     if len(messages) == 1:
-        return messages[0]["content"]
-    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+        return harmless(messages[0]["content"])
+    parts = (f"[{message['role']}]\n{message['content']}" for message in messages)
+    return harmless("\n\n".join(parts))
 
 
 def _title(run: RunFolder, problem_id: str) -> str:
@@ -116,10 +125,11 @@ def _title(run: RunFolder, problem_id: str) -> str:
     return f"{problem.title} ({problem_id})" if problem and problem.title else problem_id
 
 
-def _sample(row: Row, tests: _Tests) -> Sample:
+def shown_sample(row: Row, tests: FailedTests, name: str) -> Sample:
+    """Return a completion as the page shows it; its title begins with `name`."""
     kind = "fresh" if row.get("fresh") else "hidden"
     verdict = _verdict(row)
-    parts = [str(row["phase"]).replace("_", " ")]
+    parts = [name]
     parts += [f"step {row['step']}"] if row.get("step") is not None else []
     parts += [f"sample {row.get('sample')}"]
     parts += [f"{name} {_words(row[name])}" for name in ("fresh", "hidden") if row.get(name)]
@@ -131,6 +141,7 @@ def _sample(row: Row, tests: _Tests) -> Sample:
         tone="good" if verdict.get("passed") else "bad",
         detail=harmless("\n".join(text for text in details if text)),
         text=_cut(harmless(str(row.get("text", ""))), MOST_CHARACTERS),
+        status=str(verdict.get("status", "not judged")).replace("_", " "),
     )
 
 
@@ -149,7 +160,8 @@ def _verdict(row: Row) -> dict[str, Any]:
     return row.get("fresh") or row.get("hidden") or {}
 
 
-def _passed(row: Row) -> bool:
+def passed(row: Row) -> bool:
+    """Whether a completion passes the tests that scores count."""
     return bool(_verdict(row).get("passed"))
 
 
@@ -165,6 +177,6 @@ def _diff(run: RunFolder, problem_id: str) -> Iterator[str]:
 
 
 def _program(rows: Sequence[Row], problem_id: str) -> str:
-    ordered = sorted(rows, key=_passed, reverse=True)
+    ordered = sorted(rows, key=passed, reverse=True)
     found = (str(row.get("code") or "") for row in ordered if row.get("problem_id") == problem_id)
     return next(found, "")

@@ -105,7 +105,9 @@ def solved_section(run: RunFolder) -> Section:
         for row in rows
     ]
     headers = ["problem", "examples passed", "programs that pass all", "agree with the choice"]
-    programs = [Code(row["problem_id"], harmless(row["code"])) for row in rows if row["code"]]
+    programs = [
+        Code(row["problem_id"], harmless(row["code"]), python=True) for row in rows if row["code"]
+    ]
     return Section("Chosen programs", [Table(headers, cells), *programs] if rows else [])
 
 

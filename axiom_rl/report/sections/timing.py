@@ -72,6 +72,7 @@ def _loss_chart(folder: Path, steps: list[Row]) -> Chart:
         y_label="loss",
         share=False,
         caption=caption,
+        title="Training loss",
     )
 
 
@@ -109,7 +110,7 @@ def timing_blocks(run: RunFolder) -> list[Block]:
         "waiting for verdicts",
         "peak GB",
     ]
-    return [Text(_totals(rows, whole)), Table(headers, cells)]
+    return [Text(_totals(rows, whole)), Table(headers, cells, key=2)]
 
 
 def _within_training(rows: list[Row]) -> list[Row]:

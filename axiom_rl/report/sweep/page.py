@@ -17,10 +17,22 @@ from typing import Any
 from axiom_rl.core.files import write_json, write_text
 from axiom_rl.core.text import duration, percent, points
 from axiom_rl.evaluation.statistics import Interval
-from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Page, Section, Table, Text
+from axiom_rl.report.blocks import (
+    Bar,
+    BarGroup,
+    Bars,
+    Block,
+    Cell,
+    Page,
+    Section,
+    Table,
+    Text,
+    harmless,
+    link_to,
+)
 from axiom_rl.report.blocks import with_interval as rated
 from axiom_rl.report.render import to_html, to_markdown
-from axiom_rl.report.sections.result import difference_text
+from axiom_rl.report.sections.result import brief_difference
 from axiom_rl.report.sweep.scores import (
     Score,
     Setting,
@@ -28,6 +40,7 @@ from axiom_rl.report.sweep.scores import (
     difference,
     job_score,
     settings_of,
+    short_names,
 )
 from axiom_rl.run.sweep_jobs import Job, read_jobs
 from axiom_rl.run.sweep_study import study_importance
@@ -36,6 +49,8 @@ SCHEMA = 2
 """Of sweep.json."""
 BARS = 12
 """Settings drawn as bars; all of them are in the table."""
+MOST_JOBS = 12
+"""In sight; more are folded."""
 MOST_VALUES = 8
 """Values of a parameter in the table of what mattered; a search draws more than can be read."""
 METHOD = (
@@ -124,7 +139,7 @@ def build_page(sweep: Sweep) -> Page:
         Section("Settings", _settings(sweep)),
         Section("What mattered", _what_mattered(sweep)),
         Section("Failed jobs", _failed(sweep)),
-        Section("Jobs", [_jobs(sweep), Text(rebuild)]),
+        Section("Jobs", [*_jobs(sweep), Text(rebuild)]),
     ]
     return Page(
         title=f"Sweep {sweep.folder.resolve().name}",
@@ -157,41 +172,46 @@ def headline(sweep: Sweep) -> str:
 
 
 def _name(setting: Setting) -> str:
-    """Write a setting as it is typed."""
-    asked = " ".join(f"{key}={value}" for key, value in setting.parameters.items())
+    """Write what tells a setting from the others, `learning_rate=1e-5 r=8`."""
+    names = short_names([*setting.parameters])
+    asked = " ".join(f"{names[key]}={value}" for key, value in setting.parameters.items())
     return asked or "the one setting"
+
+
+def _as_typed(setting: Setting) -> str:
+    return " ".join(f"{key}={value}" for key, value in setting.parameters.items())
 
 
 def _settings(sweep: Sweep) -> list[Block]:
     """Bars and a table of the settings, the best first, and how they were computed."""
     if not sweep.settings:
         return []
-    keys = list(sweep.settings[0].parameters)
+    best = sweep.settings[0]
     before = ["before"] if _has_before(sweep) else []
-    named = [*(keys or ["setting"]), "seeds", *before]
-    headers = [*named, sweep.measured, "by seed", "against the best"]
+    headers = ["setting", sweep.measured, "against the best", "seeds", *before, "by seed"]
     bars = [
         BarGroup(_name(one), [Bar("after", one.rate.value, rated(one.rate), one.rate)])
         for one in sweep.settings[:BARS]
     ]
-    table = Table(headers, [_row(sweep, keys, setting) for setting in sweep.settings])
+    table = Table(headers, [_row(sweep, setting) for setting in sweep.settings], key=1)
     mixed = len({score.tests_sha256 for score in sweep.scores.values()}) > 1
     warnings = [Text(MIXED, warning=True)] if mixed else []
-    return [*warnings, Bars(bars), table, Text(METHOD)]
+    shortened = best.parameters and _as_typed(best) != _name(best)
+    typed = [Text(f"The best, as it is typed: {_as_typed(best)}")] if shortened else []
+    return [*warnings, Bars(bars), table, *typed, Text(METHOD)]
 
 
-def _row(sweep: Sweep, keys: Sequence[str], setting: Setting) -> list[str]:
+def _row(sweep: Sweep, setting: Setting) -> list[str]:
     by_seed = ", ".join(percent(score.rate.value) for score in setting.scores.values())
-    named = [setting.parameters[key] for key in keys] or [_name(setting)]
     before = [percent(setting.before)] if setting.before is not None else [""]
     before = before if _has_before(sweep) else []
     return [
-        *named,
+        _name(setting),
+        rated(setting.rate),
+        _against(sweep, setting),
         str(len(setting.scores)),
         *before,
-        rated(setting.rate),
         by_seed,
-        _against(sweep, setting),
     ]
 
 
@@ -202,7 +222,7 @@ def _against(sweep: Sweep, setting: Setting) -> str:
     gap = sweep.difference(setting, sweep.settings[0])
     if math.isnan(gap.value):
         return "no seed in common"
-    return f"{difference_text(gap)}, {'worse' if gap.high < 0 else 'cannot tell'}"
+    return f"{brief_difference(gap)}, {'worse' if gap.high < 0 else 'cannot tell'}"
 
 
 def _has_before(sweep: Sweep) -> bool:
@@ -217,8 +237,9 @@ def _what_mattered(sweep: Sweep) -> list[Block]:
         for key, by_value in rates.items():
             rate = sweep.scores[job.number].rate.value
             by_value.setdefault(job.parameters.get(key, ""), []).append(rate)
+    names = short_names([*rates])
     rows = [
-        [key, value, str(len(found)), percent(fmean(found))]
+        [names[key], value, str(len(found)), percent(fmean(found))]
         for key, by_value in rates.items()
         if len(by_value) <= MOST_VALUES
         for value, found in by_value.items()
@@ -233,24 +254,47 @@ def _what_mattered(sweep: Sweep) -> list[Block]:
 
 
 def _failed(sweep: Sweep) -> list[Block]:
-    rows = [
-        [str(job.number), " ".join(job.overrides), job.error, str(job.log)]
+    rows: list[list[Cell]] = [
+        [
+            str(job.number),
+            harmless(job.error),
+            _asked(sweep, job),
+            link_to(job.log, job.log.name, sweep.folder) if job.log.is_file() else str(job.log),
+        ]
         for job in sweep.jobs
         if job.status == "failed"
     ]
-    return [Table(["job", "asked", "error", "log"], rows, left=True)] if rows else []
+    return [Table(["job", "error", "asked", "log"], rows, left=True)] if rows else []
 
 
-def _jobs(sweep: Sweep) -> Table:
-    """All jobs, folded."""
-    rows = []
+def _jobs(sweep: Sweep) -> list[Block]:
+    """All jobs with what varies between them, and once what they share."""
+    rows: list[list[Cell]] = []
     for job in sweep.jobs:
-        score = sweep.scores.get(job.number)
+        score, report = sweep.scores.get(job.number), job.folder / "report.html"
         shown = [rated(score.rate), rated(score.headline)] if score else ["", ""]
-        asked = " ".join(job.overrides)
-        rows.append([str(job.number), asked, job.status, *shown, duration(job.seconds)])
-    headers = ["job", "asked", "status", "score", "its report's headline", "time"]
-    return Table(headers, rows, folded=f"All {len(rows)} jobs", left=True)
+        name, number = f"job {job.number}", str(job.number)
+        linked = link_to(report, name, sweep.folder) if report.is_file() else number
+        rows.append([linked, shown[0], _asked(sweep, job), job.status, shown[1]])
+        rows[-1].append(duration(job.seconds))
+    headers = ["job", "score", "asked", "status", "its report's headline", "time"]
+    folded = f"All {len(rows)} jobs" if len(rows) > MOST_JOBS else ""
+    varying = changing(sweep.jobs)
+    alike = [o for o in sweep.jobs[0].overrides if _key(o) not in varying]
+    same = [Text(f"Every job was asked: {' '.join(alike)}")] if alike else []
+    return [*same, Table(headers, rows, folded, left=True)]
+
+
+def _asked(sweep: Sweep, job: Job) -> str:
+    """Return what a job was asked that others were not; all of it where nothing differs."""
+    varying = changing(sweep.jobs)
+    names = short_names(varying)
+    asked = [f"{names[key]}={job.parameters[key]}" for key in varying if key in job.parameters]
+    return " ".join(asked or job.overrides)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
 
 
 def _as_json(sweep: Sweep) -> dict[str, Any]:

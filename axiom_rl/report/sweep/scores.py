@@ -137,6 +137,17 @@ def settings_of(jobs: Sequence[Job], scores: Mapping[int, Score]) -> list[Settin
     return sorted(found, key=lambda setting: -setting.rate.value)
 
 
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return the last parts of each key that tell it from the others, `learning_rate`."""
+    names = {}
+    for key in keys:
+        parts = key.split(".")
+        ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        others = [f".{other}" for other in keys if other != key]
+        names[key] = next((e for e in ends if not any(o.endswith(f".{e}") for o in others)), key)
+    return names
+
+
 def changing(jobs: Sequence[Job]) -> list[str]:
     """Return the keys whose values differ between jobs, in the order typed."""
     keys = dict.fromkeys(key for job in jobs for key in job.parameters)

@@ -215,6 +215,10 @@ def _train(
         describe_adapter(checkpoint, resolved)
         run.save_state()
 
+    def log_step(**numbers: Any) -> None:
+        run.tracker.log("train", iteration, **numbers)
+        context.publish()
+
     with run.timed("train", iteration) as columns:
         torch.manual_seed(context.seed)
         base, tokenizer = load_model(resolved, model_config)
@@ -228,7 +232,7 @@ def _train(
             args,
             folder=folder,
             seed=context.seed,
-            log=lambda **numbers: run.tracker.log("train", iteration, **numbers),
+            log=log_step,
             on_save=saved,
         )
         columns["solutions"] = len(rows)

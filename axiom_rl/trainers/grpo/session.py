@@ -131,6 +131,7 @@ class Session(TrainerCallback):
         row = self._row(state.global_step, logs, spent)
         self._context.run.tracker.log("train", ITERATION, **row)
         _say(row, state)
+        self._context.publish()
         self._batch = None
         check_gap(spent.gap, self._config.max_logprob_gap)
         self._policy.check_base()  # the gap is 0 where both read the same altered base

@@ -1,0 +1,1 @@
+"""The runs of outputs/ in a browser, while they go on: `stage=watch`."""
