@@ -238,11 +238,13 @@ def _nothing_passed(
         cures.append("easier problems (problems=basic)")
     if trainer.problems_per_iteration is None:
         cures.append(f"more attempts (trainer.{limit}={2 * getattr(trainer, limit)})")
-    failed = "passed" if trainer.expert == "hidden" else f"is gold by expert {trainer.expert}"
-    return (
-        f"none of {samples} samples {failed}, so there is nothing to train on: try "
-        f"{', or '.join(cures)}"
-    )
+    what = f"none of {samples} samples passed, so there is nothing to train on"
+    if trainer.expert != "hidden":
+        what = (
+            f"none of {samples} samples is gold by trainer.expert={trainer.expert}, so there is "
+            "nothing to train on"
+        )
+    return f"{what}: try {', or '.join(cures)}"
 
 
 def _further(
