@@ -27,6 +27,8 @@ class Retention:
     """Gain of the trained policy over the policy."""
     search: Interval
     """Gain of the search over the policy."""
+    over: Interval
+    """The trained policy minus policy with search: above 0, one sample beats the search."""
     share: Interval | None
     """trained / search; may lie below 0 or above 1."""
     why: str = ""
@@ -52,15 +54,21 @@ def retention(
     before = np.asarray(policy, dtype=float)
     gains = np.stack([np.asarray(trained) - before, np.asarray(searched) - before])
     means, covariance, count = _clustered(gains, units)
+    over = float(means[0] - means[1])
     if count < 2:
-        alone = [Interval(float(mean), math.nan, math.nan) for mean in means]
-        return Retention(alone[0], alone[1], None, "one question has no interval")
+        alone = [Interval(float(mean), math.nan, math.nan) for mean in (*means, over)]
+        return Retention(alone[0], alone[1], alone[2], None, "one question has no interval")
     t = t_quantile(0.5 + confidence / 2, count - 1)
-    intervals = [_around(means[k], t * math.sqrt(covariance[k, k])) for k in (0, 1)]
-    if not intervals[1].low > 0:
-        why = "the search's own gain is not told from 0 on these problems"
-        return Retention(intervals[0], intervals[1], None, why)
-    return Retention(intervals[0], intervals[1], _fieller(means, covariance, t))
+    errors = [math.sqrt(covariance[k, k]) for k in (0, 1)]
+    between = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    errors.append(math.sqrt(max(0.0, between)))
+    trained_gain, search_gain, over_search = (
+        _around(float(mean), t * error) for mean, error in zip((*means, over), errors, strict=True)
+    )
+    share, why = None, "the search's own gain is not told from 0 on these problems"
+    if search_gain.low > 0:
+        share, why = _fieller(means, covariance, t), ""
+    return Retention(trained_gain, search_gain, over_search, share, why)
 
 
 def _clustered(
@@ -93,7 +101,7 @@ def _fieller(means: NDArray[np.float64], covariance: NDArray[np.float64], t: flo
 
 
 def _around(mean: float, half: float) -> Interval:
-    return Interval(float(mean), max(-1.0, float(mean) - half), min(1.0, float(mean) + half))
+    return Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
 
 
 def format_gain(

@@ -20,6 +20,7 @@ The experts of a search are functions of `Material`, which has no place for a hi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,9 +99,10 @@ class Expert:
         """Samples that are gold, equal programs included."""
         return sum(map(len, self._gold.values()))
 
-    def rollouts(self) -> list[Rollout]:
-        """Return the samples that are gold."""
-        return [item.rollout for found in self._gold.values() for item in found]
+    def rates(self) -> dict[str, float]:
+        """Return the share of each problem's samples that are gold."""
+        seen = Counter(item.completion.problem_id for item in self._arrived)
+        return {key: len(self._gold.get(key, ())) / count for key, count in seen.items()}
 
     def _put(self, store: GoldStore, keys: Container[str]) -> None:
         """Add the gold of some problems, in the order in which the samples came."""

@@ -64,7 +64,7 @@ def test_without_a_gain_of_the_search_there_is_no_retention() -> None:
     assert sum(share is not None for share in shares) / TRIALS <= 0.05
     found = retention([0.5, 0.5], [0.5, 0.5], [1.0, 1.0], ["a", "b"])
     assert found.share is None and "not told from 0" in found.why
-    assert found.trained.value == 0.5 and found.search.value == 0.0
+    assert found.trained.value == found.over.value == 0.5 and found.search.value == 0.0
 
 
 def test_one_question_has_no_interval() -> None:

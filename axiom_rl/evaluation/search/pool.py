@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,13 @@ def take_pool(context: RunContext, trainer: ExpertIterConfig) -> None:
         for row in read_jsonl(place / "completions" / f"{PHASE}.jsonl")
         if row["problem_id"] in shared and row["sample"] < context.sampler.n
     ]
+    drawn = Counter(row["problem_id"] for row in rows)
+    lacking = [p.id for p in context.splits.train if drawn[p.id] < context.sampler.n]
+    if lacking:
+        raise AxiomError(
+            f"{KEY}={place}: it holds fewer than {context.sampler.n} samples of {lacking[0]} "
+            f"({len(lacking)} such problems); {_how()}"
+        )
     for name in (EXECUTIONS, WRITTEN):  # what programs returned need not be run again
         if (place / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

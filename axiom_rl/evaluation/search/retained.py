@@ -288,6 +288,7 @@ def _as_json(found: Retention) -> dict[str, Any]:
     return {
         "trained_gain": asdict(found.trained),
         "search_gain": asdict(found.search),
+        "over_search": asdict(found.over),
         "share": None if found.share is None else asdict(found.share),
         "why": found.why,
     }

@@ -72,11 +72,13 @@ def _retention(found: Mapping[str, Any]) -> list[Block]:
             name + (" (learned from)" if name == found["learned_from"] else ""),
             shown_interval(one["trained_gain"]),
             shown_interval(one["search_gain"]),
+            shown_interval(one["over_search"]),
             shown_share(one["share"]) if one["share"] else f"not defined: {one['why']}",
         ]
         for name, one in found["retention"].items()
     ]
-    headers = ["search", "gain of the trained policy", "gain of the search", "retention"]
+    headers = ["search", "gain of the trained policy", "gain of the search"]
+    headers += ["trained policy minus policy + search", "retention"]
     blocks += [Table(headers, cells), Text(_part_of_format(found["format"]))]
     blocks += [_equal_tokens(found), Text(EQUAL), _pass_at_k(found)]
     blocks += [Text(f"{n}: not available: {why}.") for n, why in found["not_available"].items()]

@@ -272,7 +272,7 @@ def _further(
             temperature=trainer.retry_temperature,
         )
         return more, {}
-    counts = pick_problems(context, iteration, problems, first.rollouts, trainer)
+    counts = pick_problems(context, iteration, problems, first.rollouts, expert, trainer)
     draws = by_type(problems, counts)
     log.info("draws of the curriculum: %s", draws)
     more = draw_picked(context, iteration, problems, counts, policy, trainer.retry_temperature)
