@@ -10,8 +10,10 @@ import pytest
 from scripted_run import Stage, Stopped, fenced
 
 import axiom_rl.evaluation.search.replayed
+from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
+from axiom_rl.evaluation.search.pool import _drawn_beside, with_pool
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.report.page import write_report
 from axiom_rl.run.tracking import read_metrics
@@ -126,23 +128,35 @@ def test_a_search_is_composed_where_none_is_given_and_saved(experts: Stage, tmp_
     assert list(document["retention"]) == ["public", "oracle"]
 
 
+CORNERS = (
+    "draw 0/before is_palindrome 3",
+    "draw 0/written_before is_palindrome 0",
+    "before collect/1 is recorded",
+    "after collect/1",
+    "before train/1 is recorded",
+    "draw 0/written_iter_1 reverse_string 0",
+    "before collect/2 is recorded",
+    "after evaluate/iter_2",
+    "after publish/2",
+)
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param(CORNERS[1::4], id="some_corners"),
+        pytest.param(CORNERS, id="every_corner", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("recwarn")
-def test_a_run_killed_anywhere_resumes_to_the_same_gold(experts: Stage, tmp_path: Path) -> None:
+def test_a_run_killed_anywhere_resumes_to_the_same_gold(
+    experts: Stage, tmp_path: Path, stops: tuple[str, ...]
+) -> None:
     options = ("trainer.expert=codet", "search=codet", "trainer.iterations=2")
     whole = experts.run(tmp_path / "whole", *options)
     experts.drawn.clear()
-    experts.stops = [
-        "draw 0/before is_palindrome 3",
-        "draw 0/written_before is_palindrome 0",
-        "before collect/1 is recorded",
-        "after collect/1",
-        "before train/1 is recorded",
-        "draw 0/written_iter_1 reverse_string 0",
-        "before collect/2 is recorded",
-        "after evaluate/iter_2",
-        "after publish/2",
-    ]
-    for _ in list(experts.stops):
+    experts.stops = list(stops)
+    for _ in stops:
         with pytest.raises(Stopped):
             experts.run(tmp_path / "stopped", *options)
     stopped = experts.run(tmp_path / "stopped", *options)
@@ -177,7 +191,7 @@ def test_arms_take_equal_rows_and_steps_from_one_pool(
     assert drawn == 16
     common = (f"trainer.pool={pool}", f"trainer.arms=[{','.join(ARMS)}]", "search=vote")
     sizes, found = set(), {}
-    for arm in ("all", "shuffled", "vote", "hidden"):
+    for arm in ("all", "vote"):
         folder = experts.run(tmp_path / arm, f"trainer.expert={arm}", *common)
         sizes.add((read_json(folder / "arms.json")["rows"], *trained(folder)))
         found[arm] = read_json(folder / "arms.json")["arms"]
@@ -205,9 +219,10 @@ def test_jobs_of_a_sweep_share_the_pool_of_the_first(experts: Stage, tmp_path: P
     assert {stream for stream, *_rest in experts.drawn} == {"0/iter_1"}
     rows = [list(read_jsonl(f / "completions" / "before.jsonl")) for f in (first, second)]
     assert rows[0] == rows[1]
-    experts.drawn.clear()
-    job(2, "trainer.expert=hidden", "seed=1")
-    assert {stream for stream, *_rest in experts.drawn} == {"1/before", "1/iter_1"}
+    assert _drawn_beside(second) == first
+    saved = second / "config.yaml"
+    saved.write_text(saved.read_text().replace("seed: 0", "seed: 1"))
+    assert _drawn_beside(second) is None, "another seed draws other samples"
 
 
 @pytest.mark.parametrize(
@@ -270,6 +285,12 @@ def test_a_pool_that_does_not_fit_is_refused(
     write_json(path, document)
     solve = experts.run(tmp_path / "list", "stage=collect", "stage.max_attempts=8")
     refused("it is a run of stage=collect", f"trainer.pool={solve}")
+    saved = (pool / "config.yaml").read_text()
+    for key in ("  expert: hidden\n", "  arms: []\n"):  # as an older version wrote it
+        assert key in saved
+        saved = saved.replace(key, "")
+    (pool / "config.yaml").write_text(saved)
+    assert with_pool(load_config(where)).sampler.n == 8
     rows = list(read_jsonl(pool / "completions" / "before.jsonl"))
     write_jsonl(pool / "completions" / "before.jsonl", rows[:0])
     refused("holds no completions", where)

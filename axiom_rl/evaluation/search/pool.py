@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from axiom_rl.config import Config, ExpertIterConfig, JsonlConfig, ProceduralConfig, resumed_config
+from axiom_rl.config import Config, ExpertIterConfig, JsonlConfig, ProceduralConfig, pool_config
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_jsonl
@@ -50,7 +50,7 @@ def with_pool(config: Config) -> Config:
     place = Path(str(trainer.pool))
     if not (place / "config.yaml").is_file():
         raise AxiomError(f"{KEY}={place}: there is no config.yaml; {_how()}")
-    pool = resumed_config(place, [])
+    pool = pool_config(place)
     if pool.stage.kind not in ("evaluate", "train"):
         raise AxiomError(f"{KEY}={place}: it is a run of stage={pool.stage.kind}; {_how()}")
     different = [key for key in differing(config, pool, OF_THE_POOL) if "model.lora" not in key]

@@ -17,7 +17,7 @@ from axiom_rl.config import (
     SearchConfig,
     SearchStageConfig,
     SelectConfig,
-    resumed_config,
+    pool_config,
 )
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.search import registry
@@ -88,7 +88,7 @@ def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
         raise AxiomError(f"stage=search needs stage.pool: {HOW}")
     if not (Path(stage.pool) / "config.yaml").is_file():
         raise AxiomError(f"stage.pool={stage.pool}: there is no config.yaml; {HOW}")
-    pool = resumed_config(Path(stage.pool), [])
+    pool = pool_config(Path(stage.pool))
     if pool.stage.kind != "evaluate":
         raise AxiomError(f"stage.pool={stage.pool}: it is a run of stage={pool.stage.kind}; {HOW}")
     if different := differing(config, pool, OF_THE_POOL):
