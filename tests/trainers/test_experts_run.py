@@ -319,3 +319,14 @@ def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_p
     asked = [problem.partition("/")[0] for _stream, problem, _sample in experts.drawn]
     assert asked.count("reverse_string") == 8 and asked.count("is_palindrome") == 16
     assert collected(tmp_path / "run")["false_gold"] == 0.0
+
+    experts.script = say
+    experts.overrides = tuple(o for o in experts.overrides if not o.startswith("trainer."))
+    options = ("trainer=sft", f"trainer.solutions={out}", "search=vote")
+    folder = experts.run(tmp_path / "sft", *options, "trainer.args.num_train_epochs=1")
+    document = read_json(folder / "search" / "retention.json")
+    assert document["learned_from"] == "vote" and list(document["retention"]) == ["vote", "oracle"]
+    assert document["retention"]["vote"]["trained_gain"]["value"] == 0.0, (
+        "the script stays as it is"
+    )
+    assert document["training"]["row_tokens"] > 0

@@ -64,17 +64,19 @@ def run_sft(
         raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
     solutions = read_solutions(Path(trainer.solutions))
     rows = sft_rows(solutions, _train_problems(context), context.style, trainer.target)
+    experts = {solution.expert for solution in solutions}
+    expert = next(iter(experts)) if len(experts) == 1 else "hidden"
     policy = context.policy(model.adapter)
     rollouts = measure(context, 0, policy, "before")
     if search.kind != "none":
-        score_phase(context, "hidden", search, policy, "before", rollouts)
+        score_phase(context, expert, search, policy, "before", rollouts)
     release(policy)
     adapter = _train(context, 1, rows, trainer.args, model, resolved, model.adapter)
     policy = context.policy(adapter)
     rollouts = measure(context, 1, policy, "iter_1")
     if search.kind != "none":
-        score_phase(context, "hidden", search, policy, "iter_1", rollouts)
-        write_retention(context, "hidden", 1, "iter_1")
+        score_phase(context, expert, search, policy, "iter_1", rollouts)
+        write_retention(context, expert, 1, "iter_1")
     publish(context, 1)
 
 
