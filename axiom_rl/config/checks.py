@@ -31,6 +31,11 @@ LARGEST_SEARCH = 500
 """Inputs that one program is run on."""
 _ABSENT = object()
 SPLITS = ("train", "val", "test")
+SELECTORS = ("public", "vote", "codet", "value", "vote_value")
+"""Experts that decide by a search, without hidden tests."""
+CONTROLS = ("all", "shuffled", "wrong")
+"""Experts that say what the verdicts were worth."""
+EXPERTS = ("hidden", *SELECTORS, *CONTROLS)
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": ((lambda value: 0 <= value < 2**32), "0 to 4294967295"),
     "model.dtype": _one_of("auto", "bfloat16", "float32"),
@@ -65,6 +70,12 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.retry_temperature": _at_least(0),
     "trainer.max_solutions": _at_least(1),
     "trainer.max_retries": _at_least(0),
+    "trainer.expert": _one_of(*EXPERTS),
+    "trainer.target": _one_of("completion", "code"),
+    "trainer.arms": (
+        (lambda value: set(value) <= set(EXPERTS) and len(set(value)) == len(value)),
+        f"a list of different ones of {', '.join(EXPERTS)}",
+    ),
     "trainer.problems_per_iteration": _at_least(1),
     "trainer.rewards": (
         _are_weights,
@@ -91,6 +102,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stage.split": _one_of(*SPLITS),
     "stage.max_attempts": _at_least(1),
     "stage.port": ((lambda value: 0 <= value <= 65535), "0 to 65535"),
+    "stage.expert": _one_of(*EXPERTS),
     "stage.across": (
         (lambda value: set(value) <= {"weights", "prompt", "backend"}),
         "a list of weights, prompt, backend",

@@ -127,12 +127,25 @@ OPTIONAL = {"trainer.args.max_steps": "grpo"}
 """Keys of TRL that a saved config may lack, and the one trainer that goes on further by them."""
 
 
-def resumed_config(folder: Path, overrides: Sequence[str]) -> Config:
+def pool_config(folder: Path) -> Config:
+    """Return the config saved with a pool of samples, whose trainer drew none of them.
+
+    It is read with the trainer of this version, so that a pool serves versions whose trainers have
+    more keys.
+
+    Raises:
+        AxiomError: as `resumed_config`.
+    """
+    return resumed_config(folder, [], trainer="expert_iter")
+
+
+def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | None = None) -> Config:
     """Return the config saved in a run folder, with the few keys that may change.
 
     Args:
         folder: of the run.
         overrides: `key=value` as typed beside resume=.
+        trainer: option of conf/trainer/ in the place of the trainer that is saved.
 
     Raises:
         AxiomError: if the folder has no config.yaml or one of another version, or if an override
@@ -145,6 +158,8 @@ def resumed_config(folder: Path, overrides: Sequence[str]) -> Config:
         saved = OmegaConf.load(path)
         if not isinstance(saved, DictConfig):
             raise AxiomError(f"{path} is not a saved config")
+        if trainer is not None:
+            saved.trainer = OmegaConf.create(asdict(composed_option("trainer", trainer)))
         was = OmegaConf.select(saved, "trainer.args.max_steps")
         for override in sorted(overrides, key=lambda given: not given.startswith("tracking=")):
             _change(saved, override)

@@ -157,12 +157,20 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """A verified program: gold data. The fields are the columns of the solutions file."""
+    """A program to train on: gold data. The fields are the columns of the solutions file."""
 
     problem_id: str
     problem_title: str
     solution_code: str
     passed_tests: int
+    """Of those that the expert saw."""
     total_tests: int
+    """Tests that the expert saw; 0 for a control that saw none."""
     model_name: str
     timestamp: str
+    completion: str | None = None
+    """The model's whole answer; None in files that hold programs alone."""
+    expert: str = "hidden"
+    """Who decided that it is gold, see `axiom_rl.gold.experts`."""
+    hidden_passed: bool | None = None
+    """Always None in files that training reads: what hidden tests say stands in evaluation/."""

@@ -1,20 +1,20 @@
-"""Gathering gold: samples that pass all hidden tests, and more tries where none did."""
+"""Gathering gold: samples that an expert takes, and more tries where it took none."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem
-from axiom_rl.gold.store import GoldStore, make_solution
+from axiom_rl.gold.experts import Expert
+from axiom_rl.gold.store import GoldStore
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.rollouts.draw import Drawn, draw
 from axiom_rl.rollouts.judge import JudgedBy
-from axiom_rl.rollouts.records import Rollout
 
 log = logging.getLogger(__name__)
 
@@ -42,19 +42,10 @@ def next_collection(output: Path, folder: Path) -> str:
     return f"collect_{number}" if number else "collect"
 
 
-def add_passing(
-    store: GoldStore, rollouts: Sequence[Rollout], problems: Mapping[str, Problem], model_name: str
-) -> None:
-    """Put the programs that pass all hidden tests into the store."""
-    for item in rollouts:
-        if item.hidden and item.hidden.passed and item.code is not None:
-            problem = problems[item.completion.problem_id]
-            store.add(make_solution(problem, item.code, item.hidden, model_name))
-
-
 def try_unsolved(
     context: RunContext,
     store: GoldStore,
+    expert: Expert,
     problems: Mapping[str, Problem],
     policy: Policy,
     *,
@@ -70,6 +61,7 @@ def try_unsolved(
     Args:
         context: of the run.
         store: gets the solutions.
+        expert: decides what a solution is.
         problems: by id; those that the store has solutions of are left alone.
         policy: the model.
         phase: completions/<phase>.jsonl keeps the samples.
@@ -96,7 +88,7 @@ def try_unsolved(
             for item in drawn.rollouts
             if item.completion.sample in samples and item.completion.problem_id in asked
         )
-        add_passing(store, fresh, problems, str(context.model["name"]))
+        expert.add(store, fresh)
         gathered += replace(drawn, rollouts=fresh)
         if output is not None:
             store.write(output)

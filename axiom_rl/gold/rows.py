@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +10,12 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Solution
 from axiom_rl.problems.prompts import render
 
+log = logging.getLogger(__name__)
+FENCE = "```"
+
 
 def sft_rows(
-    solutions: Sequence[Solution],
-    problems: Mapping[str, Problem],
-    style: str,
-    max_solutions: int | None = None,
+    solutions: Sequence[Solution], problems: Mapping[str, Problem], style: str, target: str
 ) -> list[dict[str, Any]]:
     """Return TRL's conversational prompt-completion rows, one per solution.
 
@@ -23,12 +23,12 @@ def sft_rows(
         solutions: gold data.
         problems: by id; the prompt is rendered from the problem as it is evaluated.
         style: prompt style, see `axiom_rl.problems.prompts`.
-        max_solutions: largest number per problem, the earliest ones; None keeps all.
+        target: completion trains on the model's own answer, and on the program where a solution has
+            no answer; code on the program, in a fence, with what a chain of thought says before it.
 
     Raises:
         AxiomError: if a solution's problem is not among `problems`.
     """
-    taken: Counter[str] = Counter()
     rows = []
     for solution in solutions:
         problem = problems.get(solution.problem_id)
@@ -37,13 +37,39 @@ def sft_rows(
                 f"the solutions are of {solution.problem_id}, which is not among the training "
                 "problems: choose the problems= (with its seed and sizes) they were collected on"
             )
-        taken[problem.id] += 1
-        if max_solutions is None or taken[problem.id] <= max_solutions:
-            answer = f"```python\n{solution.solution_code.strip()}\n```"
-            rows.append(
-                {
-                    "prompt": render(problem, style),
-                    "completion": [{"role": "assistant", "content": answer}],
-                }
-            )
+        answer = answer_of(solution, style, target)
+        rows.append(
+            {
+                "prompt": render(problem, style),
+                "completion": [{"role": "assistant", "content": answer}],
+            }
+        )
+    without = sum(solution.completion is None for solution in solutions)
+    if target == "completion" and without:
+        log.info(
+            "%d of %d solutions hold no completion: they are trained on as trainer.target=code",
+            without,
+            len(solutions),
+        )
     return rows
+
+
+def answer_of(solution: Solution, style: str, target: str) -> str:
+    """Return the text that a solution teaches."""
+    text = solution.completion
+    if target == "completion" and text is not None:
+        return text
+    code = solution.solution_code.strip()
+    reasoning = _before(text, code) if text and style == "chain_of_thought" else ""
+    return f"{reasoning}{FENCE}python\n{code}\n{FENCE}"
+
+
+def _before(text: str, code: str) -> str:
+    """Return what an answer says before its program, as a paragraph of its own."""
+    at = text.find(code)
+    if at < 0:  # the program was dedented or cut out of a longer block
+        at = text.find(code.splitlines()[0]) if code else -1
+    head = text[: max(at, 0)]
+    opened = head.rfind(FENCE)
+    reasoning = (head if opened < 0 else head[:opened]).strip()
+    return f"{reasoning}\n\n" if reasoning else ""

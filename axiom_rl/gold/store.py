@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from axiom_rl.config import CONTROLS, SELECTORS
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Problem, Solution, Verdict
@@ -18,6 +20,8 @@ from axiom_rl.verify import extract_code
 
 SCHEMA = 1
 COLUMNS = tuple(Solution.__dataclass_fields__)
+LATER = ("completion", "expert", "hidden_passed")
+"""Columns that files of older versions, and of users, may lack."""
 
 
 class GoldStore:
@@ -59,11 +63,12 @@ def read_solutions(path: Path) -> list[Solution]:
 
     Raises:
         AxiomError: if the file is missing, or a row lacks a column, holds something else than
-            text in it, or is of a program that did not pass all its tests; naming file and row.
+            text in it, or is of a program that did not pass all tests of an expert that demands it;
+            naming file and row.
     """
     solutions = []
     for number, row in enumerate(read_jsonl(path), start=1):
-        missing = [column for column in COLUMNS if column not in row]
+        missing = [column for column in COLUMNS if column not in row and column not in LATER]
         if missing:
             raise AxiomError(
                 f"{path}, row {number}: no {', '.join(missing)}; see docs/guides/gold.md"
@@ -71,20 +76,30 @@ def read_solutions(path: Path) -> list[Solution]:
         for column in ("problem_id", "solution_code"):
             if not isinstance(row[column], str):
                 raise AxiomError(f"{path}, row {number}: {column} must be text")
-        if row["passed_tests"] != row["total_tests"]:
-            raise AxiomError(
-                f"{path}, row {number}: {row['passed_tests']} of {row['total_tests']} tests "
-                "passed; only programs that pass all of them are gold, so take the row out"
-            )
-        code = _program(row["solution_code"])
+        _check_expert(row, f"{path}, row {number}")
+        code = program_of(row["solution_code"])
         if not code.strip():
             raise AxiomError(f"{path}, row {number}: solution_code holds no program")
-        columns = {column: row[column] for column in COLUMNS} | {"solution_code": code}
-        solutions.append(Solution(**columns))
+        columns = {c: row[c] for c in COLUMNS if c in row}
+        solutions.append(Solution(**columns | {"solution_code": code, "hidden_passed": None}))
     return solutions
 
 
-def _program(code: str) -> str:
+def _check_expert(row: dict[str, Any], where: str) -> None:
+    """Refuse a record whose numbers its expert cannot have given, and text that is none."""
+    expert, completion = row.get("expert", "hidden"), row.get("completion")
+    if not isinstance(expert, str):
+        raise AxiomError(f"{where}: expert must be text")
+    if completion is not None and not isinstance(completion, str):
+        raise AxiomError(f"{where}: completion must be text, or null")
+    if expert not in (*SELECTORS, *CONTROLS) and row["passed_tests"] != row["total_tests"]:
+        raise AxiomError(
+            f"{where}: {row['passed_tests']} of {row['total_tests']} tests passed; only programs "
+            "that pass all of them are gold, so take the row out"
+        )
+
+
+def program_of(code: str) -> str:
     """Return the program of a row that may hold a whole answer, with its fences."""
     fenced = re.search(r"^\s*(```|~~~)", code, re.MULTILINE) is not None
     return (extract_code(code) or "") if fenced and not _compiles(code) else code
@@ -99,22 +114,39 @@ def _compiles(code: str) -> bool:
     return True
 
 
-def make_solution(problem: Problem, code: str, verdict: Verdict, model_name: str) -> Solution:
-    """Return the gold solution of an accepted verdict.
+def make_solution(
+    problem: Problem, code: str, verdict: Verdict, model_name: str, completion: str | None = None
+) -> Solution:
+    """Return the gold solution of an accepted verdict of the hidden tests.
 
     Raises:
         ValueError: if the verdict is not a pass; wrong code must never become gold.
     """
     if not verdict.passed:
         raise ValueError(f"{problem.id}: only accepted programs are gold, not {verdict.status}")
+    tests = (verdict.total_tests, verdict.total_tests)
+    return expert_solution(problem, code, tests, model_name, completion, "hidden")
+
+
+def expert_solution(
+    problem: Problem,
+    code: str,
+    tests: tuple[int, int],
+    model_name: str,
+    completion: str | None,
+    expert: str,
+) -> Solution:
+    """Return what an expert took as a gold solution; `tests` it saw: passed, and all."""
     return Solution(
         problem_id=problem.id,
         problem_title=problem.title,
         solution_code=code,
-        passed_tests=verdict.total_tests,
-        total_tests=verdict.total_tests,
+        passed_tests=tests[0],
+        total_tests=tests[1],
         model_name=model_name,
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        completion=completion,
+        expert=expert,
     )
 
 

@@ -30,6 +30,7 @@ from axiom_rl.report.sections.curves import bounds, curve_blocks
 from axiom_rl.report.sections.forgetting import forgetting_blocks
 from axiom_rl.report.sections.grpo import policy_blocks, step_time_blocks
 from axiom_rl.report.sections.provenance import changes_section, provenance_section, raw_section
+from axiom_rl.report.sections.retention import retention_section
 from axiom_rl.report.sections.samples import sample_links, sample_section
 from axiom_rl.report.sections.search import (
     search_headline,
@@ -65,6 +66,7 @@ def build_page(run: RunFolder) -> Page:
     sections = [
         Section("Result", _result(run, comparison, refusal)),
         search_section(run),
+        retention_section(run),
         solved_section(run),
         Section("Problem by problem", _problems(run, comparison)),
         Section("Learning curves", curve_blocks(run)),

@@ -26,6 +26,7 @@ def nothing_passed(
     *,
     model: str,
     limit: int,
+    expert: str = "hidden",
     others: Sequence[str] = (),
 ) -> str:
     """Say that no sample passed, and what would help here.
@@ -35,6 +36,7 @@ def nothing_passed(
         rollouts: what was drawn of them.
         model: its name.
         limit: sampler.max_new_tokens.
+        expert: who decided (trainer.expert).
         others: further cures, which the caller knows.
     """
     count = len(rollouts)
@@ -45,7 +47,8 @@ def nothing_passed(
         )
     larger = LARGER.get(model, "a larger model (model=qwen2.5-coder-1.5b)")
     cures = [cure for cure in (larger, _easier(problems), *others) if cure]
-    return f"none of {count} samples passed: try {', or '.join(cures)}"
+    what = "passed" if expert == "hidden" else f"is gold by the expert {expert}"
+    return f"none of {count} samples {what}: try {', or '.join(cures)}"
 
 
 def _easier(problems: Sequence[Problem]) -> str:

@@ -10,10 +10,12 @@ from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.measure import headline_split, measure
+from axiom_rl.evaluation.search.expert import open_expert, with_expert
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.gold.truth import judge_gold
 from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import cost
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
@@ -40,6 +42,7 @@ def evaluate(config: Config, folder: Path) -> None:
 
 def collect(config: Config, folder: Path) -> None:
     """Best-of-N: sample each problem until one passes or max_attempts is reached; save passes."""
+    config = with_expert(config)
     stage = config.stage
     assert isinstance(stage, CollectConfig)
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
@@ -51,19 +54,34 @@ def collect(config: Config, folder: Path) -> None:
     with open_context(config, folder, splits, resolve_model(config)) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         finished = context.run.is_finished("collect/0")
+        policy, phase = context.policy(config.model.adapter), next_collection(output, folder)
+        expert = open_expert(context, stage.expert, problems, config.search, policy, phase)
         with context.run.timed("collect", 0, log=not finished) as columns:
             drawn = try_unsolved(
                 context,
                 store,
+                expert,
                 problems,
-                context.policy(config.model.adapter),
-                phase=next_collection(output, folder),
+                policy,
+                phase=phase,
                 iteration=0,
                 attempts=range(stage.max_attempts),
                 output=output,
             )
             columns.update(cost(drawn))
         if not finished:
+            false = judge_gold(folder, 0, store.solutions, drawn.rollouts)
+            context.run.tracker.log(
+                "collect",
+                0,
+                expert=stage.expert,
+                samples=len(drawn.rollouts),
+                passed=drawn.passed,
+                taken=expert.taken,
+                total_solutions=len(store),
+                unsolved=len(problems.keys() - store.solved()),
+                false_gold=false.total,
+            )
             context.run.finish("collect/0")
         if not len(store):
             why = nothing_passed(
@@ -71,6 +89,7 @@ def collect(config: Config, folder: Path) -> None:
                 drawn.rollouts,
                 model=str(context.model["name"]),
                 limit=context.sampler.max_new_tokens,
+                expert=stage.expert,
                 others=[f"more attempts (stage.max_attempts={2 * stage.max_attempts})"],
             )
             raise AxiomError(f"{output} holds no solution: {why}")

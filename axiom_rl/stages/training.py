@@ -9,6 +9,8 @@ from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.recheck import recheck_claims
+from axiom_rl.evaluation.search.expert import check_arms, with_expert
+from axiom_rl.evaluation.search.pool import with_pool
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
@@ -19,8 +21,10 @@ NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect ma
 
 def train(config: Config, folder: Path) -> None:
     """Measure, train, measure again, and report."""
-    trainer = config.trainer
     check_training(config)
+    config = with_expert(with_pool(config))
+    check_arms(config)
+    trainer = config.trainer
     splits = make_problems(config, folder)
     check_val(config, splits)
     check_libraries(config)
@@ -29,9 +33,9 @@ def train(config: Config, folder: Path) -> None:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
 
         if isinstance(trainer, ExpertIterConfig):
-            run_expert_iteration(context, config.model, resolved, trainer)
+            run_expert_iteration(context, config.model, resolved, trainer, config.search)
         elif isinstance(trainer, SftTrainerConfig):
-            run_sft(context, config.model, resolved, trainer)
+            run_sft(context, config.model, resolved, trainer, config.search)
         elif isinstance(trainer, GrpoConfig):
             from axiom_rl.trainers.grpo.run import run_grpo
 

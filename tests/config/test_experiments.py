@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from axiom_rl.config import CONF_DIR, CollectConfig, ExpertIterConfig, GrpoConfig, load_config
+from axiom_rl.evaluation.search.expert import check_arms, with_expert
 
 DOCS = CONF_DIR.parent / "docs" / "results" / "experiments"
 NAMES = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
@@ -37,7 +38,9 @@ def jobs(arguments: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def test_the_experiments_of_the_manual_are_there() -> None:
-    assert [name[:2] for name in NAMES] == ["00", "01", "02", "03", "06", "07", "09", "10", "11"]
+    assert [name[:2] for name in NAMES] == [
+        *("00", "01", "02", "03", "06", "07", "09", "10", "11", "12", "13"),
+    ]
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     assert all(f"[{name}]({name}.md)" in index for name in NAMES)
 
@@ -81,6 +84,24 @@ def test_what_the_experiments_are_about() -> None:
     )
     assert untrained.problems.sizes.test == trained.problems.sizes.test  # type: ignore[attr-defined]
     assert untrained.stage.kind == "evaluate" and not isinstance(untrained.stage, CollectConfig)
+    for name, arms in (
+        ("12_verification_control", ["all", "shuffled", "wrong", "public", "vote", "hidden"]),
+        ("13_search_to_weights", ["vote", "hidden"]),
+    ):
+        config = load_config(f"experiment={name}")
+        assert isinstance(config.trainer, ExpertIterConfig) and config.trainer.arms == arms
+        assert config.trainer.pool == "sweep" and config.trainer.max_attempts == config.sampler.n
+        typed = f"python launch.py -m experiment={name} trainer.expert={','.join(arms)}"
+        for place in (
+            CONF_DIR / "experiment" / f"{name}.yaml",
+            DOCS / f"{name}.md",
+            DOCS.parent.parent / "guides" / "experts.md",
+        ):
+            assert typed in place.read_text(encoding="utf-8")
+        for arm in arms:
+            config = load_config(f"experiment={name}", f"trainer.expert={arm}")
+            assert with_expert(config).search.kind == "select"
+            check_arms(config)
     long = load_config("experiment=11_extended").trainer
     assert isinstance(long, GrpoConfig) and long.forgetting == ["easy", "basic"]
     assert long.args["max_steps"] >= 50 * 10

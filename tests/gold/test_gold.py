@@ -13,7 +13,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Problem, Solution, Status, Verdict
 from axiom_rl.gold.rows import sft_rows
-from axiom_rl.gold.store import COLUMNS, GoldStore, make_solution, normalise, read_solutions
+from axiom_rl.gold.store import COLUMNS, LATER, GoldStore, make_solution, normalise, read_solutions
 from axiom_rl.problems import make_problem
 
 PLAIN = "def f(a, b):\n    return a + b\n"
@@ -149,12 +149,28 @@ def test_a_bad_row_is_named_with_its_file(problems: dict[str, Problem], tmp_path
         ({"solution_code": " \n"}, "solution_code holds no program"),
         ({"solution_code": "```python\n```"}, "solution_code holds no program"),
         ({"passed_tests": 3}, r"3 of \d+ tests passed; only programs that pass all"),
+        ({"expert": 3}, "expert must be text"),
+        ({"completion": 3}, "completion must be text, or null"),
     ):
         path.write_text(f"{json.dumps(row)}\n{damaged(row, **changes)}\n", encoding="utf-8")
         with pytest.raises(AxiomError, match=rf"gold\.jsonl, row 2: {said}"):
             read_solutions(path)
     with pytest.raises(AxiomError, match="no such file"):
         read_solutions(tmp_path / "none.jsonl")
+
+
+def test_records_name_their_expert_and_older_ones_are_read(
+    problems: dict[str, Problem], tmp_path: Path
+) -> None:
+    path = tmp_path / "gold.jsonl"
+    row = asdict(solution(first(problems)))
+    older = {k: v for k, v in row.items() if k not in LATER}
+    wrong = row | {"expert": "wrong", "passed_tests": 1, "hidden_passed": False}
+    path.write_text("".join(json.dumps(each) + "\n" for each in (older, row, wrong)))
+    read = read_solutions(path)
+    assert [item.expert for item in read] == ["hidden", "hidden", "wrong"]
+    assert [item.passed_tests for item in read[1:]] == [row["total_tests"], 1]
+    assert all(item.hidden_passed is None for item in read), "training reads no verdict"
 
 
 def test_fences_around_a_program_are_taken_off(
@@ -173,20 +189,49 @@ def test_fences_around_a_program_are_taken_off(
 
 def test_rows_for_training(problems: dict[str, Problem]) -> None:
     two_sum, fizzbuzz = problems.values()
-    codes = [PLAIN, OTHER["order"], OTHER["value"]]
+    codes = [PLAIN, OTHER["order"]]
     solutions = [solution(two_sum, code) for code in codes] + [solution(fizzbuzz)]
-    rows = sft_rows(solutions, problems, "direct", max_solutions=2)
+    rows = sft_rows(solutions, problems, "direct", "code")
     assert [row["completion"][0]["content"] for row in rows] == [
-        f"```python\n{code.strip()}\n```" for code in (PLAIN, OTHER["order"], PLAIN)
+        f"```python\n{code.strip()}\n```" for code in (*codes, PLAIN)
     ]
     assert rows[0]["completion"][0]["role"] == "assistant"
     assert rows[0]["prompt"][-1]["role"] == "user"
     assert two_sum.statement in rows[0]["prompt"][-1]["content"]
-    assert len(sft_rows(solutions, problems, "few_shot")) == 4
-    assert len(sft_rows(solutions, problems, "few_shot")[0]["prompt"]) > 1
+    assert len(sft_rows(solutions, problems, "few_shot", "code")[0]["prompt"]) > 1
+
+
+REASONED = f"First I add.\n\n```python\n{PLAIN}```\nThat is all."
+
+
+@pytest.mark.parametrize(
+    ("completion", "style", "target", "taught"),
+    [
+        (REASONED, "direct", "completion", REASONED),
+        (REASONED, "chain_of_thought", "completion", REASONED),
+        (REASONED, "direct", "code", f"```python\n{PLAIN}```"),
+        (REASONED, "chain_of_thought", "code", f"First I add.\n\n```python\n{PLAIN}```"),
+        (PLAIN, "chain_of_thought", "code", f"```python\n{PLAIN}```"),
+        (None, "direct", "completion", f"```python\n{PLAIN}```"),
+        (None, "chain_of_thought", "completion", f"```python\n{PLAIN}```"),
+    ],
+)
+def test_a_target_is_the_answer_or_the_program_in_it(
+    problems: dict[str, Problem],
+    caplog: pytest.LogCaptureFixture,
+    completion: str | None,
+    style: str,
+    target: str,
+    taught: str,
+) -> None:
+    caplog.set_level("INFO")
+    gold = replace(solution(first(problems)), completion=completion)
+    (row,) = sft_rows([gold], problems, style, target)
+    assert row["completion"][0]["content"] == taught
+    assert ("1 of 1 solutions hold no completion" in caplog.text) == (completion is None)
 
 
 def test_a_solution_of_another_problem_is_refused(problems: dict[str, Problem]) -> None:
     stray = replace(solution(first(problems)), problem_id="lcs/d1/train/s0/0")
     with pytest.raises(AxiomError, match=r"lcs/d1/train/s0/0.*not among the training problems"):
-        sft_rows([stray], problems, "direct")
+        sft_rows([stray], problems, "direct", "code")

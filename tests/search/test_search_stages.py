@@ -260,7 +260,9 @@ def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.Mo
         (("stage=evaluate", "search=codet", "search.written_tests=0"), "search.written_tests=1"),
         (("stage=evaluate", "search=vote", "search.time_limit_s=0"), "must be above 0"),
         (("stage=collect", "search=vote"), "does not search"),
-        (("stage=train", "search=vote"), "does not search"),
+        (("trainer=grpo", "search=vote"), "does not search"),
+        (("stage=train", "search=repair"), "search=repair stands beside stage=evaluate alone"),
+        (("stage=list", "search=vote"), "does not search"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(run: Runs, overrides: Any, message: str) -> None:

@@ -27,6 +27,8 @@ class CollectConfig(StageConfig):
     """Leave out problems that the output file already solves."""
     output: str | None = MISSING
     """Solutions file; null means solutions/collected.jsonl in the run folder."""
+    expert: str = MISSING
+    """Who decides which samples are gold, as trainer.expert."""
 
 
 @dataclass

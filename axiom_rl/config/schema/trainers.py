@@ -24,6 +24,9 @@ class SftTrainerConfig(TrainerConfig):
 
     solutions: str | None = MISSING
     """JSONL file of gold solutions; without one the run stops with an error."""
+    target: str = MISSING
+    """completion (the model's own answer, its reasoning included) or code (the program in it, in a
+    fence); solutions without a completion are trained on as code."""
 
 
 @dataclass
@@ -58,7 +61,21 @@ class ExpertIterConfig(TrainerConfig):
     retry_temperature: float = MISSING
     """Temperature of these further samples; a higher one finds what is rare."""
     max_solutions: int = MISSING
-    """Gold solutions per problem used in training at most."""
+    """Gold solutions per problem used in training at most: a seeded choice of different programs,
+    in which what later iterations found has its place."""
+    expert: str = MISSING
+    """Who decides which samples are gold: hidden (tests); public, vote, codet, value or vote_value,
+    which see no hidden test and read search.*; or a control: all, shuffled, wrong."""
+    target: str = MISSING
+    """completion (the model's own answer, its reasoning included) or code (the program in it, in a
+    fence)."""
+    pool: str | None = MISSING
+    """Where the first round's samples of the training problems come from instead of being drawn:
+    the folder of a finished stage=evaluate stage.split=train run, or sweep (the first job of the
+    same sweep that has drawn them); null draws them."""
+    arms: list[str] = MISSING
+    """Experts that are compared from one pool: each run of them then trains on as many rows as the
+    smallest arm has; [] for no comparison."""
     problems_per_iteration: int | None = MISSING
     """Draws of the curriculum in each iteration, each for sampler.n more samples of one problem, in
     the place of more tries of the unsolved ones; null means no curriculum."""

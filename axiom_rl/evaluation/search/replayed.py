@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from axiom_rl.config import Config, SearchConfig, SearchStageConfig, SelectConfig, resumed_config
+from axiom_rl.config import (
+    SELECTORS,
+    CollectConfig,
+    Config,
+    GrpoConfig,
+    SearchConfig,
+    SearchStageConfig,
+    SelectConfig,
+    pool_config,
+)
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.search import registry
 from axiom_rl.search.pool import HOW, typed_differences
@@ -51,12 +60,22 @@ def refuse_search(config: Config) -> None:
     """Refuse search= where nothing would be searched.
 
     Raises:
-        AxiomError: for any other stage than evaluate, search and solve.
+        AxiomError: for a stage, trainer or expert that does not search.
     """
-    if config.search.kind != "none" and config.stage.kind not in ("evaluate", "search", "solve"):
-        raise AxiomError(
-            f"stage={config.stage.kind} does not search: leave search= out, or use stage=evaluate"
-        )
+    if config.search.kind == "none" or config.stage.kind in ("evaluate", "search", "solve"):
+        return
+    instead = "leave search= out, or use stage=evaluate"
+    if isinstance(config.stage, CollectConfig):
+        if config.stage.expert in SELECTORS and isinstance(config.search, SelectConfig):
+            return
+        instead = "leave search= out, or name an expert that searches, as stage.expert=vote"
+    elif config.stage.kind == "train":
+        if isinstance(config.trainer, GrpoConfig):
+            raise AxiomError(f"trainer={config.trainer.kind} does not search: {instead}")
+        if isinstance(config.search, SelectConfig):
+            return
+        raise AxiomError("search=repair stands beside stage=evaluate alone: leave it out")
+    raise AxiomError(f"stage={config.stage.kind} does not search: {instead}")
 
 
 def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
@@ -69,18 +88,22 @@ def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
         raise AxiomError(f"stage=search needs stage.pool: {HOW}")
     if not (Path(stage.pool) / "config.yaml").is_file():
         raise AxiomError(f"stage.pool={stage.pool}: there is no config.yaml; {HOW}")
-    pool = resumed_config(Path(stage.pool), [])
+    pool = pool_config(Path(stage.pool))
     if pool.stage.kind != "evaluate":
         raise AxiomError(f"stage.pool={stage.pool}: it is a run of stage={pool.stage.kind}; {HOW}")
-    typed = [override.lstrip("+").partition("=")[0] for override in _typed()]
-    typed = [key for key in typed if key.partition(".")[0] in OF_THE_POOL]
-    different = typed_differences(typed, _by_key(config), _by_key(pool)) if typed else []
-    if different:
+    if different := differing(config, pool, OF_THE_POOL):
         raise AxiomError(
             f"a replay takes problems, model, sampler and seed from the pool; leave out "
             f"{', '.join(different)}"
         )
     return pool
+
+
+def differing(config: Config, pool: Config, groups: Collection[str]) -> list[str]:
+    """Return what was typed of these groups and has another value in the pool's config."""
+    typed = [override.lstrip("+").partition("=")[0] for override in _typed()]
+    typed = [key for key in typed if key.partition(".")[0] in groups]
+    return typed_differences(typed, _by_key(config), _by_key(pool)) if typed else []
 
 
 def _typed() -> list[str]:

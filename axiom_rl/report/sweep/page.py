@@ -33,6 +33,7 @@ from axiom_rl.report.blocks import (
 from axiom_rl.report.blocks import with_interval as rated
 from axiom_rl.report.render import to_html, to_markdown
 from axiom_rl.report.sections.result import brief_difference
+from axiom_rl.report.sweep.neighbours import neighbour_blocks
 from axiom_rl.report.sweep.scores import (
     Score,
     Setting,
@@ -137,6 +138,7 @@ def build_page(sweep: Sweep) -> Page:
     rebuild = f"This page again: python launch.py stage=compare stage.sweep={sweep.folder}"
     sections = [
         Section("Settings", _settings(sweep)),
+        Section("Neighbours", neighbour_blocks(sweep.jobs)),
         Section("What mattered", _what_mattered(sweep)),
         Section("Failed jobs", _failed(sweep)),
         Section("Jobs", [*_jobs(sweep), Text(rebuild)]),

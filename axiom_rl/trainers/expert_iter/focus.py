@@ -17,6 +17,7 @@ from axiom_rl.config import ExpertIterConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem, Status
+from axiom_rl.gold.experts import Expert
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.rollouts.draw import Drawn, draw
 from axiom_rl.rollouts.judge import JudgedBy
@@ -28,6 +29,7 @@ def pick_problems(
     iteration: int,
     problems: Mapping[str, Problem],
     rollouts: Sequence[Rollout],
+    expert: Expert,
     trainer: ExpertIterConfig,
 ) -> Counter[str]:
     """Return how often each problem is drawn in this iteration, by its id.
@@ -40,12 +42,14 @@ def pick_problems(
         iteration: 1, 2, ...
         problems: the training problems, by id.
         rollouts: this iteration's measurement of them.
+        expert: that has seen them; one that is blind to hidden tests must not learn of them here.
         trainer: its curriculum and problems_per_iteration.
     """
     curriculum = Curriculum(list(problems.values()), trainer.curriculum, context.seed)
     if iteration > 1:
         curriculum.restore(read_json(_state_file(context, iteration - 1)))
-    for problem_id, rate in _rates(rollouts).items():
+    rates = _rates(rollouts) if expert.name == "hidden" else expert.rates()
+    for problem_id, rate in rates.items():
         curriculum.observe(problem_id, rate)
     draws = range(trainer.problems_per_iteration or 0)
     counts = Counter(problem.id for _ in draws for problem in curriculum.pick(1))

@@ -16,15 +16,21 @@ from typing import Any
 
 import torch
 
-from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
+from axiom_rl.config import ExpertIterConfig, ModelConfig, SearchConfig, SftTrainerConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import measure
-from axiom_rl.gold.collect import add_passing, try_unsolved
+from axiom_rl.evaluation.search.expert import open_expert
+from axiom_rl.evaluation.search.pool import take_pool
+from axiom_rl.evaluation.search.retained import score_phase, write_retention
+from axiom_rl.gold.choice import choose_solutions
+from axiom_rl.gold.collect import try_unsolved
+from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.gold.truth import judge_gold
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
@@ -35,14 +41,19 @@ from axiom_rl.rollouts.draw import Drawn, cost
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.run.tracking import read_metrics
+from axiom_rl.trainers.expert_iter.arms import rows_of_arms, that_fit
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
-from axiom_rl.trainers.sft.run import train_adapter
+from axiom_rl.trainers.sft.run import row_lengths, train_adapter
 
 log = logging.getLogger(__name__)
 
 
 def run_sft(
-    context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: SftTrainerConfig
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: SftTrainerConfig,
+    search: SearchConfig,
 ) -> None:
     """Train on a solutions file, measured before and after.
 
@@ -52,38 +63,94 @@ def run_sft(
     if trainer.solutions is None:
         raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
     solutions = read_solutions(Path(trainer.solutions))
-    rows = sft_rows(solutions, _train_problems(context), context.style)
+    rows = sft_rows(solutions, _train_problems(context), context.style, trainer.target)
+    experts = {solution.expert for solution in solutions}
+    expert = next(iter(experts)) if len(experts) == 1 else "hidden"
     policy = context.policy(model.adapter)
-    measure(context, 0, policy, "before")
+    rollouts = measure(context, 0, policy, "before")
+    if search.kind != "none":
+        score_phase(context, expert, search, policy, "before", rollouts)
     release(policy)
     adapter = _train(context, 1, rows, trainer.args, model, resolved, model.adapter)
-    _measure_last(context, 1, adapter)
+    policy = context.policy(adapter)
+    rollouts = measure(context, 1, policy, "iter_1")
+    if search.kind != "none":
+        score_phase(context, expert, search, policy, "iter_1", rollouts)
+        write_retention(context, expert, 1, "iter_1")
+    publish(context, 1)
 
 
 def run_expert_iteration(
-    context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: ExpertIterConfig
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: ExpertIterConfig,
+    search: SearchConfig,
 ) -> None:
     """Evaluate, collect gold solutions, train on them; `trainer.iterations` times.
 
     Raises:
-        AxiomError: if not one sample of any problem passed, so that there is nothing to train on.
+        AxiomError: if the expert takes not one sample of any problem, so that there is nothing to
+            train on.
     """
     adapter, store = model.adapter, GoldStore()
     policy = context.policy(adapter)
+    take_pool(context, trainer)
     rollouts = measure(context, 0, policy, "before")
+    score_phase(context, trainer.expert, search, policy, "before", rollouts)
+    total = rows_of_arms(context, trainer, search, policy, rollouts, resolved, "before")
     _say_expected(context, rollouts, trainer)
     for iteration in range(1, trainer.iterations + 1):
         log.info("iteration %d of %d", iteration, trainer.iterations)
-        store = _gather(context, iteration, rollouts, policy, store, trainer)
-        rows = sft_rows(
-            store.solutions, _train_problems(context), context.style, trainer.max_solutions
-        )
+        phase = f"iter_{iteration}"
+        store = _gather(context, iteration, rollouts, policy, store, trainer, search)
+        rows = _rows(context, iteration, store, trainer, resolved, total)
         release(policy)
         start = adapter if trainer.start_from == "adapter" else None
-        adapter = _train(context, iteration, rows, trainer.args, model, resolved, start)
+        adapter = _train(
+            context, iteration, rows, trainer.args, model, resolved, start, trainer.expert
+        )
         policy = context.policy(adapter)
-        rollouts = measure(context, iteration, policy, f"iter_{iteration}")
+        rollouts = measure(context, iteration, policy, phase)
+        score_phase(context, trainer.expert, search, policy, phase, rollouts)
+        write_retention(context, trainer.expert, iteration, phase)
     publish(context, trainer.iterations)
+
+
+def _rows(
+    context: RunContext,
+    iteration: int,
+    store: GoldStore,
+    trainer: ExpertIterConfig,
+    resolved: ResolvedModel,
+    total: int | None,
+) -> list[dict[str, Any]]:
+    """Return the training rows of an iteration: a choice of all gold so far."""
+    solutions = list(store.solutions)
+    if total is not None:
+        solutions = that_fit(context, solutions, trainer, resolved)
+    found = _found_in(context, iteration)
+    chosen = choose_solutions(
+        solutions,
+        trainer.max_solutions,
+        context.seed,
+        iterations=[found[(one.problem_id, one.solution_code)] for one in solutions],
+        total=total,
+    )
+    return sft_rows(chosen, _train_problems(context), context.style, trainer.target)
+
+
+def _found_in(context: RunContext, iteration: int) -> dict[tuple[str, str], int]:
+    """Return in which iteration each gold solution was found."""
+    found: dict[tuple[str, str], int] = {}
+    for number in range(1, iteration + 1):
+        for one in read_solutions(_gold_file(context, number)):
+            found.setdefault((one.problem_id, one.solution_code), number)
+    return found
+
+
+def _gold_file(context: RunContext, iteration: int) -> Path:
+    return context.run.folder / "solutions" / f"iter_{iteration}.jsonl"
 
 
 def _say_expected(
@@ -92,7 +159,7 @@ def _say_expected(
     """Say how long the sampling to come will take, by the speed of the first evaluation."""
     timed = [row for row in read_metrics(context.run.folder, "timing") if row["name"] == "evaluate"]
     seconds = float(timed[0]["seconds"]) if timed else 0.0
-    if len(timed) != 1 or not rollouts:  # nothing was measured, or most of it is over
+    if len(timed) != 1 or not rollouts or trainer.pool:  # not measured, or most of it is over
         return
     each = seconds / len(rollouts)
     retries = trainer.max_retries * trainer.iterations
@@ -104,11 +171,6 @@ def _say_expected(
     )
 
 
-def _measure_last(context: RunContext, iteration: int, adapter: str) -> None:
-    measure(context, iteration, context.policy(adapter), f"iter_{iteration}")
-    publish(context, iteration)
-
-
 def _gather(
     context: RunContext,
     iteration: int,
@@ -116,31 +178,42 @@ def _gather(
     policy: Policy,
     store: GoldStore,
     trainer: ExpertIterConfig,
+    search: SearchConfig,
 ) -> GoldStore:
-    """Add the passing samples of the train split; try unsolved problems again and again."""
-    path = context.run.folder / "solutions" / f"iter_{iteration}.jsonl"
+    """Add the samples of the train split that the expert takes; try unsolved problems again."""
+    path = _gold_file(context, iteration)
     if context.run.is_finished(f"collect/{iteration}"):
         return GoldStore(read_solutions(path))
-    problems = _train_problems(context)
-    before = len(store)
+    problems, before = _train_problems(context), store.solutions
+    phase = f"iter_{iteration - 1}" if iteration > 1 else "before"
+    expert = open_expert(context, trainer.expert, problems, search, policy, phase)
     with context.run.timed("collect", iteration) as columns:
         first = Drawn(rollouts=_of(problems, rollouts))
-        add_passing(store, first.rollouts, problems, str(context.model["name"]))
-        more, draws = _further(context, iteration, first, policy, store, trainer)
+        expert.add(store, first.rollouts)
+        more, draws = _further(context, iteration, first, policy, store, expert, trainer)
         columns.update(cost(more))
+    store = GoldStore(before)
+    expert.fill(store)
     samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
     if not len(store):
         raise AxiomError(_nothing_passed(context, [first, more], trainer))
+    drawn = (first + more).rollouts
+    false = judge_gold(context.run.folder, iteration, store.solutions, drawn)
     store.write(path)
     context.run.tracker.log(
         "collect",
         iteration,
+        expert=trainer.expert,
         samples=samples,
         passed=passed,
-        solutions=len(store) - before,
+        taken=expert.taken,
+        solutions=len(store) - len(before),
         total_solutions=len(store),
-        duplicates=passed - (len(store) - before),
+        duplicates=expert.taken - (len(store) - len(before)),
         unsolved=len(problems.keys() - store.solved()),
+        false_gold=false.new,
+        false_gold_total=false.total,
+        drawn_tokens=sum(item.completion.completion_tokens for item in drawn),
         **draws,
     )
     context.run.finish(f"collect/{iteration}")
@@ -159,6 +232,7 @@ def _nothing_passed(context: RunContext, drawn: Sequence[Drawn], trainer: Expert
         rollouts,
         model=str(context.model["name"]),
         limit=context.sampler.max_new_tokens,
+        expert=trainer.expert,
         others=[more] if trainer.problems_per_iteration is None else [],
     )
 
@@ -169,6 +243,7 @@ def _further(
     first: Drawn,
     policy: Policy,
     store: GoldStore,
+    expert: Expert,
     trainer: ExpertIterConfig,
 ) -> tuple[Drawn, dict[str, Any]]:
     """Draw more samples: of what the curriculum picks, or else of what has no solution yet."""
@@ -177,6 +252,7 @@ def _further(
         more = try_unsolved(
             context,
             store,
+            expert,
             problems,
             policy,
             phase=f"attempts_{iteration}",
@@ -186,11 +262,11 @@ def _further(
             temperature=trainer.retry_temperature,
         )
         return more, {}
-    counts = pick_problems(context, iteration, problems, first.rollouts, trainer)
+    counts = pick_problems(context, iteration, problems, first.rollouts, expert, trainer)
     draws = by_type(problems, counts)
     log.info("draws of the curriculum: %s", draws)
     more = draw_picked(context, iteration, problems, counts, policy, trainer.retry_temperature)
-    add_passing(store, more.rollouts, problems, str(context.model["name"]))
+    expert.add(store, more.rollouts)
     return more, {"draws": draws}
 
 
@@ -202,6 +278,7 @@ def _train(
     model_config: ModelConfig,
     resolved: ResolvedModel,
     start: str | None,
+    expert: str = "hidden",
 ) -> str:
     """Train a new adapter, or go on with the one in `start`; return its folder."""
     run = context.run
@@ -236,7 +313,9 @@ def _train(
             on_save=saved,
         )
         columns["solutions"] = len(rows)
-        how = f"fine-tuned on {len(rows)} programs that pass, {columns['steps']} steps"
+        columns["row_tokens"] = sum(row_lengths(rows, tokenizer))
+        what = "that pass" if expert == "hidden" else f"that the expert {expert} took"
+        how = f"fine-tuned on {len(rows)} programs {what}, {columns['steps']} steps"
         save_adapter(model, target, resolved, how)
     del model, base
     free_memory()

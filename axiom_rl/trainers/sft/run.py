@@ -126,6 +126,18 @@ def train_adapter(
     return int(trainer.state.global_step)
 
 
+def row_lengths(rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens of each row, prompt and completion."""
+    return [
+        len(
+            tokenizer.apply_chat_template(
+                [*row["prompt"], *row["completion"]], tokenize=True, return_dict=False
+            )
+        )
+        for row in rows
+    ]
+
+
 def rows_that_fit(
     rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int | None
 ) -> list[dict[str, Any]]:
@@ -134,14 +146,7 @@ def rows_that_fit(
     Raises:
         AxiomError: if no row fits, with the length that would do.
     """
-    lengths = [
-        len(
-            tokenizer.apply_chat_template(
-                [*row["prompt"], *row["completion"]], tokenize=True, return_dict=False
-            )
-        )
-        for row in rows
-    ]
+    lengths = row_lengths(rows, tokenizer)
     fitting = [
         row
         for row, length in zip(rows, lengths, strict=True)
