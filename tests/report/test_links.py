@@ -66,7 +66,8 @@ def test_a_comparison_leads_to_its_runs_and_shows_one_sample_of_both(tmp_path: P
     assert sum(target.startswith("#pair0-") for target in found) == 24
     text = (out / "comparison.html").read_text()
     for part in ("Comparison: first run, second, #2", "Pass rate on val",
-                 "Mean reward of the rollouts", "Verdicts of the samples:", "wrong answer", "second, #2 · sample"):  # fmt: skip
+                 "Mean reward of the rollouts", "Verdicts of the samples:", "wrong answer",
+                 "second, #2 · sample"):  # fmt: skip
         assert part in text, part
     assert text.count('class="pair"') == 24 and text.count('class="problem"') == 24
     sides = re.findall(r'class="sample" data-status="([\w ]+)"', text)
