@@ -12,6 +12,7 @@ from axiom_rl.config import (
     GrpoConfig,
     SearchStageConfig,
     SolveConfig,
+    ValueConfig,
 )
 from axiom_rl.core.program import command, override
 from axiom_rl.run.folder import options_of
@@ -52,6 +53,13 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
         return (
             command("stage=evaluate", *model, problems, "search=vote"),
             command("trainer=expert_iter", *model, problems),
+        )
+    if config.stage.kind == "train" and isinstance(config.trainer, ValueConfig):
+        head = override("search.head", folder / "value")
+        pool = override("stage.pool", config.trainer.pools[-1])
+        return (
+            command("stage=search", pool, "search=vote_value", head),
+            command("stage=evaluate", *model, problems, "search=vote_value", head),
         )
     if config.stage.kind == "evaluate":
         adapter = config.model.adapter

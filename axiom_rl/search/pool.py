@@ -15,7 +15,7 @@ PHASE = "before"
 HOW = "give the folder of a finished stage=evaluate run, such as outputs/evaluate/<run>"
 
 
-def read_pool(folder: Path) -> tuple[Splits, list[Rollout]]:
+def read_pool(folder: Path, key: str = "stage.pool") -> tuple[Splits, list[Rollout]]:
     """Return the problems and samples of a run of stage=evaluate.
 
     Raises:
@@ -26,19 +26,19 @@ def read_pool(folder: Path) -> tuple[Splits, list[Rollout]]:
     splits = read_splits(folder / "problems")
     if splits is None or not path.is_file():
         missing = path if splits is not None else folder / "problems"
-        raise AxiomError(f"stage.pool={folder}: there is no {missing.relative_to(folder)}; {HOW}")
+        raise AxiomError(f"{key}={folder}: there is no {missing.relative_to(folder)}; {HOW}")
     state = folder / "checkpoints" / "state.json"
     finished = read_json(state)["finished"] if state.is_file() else []
     if f"evaluate/{PHASE}" not in finished:
         raise AxiomError(
-            f"stage.pool={folder}: its sampling has not finished; go on with it by resume={folder}"
+            f"{key}={folder}: its sampling has not finished; go on with it by resume={folder}"
         )
     for row in read_jsonl(path):
         if "text" not in row or "code" not in row:
-            raise AxiomError(f"stage.pool={folder}: its completions hold no texts; {HOW}")
+            raise AxiomError(f"{key}={folder}: its completions hold no texts; {HOW}")
         break
     else:
-        raise AxiomError(f"stage.pool={folder}: it holds no completions; {HOW}")
+        raise AxiomError(f"{key}={folder}: it holds no completions; {HOW}")
     return splits, read_rollouts(path)
 
 

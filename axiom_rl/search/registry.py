@@ -34,7 +34,7 @@ NEEDS = {
     "logprobs": "needs log-probabilities, which these samples do not have",
     "inputs": "needs inputs to run programs on, which are made from public tests: there are none",
     "written": "needs tests written by the model: draw the pool with search=codet",
-    "head": "needs search.head=outputs/.../value, and this version trains no value head yet",
+    "head": "needs search.head=outputs/.../value, which trainer=value makes",
 }
 """What a selector may need, and what is said where it is missing."""
 

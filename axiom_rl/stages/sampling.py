@@ -9,12 +9,13 @@ from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.evaluation.measure import measure
+from axiom_rl.evaluation.measure import headline_split, measure
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.rollouts.draw import cost
+from axiom_rl.stages.knowing import live_policy_known
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,12 @@ def evaluate(config: Config, folder: Path) -> None:
     check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     check_libraries(config)
-    with open_context(config, folder, splits, resolve_model(config)) as context:
+    resolved = resolve_model(config)
+    known = live_policy_known(config, resolved, getattr(splits, headline_split(splits)))
+    with open_context(config, folder, splits, resolved) as context:
         policy = context.policy(config.model.adapter)
         rollouts = measure(context, 0, policy, "before")
-        run_beside(context, config.search, policy, rollouts)
+        run_beside(context, config.search, policy, rollouts, known)
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -79,6 +82,9 @@ def solve(config: Config, folder: Path) -> None:
     splits = make_problems(config, folder)
     check_libraries(config)
     output = Path(stage.output) if stage.output else folder / "solved.jsonl"
-    with open_context(config, folder, splits, resolve_model(config)) as context:
-        run_solve(context, config, search, output)
+    resolved = resolve_model(config)
+    everything = (*splits.train, *splits.val, *splits.test)
+    known = live_policy_known(config, resolved, everything)
+    with open_context(config, folder, splits, resolved) as context:
+        run_solve(context, config, search, output, known.head)
     log.info("chosen programs: %s", output)
