@@ -25,7 +25,12 @@ from axiom_rl.core.files import write_text
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.search.repaired import repair_beside
 from axiom_rl.evaluation.search.replayed import check_search, replayed_pool
-from axiom_rl.evaluation.search.searched import PolicyKnown, replay_pool, search_beside
+from axiom_rl.evaluation.search.searched import (
+    PolicyKnown,
+    read_replayed,
+    replay_pool,
+    search_beside,
+)
 from axiom_rl.problems.splits import import_types
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler
@@ -85,14 +90,15 @@ def run_replay(config: Config, folder: Path, known: Knowing, open_sampler: Openi
     if isinstance(pool.problems, ProceduralConfig | JsonlConfig):
         import_types(pool.problems.imports)
     run = replace(pool, name=config.name, stage=stage, search=asked, sandbox=config.sandbox)
+    place = Path(stage.pool)
+    of_model = known(pool, asked, place)
+    samples = read_replayed(place, of_model)  # what can be refused is, before a file is written
     with ExitStack() as resources:
         verifier = resources.enter_context(Verifier(config.sandbox))
+        sampler = open_sampler(pool, folder, resources) if stage.extend else None
         settings = asdict(replace(run, resume=None))
         write_text(folder / "config.yaml", saved_yaml(settings))
-        sampler = open_sampler(pool, folder, resources) if stage.extend else None
-        place = Path(stage.pool)
-        of_model = known(pool, asked, place)
-        replay_pool(place, folder, verifier, asked, pool.seed, of_model, sampler)
+        replay_pool(place, samples, folder, verifier, asked, pool.seed, of_model, sampler)
 
 
 def checked_choice(search: SearchConfig) -> SelectConfig:

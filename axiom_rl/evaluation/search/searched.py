@@ -152,8 +152,24 @@ def pool_items(pool: Pool, rollouts: Sequence[Rollout]) -> list[tuple[Problem, R
     ]
 
 
+def read_replayed(place: Path, known: PolicyKnown) -> tuple[Pool, list[Rollout]]:
+    """Read the samples of a finished evaluation that a replay is about.
+
+    Raises:
+        AxiomError: if there is no finished evaluation with texts, or the head does not fit.
+    """
+    splits, rollouts = read_pool(place)
+    pool = make_pool(getattr(splits, headline_split(splits)), rollouts)
+    if not pool.problems:
+        raise AxiomError(f"stage.pool={place}: no sample of it has a verdict; {HOW}")
+    if known.head is not None:
+        known.head.check(pool.problems)
+    return pool, rollouts
+
+
 def replay_pool(
     place: Path,
+    samples: tuple[Pool, list[Rollout]],
     folder: Path,
     verifier: Verifier,
     config: SelectConfig,
@@ -168,23 +184,15 @@ def replay_pool(
 
     Args:
         place: of the pool.
+        samples: of `read_replayed`.
         folder: of this run.
         verifier: runs programs.
         config: of the search.
         seed: of the pool.
         known: of the model that drew it.
         sampler: draws tests that the pool lacks; None draws nothing.
-
-    Raises:
-        AxiomError: if there is no finished evaluation with texts, or the head does not fit.
     """
-    splits, rollouts = read_pool(place)
-    pool = make_pool(getattr(splits, headline_split(splits)), rollouts)
-    if not pool.problems:
-        raise AxiomError(f"stage.pool={place}: no sample of it has a verdict; {HOW}")
-    head = known.head
-    if head is not None:
-        head.check(pool.problems)
+    pool, rollouts = samples
     public = [public_side(problem) for problem in pool.problems]
     written = None
     if sampler is not None:
@@ -192,6 +200,7 @@ def replay_pool(
         written = draw_written(place / WRITTEN, public, count, sampler, stream)
     elif (place / WRITTEN).exists():
         written = read_written(place / WRITTEN, public)
+    head = known.head
     values = None if head is None else head.values(place, pool_items(pool, rollouts))
     searched = prepare(pool, place, verifier, config, seed, written, values, known.parameters)
     score_replay(searched, folder, config.selector)

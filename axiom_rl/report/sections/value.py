@@ -81,6 +81,50 @@ def value_headline(run: RunFolder) -> str:
     )
 
 
+def stopping_blocks(stopping: Mapping[str, Any] | None) -> list[Block]:
+    """Return what early stopping would save on a pool, and lose; [] without a head."""
+    if stopping is None:
+        return []
+    asked, proposed = stopping["asked"], stopping["proposed"]
+    if asked is not None:
+        which = f"The threshold {asked} was chosen on another pool (search.stop_below)."
+    elif proposed is not None:
+        which = (
+            f"{proposed} saves most with an upper bound of the loss within 2 points; it is chosen "
+            f"on this pool, so report it on another by search.stop_below={proposed}."
+        )
+    else:
+        which = "No threshold keeps the upper bound of the loss within 2 points."
+    text = (
+        "Early stopping, replayed: a sample is stopped at the first prefix whose probability to "
+        "pass is below the threshold, and then holds no program. The loss is that of "
+        f"{stopping['selector']} over all samples, paired by problem; an interval of a loss that "
+        f"no problem shows is no proof. {which}"
+    )
+    rows = [
+        [
+            f"{row['below']}" + (" (asked)" if row["below"] == asked else ""),
+            percent(row["tokens_saved"]),
+            percent(row["stopped"]),
+            percent(row["passing_stopped"]),
+            _share(row["loss"]),
+            str(row["changed"]),
+            _share(row["oracle_loss"]),
+        ]
+        for row in stopping["thresholds"]
+    ]
+    headers = [
+        "below",
+        "tokens saved",
+        "samples stopped",
+        "of those that pass",
+        "loss",
+        "problems changed",
+        "oracle's loss",
+    ]
+    return [Text(text), Table(headers, rows)]
+
+
 def _report(run: RunFolder) -> dict[str, Any] | None:
     path = run.path / "value" / "report.json"
     return read_json(path) if path.exists() else None
