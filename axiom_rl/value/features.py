@@ -18,6 +18,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl, read_jsonl
 from axiom_rl.core.progress import progress
 from axiom_rl.core.types import Completion, Problem
+from axiom_rl.problems.prompts import render
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.value.reader import open_reader
 from axiom_rl.value.recipe import FrozenPolicy, Recipe, SampleFeatures, short_hash
@@ -44,7 +45,7 @@ class PoolFeatures:
     seconds: float
     """Of all of them, those found stored included."""
     forward: int
-    """Tokens read for all of them: each problem's prompt once for the samples read together."""
+    """Tokens read for all of them: a prompt once for the samples read together, equal ones once."""
 
 
 def pool_features(
@@ -80,30 +81,47 @@ def pool_features(
 def _computed(
     missing: Sequence[tuple[Problem, Rollout]], frozen: FrozenPolicy, recipe: Recipe, path: Path
 ) -> Iterator[dict[str, Any]]:
-    """Read the missing samples with the policy, problem by problem, and store them as they come."""
+    """Read the missing samples with the policy, prompt by prompt, and store them as they come.
+
+    Problems that put the same prompt share it, and equal completions of it are read once.
+    """
     reader = open_reader(frozen, recipe)
-    by_problem: dict[str, list[tuple[Problem, Rollout]]] = {}
+    by_prompt: dict[str, list[tuple[Problem, Rollout]]] = {}
     for problem, item in missing:
-        by_problem.setdefault(problem.id, []).append((problem, item))
+        prompt = short_hash(render(problem, frozen.style))
+        by_prompt.setdefault(prompt, []).append((problem, item))
     logger.info("reading %d samples with the frozen policy", len(missing))
     with progress("features", len(missing), "sample") as shown:
-        for pairs in by_problem.values():
-            problem = pairs[0][0]
-            for start in range(0, len(pairs), TOGETHER):
-                part = [item for _problem, item in pairs[start : start + TOGETHER]]
+        for pairs in by_prompt.values():
+            equal = _equal_ones([item for _problem, item in pairs])
+            for start in range(0, len(equal), TOGETHER):
+                part = equal[start : start + TOGETHER]
                 began = time.monotonic()
-                read = reader.read(problem, [item.completion for item in part])
+                read = reader.read(pairs[0][0], [items[0].completion for items in part])
                 seconds = (time.monotonic() - began) / len(part)
                 new = [
-                    _row(item, features, seconds, forward)
-                    for item, (features, forward) in zip(part, read, strict=True)
+                    # What an equal one cost is the first one's.
+                    _features_row(item, features, 0.0 if n else seconds, 0 if n else forward)
+                    for items, (features, forward) in zip(part, read, strict=True)
+                    for n, item in enumerate(items)
                 ]
                 append_jsonl(path, new)
                 shown.update(len(new), "")
                 yield from new
 
 
-def _row(item: Rollout, features: SampleFeatures, seconds: float, forward: int) -> dict[str, Any]:
+def _equal_ones(items: Sequence[Rollout]) -> list[list[Rollout]]:
+    """Return samples of one prompt by what was drawn, those of like length next to each other."""
+    found: dict[tuple[str, tuple[int, ...]], list[Rollout]] = {}
+    for item in items:
+        completion = item.completion
+        found.setdefault((completion.text, completion.token_ids), []).append(item)
+    return sorted(found.values(), key=lambda equal: equal[0].completion.completion_tokens)
+
+
+def _features_row(
+    item: Rollout, features: SampleFeatures, seconds: float, forward: int
+) -> dict[str, Any]:
     hidden = np.clip(features.hidden, -LARGEST, LARGEST).astype("<f2")
     return {
         "schema": SCHEMA,

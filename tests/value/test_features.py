@@ -119,6 +119,23 @@ def test_features_are_computed_once_and_survive_a_kill(
     assert pool_features(tmp_path, items, frozen, RECIPE).computed == 1
 
 
+def test_a_prompt_is_shared_and_equal_completions_are_read_once(
+    frozen: FrozenPolicy, tmp_path: Path
+) -> None:
+    twin = replace(PROBLEM, id="reverse_string/twin")  # the same prompt
+    items = drawn(frozen, PROBLEM, [5, 9])
+    own = [
+        (twin, replace(item, completion=replace(item.completion, problem_id=twin.id)))
+        for _problem, item in items
+    ]
+    alone = pool_features(tmp_path / "alone", items, frozen, RECIPE)
+    both = pool_features(tmp_path / "both", [*items, *own], frozen, RECIPE)
+    assert both.computed == 4 and both.forward == alone.forward
+    for sample in (0, 1):
+        first, second = both.of[PROBLEM.id, sample], both.of[twin.id, sample]
+        assert np.array_equal(first.hidden, second.hidden)
+
+
 def test_another_recipe_policy_or_text_has_features_of_its_own(
     frozen: FrozenPolicy, tmp_path: Path
 ) -> None:
