@@ -145,6 +145,20 @@ def test_a_head_is_fitted_and_measured(made: Path) -> None:
     assert "The value head orders the samples" in text and "has not finished" not in text
 
 
+def test_what_to_type_next_is_not_refused(run: Runs) -> None:
+    from axiom_rl.report.closing import next_commands
+
+    def said(name: str, *pools: str) -> str:
+        given = f"trainer.pools=[{','.join(str(run.folder / pool) for pool in pools)}]"
+        folder = run(name, "trainer=value", given, "trainer.every=8")
+        config = composed("trainer=value", given)
+        return next_commands(config, folder)[0]
+
+    assert "/other" in said("h1", "train", "other", "test")
+    assert "search.cross_fit=true" in said("h2", "train", "test")
+    assert "stage=evaluate" in said("h3", "train")
+
+
 def test_a_search_by_value_live_and_replayed_is_the_same(run: Runs) -> None:
     head = f"search.head={run.folder / 'head' / 'value'}"
     live = run("live", *OTHER, "search=value", head)
