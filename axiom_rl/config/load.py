@@ -123,6 +123,8 @@ RESUME_MAY_CHANGE = (
 )
 """Keys that may be given beside resume=, where the saved config has them, and what is below them;
 everything else comes from the saved config. `tracking` is also a choice, as in tracking=wandb."""
+ADDED = {"search.cross_fit": False, "search.stop_below": None, "stage.extend": False}
+"""Keys that configs of older runs lack, and what these runs did: their pools can be searched."""
 OPTIONAL = {"trainer.args.max_steps": "grpo"}
 """Keys of TRL that a saved config may lack, and the one trainer that goes on further by them."""
 
@@ -164,11 +166,14 @@ def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | Non
         for override in sorted(overrides, key=lambda given: not given.startswith("tracking=")):
             _change(saved, override)
         merged = OmegaConf.merge(_schema_of(saved, path), saved)
+        assert isinstance(merged, DictConfig)
+        for key, meant in ADDED.items():
+            if key in OmegaConf.missing_keys(merged):
+                OmegaConf.update(merged, key, meant)
     except YAMLError as error:
         raise AxiomError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     except OmegaConfBaseException as error:
         raise AxiomError(_older(path, str(error).splitlines()[0])) from error
-    assert isinstance(merged, DictConfig)
     missing = sorted(map(str, OmegaConf.missing_keys(merged)))
     if missing:
         raise AxiomError(_older(path, f"it has no {', '.join(missing)}"))

@@ -12,7 +12,9 @@ from axiom_rl.config import (
     GrpoConfig,
     SearchStageConfig,
     SolveConfig,
+    ValueConfig,
 )
+from axiom_rl.core.files import read_json
 from axiom_rl.core.program import command, override
 from axiom_rl.run.folder import options_of
 
@@ -53,6 +55,8 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
             command("stage=evaluate", *model, problems, "search=vote"),
             command("trainer=expert_iter", *model, problems),
         )
+    if config.stage.kind == "train" and isinstance(config.trainer, ValueConfig):
+        return _with_head(folder, model)
     if config.stage.kind == "evaluate":
         adapter = config.model.adapter
         given = [override("model.adapter", adapter)] if adapter else []
@@ -61,6 +65,21 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
             command("stage=evaluate", *model, *given, other),
         )
     return _more(config, folder), command("stage=evaluate", *model, trained, other)
+
+
+def _with_head(folder: Path, model: list[str]) -> tuple[str, str]:
+    """Return a replay of a pool that the head may judge, if it has one, and an evaluation by it."""
+    head = override("search.head", folder / "value")
+    report = folder / "value" / "report.json"
+    found = read_json(report)["measured"] if report.exists() else []
+    new = [entry["pool"] for entry in found if entry["how"] == "new questions"]
+    crossed = [e["pool"] for e in found if e["how"] == "new types" and e["split"] != "train"]
+    evaluated = command("stage=evaluate", *model, "problems=easy", "search=vote_value", head)
+    if not new and not crossed:
+        return evaluated, command("stage=evaluate", *model, "problems=easy", "stage.split=val")
+    pool = override("stage.pool", (new or crossed)[-1])
+    more = [] if new else ["search.cross_fit=true"]
+    return command("stage=search", pool, "search=vote_value", head, *more), evaluated
 
 
 def _more(config: Config, folder: Path) -> str:

@@ -40,6 +40,7 @@ from axiom_rl.report.sections.search import (
 )
 from axiom_rl.report.sections.suspects import suspect_blocks
 from axiom_rl.report.sections.timing import timing_blocks, training_section
+from axiom_rl.report.sections.value import value_headline, value_section
 
 
 def write_report(run_folder: Path) -> str:
@@ -65,6 +66,7 @@ def build_page(run: RunFolder) -> Page:
     comparison, refusal = _compared(run)
     sections = [
         Section("Result", _result(run, comparison, refusal)),
+        value_section(run),
         search_section(run),
         retention_section(run),
         solved_section(run),
@@ -106,7 +108,11 @@ def _headline(run: RunFolder, comparison: Comparison | None) -> str:
         return answers.answer_sentence(comparison)
     only = run.after or run.before
     if only is None:
-        return search_headline(run) or "No evaluation has finished in this run yet."
+        return (
+            search_headline(run)
+            or value_headline(run)
+            or "No evaluation has finished in this run yet."
+        )
     name = only.model.get("name", "The model")
     rate = with_interval(only.pass_at_1)
     text = (

@@ -88,6 +88,8 @@ class RunFolder:
         """
         if self.stage not in ("", "train"):
             return True
+        if (self.path / "value" / "report.json").exists():
+            return True
         state = self.path / "checkpoints" / "state.json"
         last = f"publish/{self.setting('trainer.iterations', 1)}"
         goes_on = state.exists() and last not in read_json(state)["finished"]

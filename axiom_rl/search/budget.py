@@ -22,9 +22,11 @@ class Cost:
     generated: float
     """Tokens drawn."""
     forward: float
-    """Tokens read: prompts."""
+    """Tokens read: prompts, and what a value head reads again."""
     cpu_s: float
     """Seconds of running programs for the search; those of judging by hidden tests are not here."""
+    flops: float | None
+    """2 x parameters x (generated + forward); None where the model's size is not known."""
 
 
 def budgets(samples: int) -> list[int]:
@@ -46,3 +48,11 @@ def orders(problem_id: str, samples: int, seed: int) -> list[tuple[int, ...]]:
         order = rng.sample(range(samples), samples)
         made += [(*order[start:], *order[:start]) for start in range(samples)]
     return made[:SUBSETS]
+
+
+def compute(parameters: int | None, tokens: float) -> float | None:
+    """Return floating-point operations of a forward pass over tokens: 2 for each parameter.
+
+    Kaplan et al. (2020), without attention's part, which is small at these lengths.
+    """
+    return None if parameters is None else 2.0 * parameters * tokens

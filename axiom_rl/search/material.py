@@ -6,8 +6,8 @@ tests, and from what they return on inputs that nobody knows the answer to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import fsum
 from typing import Any
@@ -127,6 +127,18 @@ def sampled(completion: Completion, code: str | None) -> Sampled:
         tokens=completion.completion_tokens,
         prompt_tokens=completion.prompt_tokens,
     )
+
+
+def with_values(material: Material, at_end: Mapping[tuple[str, int], float]) -> Material:
+    """Return the material with each sample's probability to pass.
+
+    Args:
+        material: of one problem.
+        at_end: by problem id and sample.
+    """
+    key = material.problem.id
+    values = tuple(at_end[key, sample.sample] for sample in material.samples)
+    return replace(material, values=values)
 
 
 def likeliest(material: Material, places: Sequence[int]) -> int:

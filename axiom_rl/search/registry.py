@@ -33,8 +33,8 @@ which the samples were drawn. It must depend on these samples alone."""
 NEEDS = {
     "logprobs": "needs log-probabilities, which these samples do not have",
     "inputs": "needs inputs to run programs on, which are made from public tests: there are none",
-    "written": "needs tests written by the model: draw the pool with search=codet",
-    "head": "needs search.head=outputs/.../value, and this version trains no value head yet",
+    "written": "needs tests written by the model: search=codet in the pool, or stage.extend=true",
+    "head": "needs search.head=outputs/.../value, which trainer=value makes",
 }
 """What a selector may need, and what is said where it is missing."""
 

@@ -13,10 +13,11 @@ from axiom_rl.core.files import write_jsonl
 from axiom_rl.core.types import Problem
 from axiom_rl.rollouts.draw import draw_rollouts
 from axiom_rl.rollouts.judge import JudgedBy
+from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler
 from axiom_rl.search import registry
 from axiom_rl.search.execute import FILE, Executions, gather
-from axiom_rl.search.material import Material, sampled
+from axiom_rl.search.material import Material, sampled, with_values
 from axiom_rl.search.public import public_side
 from axiom_rl.search.registry import Choice
 from axiom_rl.search.written import FILE as WRITTEN
@@ -40,6 +41,10 @@ class Solving:
     samples: int
     seed: int
     model_name: str
+    valued: Callable[[Sequence[tuple[Problem, Rollout]]], Mapping[tuple[str, int], float]] | None
+    """Each sample's probability to pass, by problem id and sample; None without a head."""
+    calibrated_on: str | None
+    """What the probabilities are of; None without a head."""
 
 
 def solve(
@@ -89,6 +94,11 @@ def solve(
         seed=solving.seed,
         written=None if written is None else written.tests,
     )
+    if solving.valued is not None:
+        by_id = {problem.id: problem for problem in problems}
+        items = [(by_id[item.completion.problem_id], item) for item in drawn.rollouts]
+        at_end = solving.valued(items)
+        materials = {key: with_values(each, at_end) for key, each in materials.items()}
     rows = _chosen(materials, solving)
     write_jsonl(output, rows)
     for row in rows:
@@ -123,8 +133,8 @@ def _solved(material: Material, choice: Choice, solving: Solving) -> dict[str, A
         "tied": choice.tied,
         "majority": choice.majority,
         "inputs": len(material.inputs),
-        "probability": None,
-        "calibrated_on": None,
+        "probability": None if material.values is None else material.values[choice.place],
+        "calibrated_on": solving.calibrated_on,
         "model_name": solving.model_name,
     }
 
@@ -137,4 +147,6 @@ def _line(row: Mapping[str, Any]) -> str:
     if row["public_passed"] < row["public_tests"]:
         return f"{name}: NOT SOLVED, the best of {row['samples']} programs passes {tests}"
     agree = f"; {row['agreeing']} of {row['voters']} that do agree with it" if row["voters"] else ""
-    return f"{name}: passes {tests}{agree}{', tied' if row['tied'] else ''}"
+    known = row["probability"]
+    chance = "" if known is None else f"; probability {known:.2f} ({row['calibrated_on']})"
+    return f"{name}: passes {tests}{agree}{', tied' if row['tied'] else ''}{chance}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -20,7 +20,7 @@ from axiom_rl.config import (
     saved_yaml,
 )
 from axiom_rl.context.problems import keep_problems
-from axiom_rl.context.run_context import RunContext
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import disk_trouble, write_text
 from axiom_rl.evaluation.measure import held_out
@@ -35,7 +35,7 @@ from axiom_rl.run.folder import DONE, open_run, write_environment
 from axiom_rl.run.lock import locked
 from axiom_rl.run.resume import REPORT, point_latest
 from axiom_rl.run.tracking import open_tracker
-from axiom_rl.sampling.base import SamplerFactory
+from axiom_rl.sampling.base import Sampler, SamplerFactory
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
@@ -203,6 +203,26 @@ def _time_text(config: Config, splits: Splits) -> str:
         return "; how long they take is said once the first are drawn"
     samples = config.sampler.n * sum(len(getattr(splits, name)) for name in SPLITS)
     return f"; {speed.text(samples, config.sampler.max_new_tokens)}"
+
+
+def open_sampler(config: Config, folder: Path, resources: ExitStack) -> Callable[[], Sampler]:
+    """Return what samples from the model of a finished run, loaded when it is first called.
+
+    Args:
+        config: of that run.
+        folder: of this one.
+        resources: whatever is started ends with it.
+
+    Raises:
+        AxiomError: if the model or its engine is not here.
+    """
+    from axiom_rl.context.resources import with_chosen_sampler
+
+    check_libraries(config)
+    resolved = resolve_model(config)
+    chosen, _why = with_chosen_sampler(config)
+    load = _sampler_loader(chosen, resolved, folder, resources)
+    return Policy(config.model.adapter, load)
 
 
 def _sampler_loader(

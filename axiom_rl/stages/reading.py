@@ -1,4 +1,4 @@
-"""Stages that read what is there and draw no sample: list, export, compare, search, watch."""
+"""Stages that read what is there: list, export, compare, search, watch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from axiom_rl.config import CompareConfig, Config, ExportConfig, ListConfig, WatchConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.run import run_replay
-from axiom_rl.stages.opening import resolve_model, say_end, say_next
+from axiom_rl.stages.knowing import pool_policy_known
+from axiom_rl.stages.opening import open_sampler, resolve_model, say_end, say_next
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,8 @@ def compare(config: Config, folder: Path) -> None:
 
 
 def replay(config: Config, folder: Path) -> None:
-    """Replay every selector on the samples of a run, without drawing one."""
-    run_replay(config, folder)
+    """Replay every selector on the samples of a run, without drawing one of the problems."""
+    run_replay(config, folder, pool_policy_known, open_sampler)
     say_end(config, folder)
 
 

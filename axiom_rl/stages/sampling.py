@@ -18,6 +18,7 @@ from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.truth import judge_gold
 from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import cost
+from axiom_rl.stages.knowing import live_policy_known
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
 log = logging.getLogger(__name__)
@@ -31,13 +32,15 @@ def evaluate(config: Config, folder: Path) -> None:
     check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     check_libraries(config)
-    with open_context(config, folder, splits, resolve_model(config)) as context:
+    resolved = resolve_model(config)
+    known = live_policy_known(config, resolved, getattr(splits, headline_split(splits)))
+    with open_context(config, folder, splits, resolved) as context:
         if stage.split is None:
             others = "stage.split=train, val or test takes another one"
             log.info("evaluated is the %s split: %s", headline_split(splits), others)
         policy = context.policy(config.model.adapter)
         rollouts = measure(context, 0, policy, "before")
-        run_beside(context, config.search, policy, rollouts)
+        run_beside(context, config.search, policy, rollouts, known)
 
 
 def collect(config: Config, folder: Path) -> None:
@@ -105,6 +108,9 @@ def solve(config: Config, folder: Path) -> None:
     splits = make_problems(config, folder)
     check_libraries(config)
     output = Path(stage.output) if stage.output else folder / "solved.jsonl"
-    with open_context(config, folder, splits, resolve_model(config)) as context:
-        run_solve(context, config, search, output)
+    resolved = resolve_model(config)
+    everything = (*splits.train, *splits.val, *splits.test)
+    known = live_policy_known(config, resolved, everything)
+    with open_context(config, folder, splits, resolved) as context:
+        run_solve(context, config, search, output, known.head)
     log.info("chosen programs: %s", output)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from axiom_rl.config import Config, ExpertIterConfig, GrpoConfig, SftTrainerConfig
+from axiom_rl.config import Config, ExpertIterConfig, GrpoConfig, SftTrainerConfig, ValueConfig
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.search.expert import check_arms, with_expert
 from axiom_rl.evaluation.search.pool import with_pool
+from axiom_rl.evaluation.search.replayed import refuse_of_pools
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
-from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
+from axiom_rl.stages.opening import check_libraries, open_context, resolve_model, say_end
 
 NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
 
 
 def train(config: Config, folder: Path) -> None:
     """Measure, train, measure again, and report."""
+    if isinstance(config.trainer, ValueConfig):
+        fit_value(config, config.trainer, folder)
+        return
     check_training(config)
     config = with_expert(with_pool(config))
     check_arms(config)
@@ -52,6 +56,21 @@ def check_val(config: Config, splits: Splits) -> None:
             f"trainer.eval_every={config.trainer.eval_every} evaluates on the val split, which is "
             "empty: set problems.sizes.val=1 or more, or trainer.eval_every=0"
         )
+
+
+def fit_value(config: Config, trainer: ValueConfig, folder: Path) -> None:
+    """Fit a value head on pools; nothing is sampled."""
+    refuse_of_pools(config)
+    if trainer.args:
+        raise AxiomError(
+            f"trainer.args.{next(iter(trainer.args))}: trainer=value does not train by TRL; its "
+            "options are trainer.l2, trainer.hidden and others, see --help trainer=value"
+        )
+    check_present(config)
+    from axiom_rl.trainers.value.run import run_value
+
+    run_value(config, trainer, folder)
+    say_end(config, folder)
 
 
 def check_training(config: Config) -> None:

@@ -19,7 +19,7 @@ import axiom_rl.stages.opening
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_jsonl
-from axiom_rl.evaluation.search.searched import lines
+from axiom_rl.evaluation.search.words import lines
 from axiom_rl.report.page import build_page, write_report
 from axiom_rl.report.run_folder import read_run
 from axiom_rl.sampling import SampleRequest
@@ -250,7 +250,8 @@ def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.Mo
         (("stage=search",), "needs stage.pool"),
         (("stage=search", "stage.pool=nowhere"), "no config.yaml"),
         (("stage=evaluate", "search=value"), r"needs search.head="),
-        (("stage=evaluate", "search=vote", "search.head=x"), "has no value heads"),
+        (("stage=evaluate", "search=vote", "search.head=x"), "there is no head.safetensors"),
+        (("stage=evaluate", "search=vote", "search.stop_below=0.1"), "is of a value head"),
         (("stage=evaluate", "search=repair", "search.turns=0"), "must be 1 or more"),
         (("stage=evaluate", "search=vote", "sampler.n=0"), "must be 1 or more"),
         (("stage=evaluate", "search=own"), "search.selector=own: no such selector"),

@@ -54,6 +54,7 @@ from axiom_rl.config.schema.trainers import (
     GrpoConfig,
     SftTrainerConfig,
     TrainerConfig,
+    ValueConfig,
 )
 
 _PACKAGE = Path(__file__).resolve().parent.parent.parent
@@ -95,6 +96,7 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "TransformersSamplerConfig",
+    "ValueConfig",
     "VllmSamplerConfig",
     "VllmServerConfig",
     "WandbConfig",
@@ -139,6 +141,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
     ("trainer", "base_grpo"): GrpoConfig,
+    ("trainer", "base_value"): ValueConfig,
     ("stage", "base_stage"): StageConfig,
     ("stage", "base_collect"): CollectConfig,
     ("stage", "base_evaluate"): EvaluateConfig,
@@ -179,7 +182,12 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
     "sandbox": ("", {"": SandboxConfig}),
     "trainer": (
         "kind",
-        {"sft": SftTrainerConfig, "expert_iter": ExpertIterConfig, "grpo": GrpoConfig},
+        {
+            "sft": SftTrainerConfig,
+            "expert_iter": ExpertIterConfig,
+            "grpo": GrpoConfig,
+            "value": ValueConfig,
+        },
     ),
     "stage": (
         "kind",

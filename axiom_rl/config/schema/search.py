@@ -32,6 +32,10 @@ class SelectConfig(SearchConfig):
     """Completions per problem in which the model writes tests; their tokens count."""
     head: str | None = MISSING
     """Folder value/ of a run of trainer=value; needed by value and vote_value."""
+    cross_fit: bool = MISSING
+    """Judge each problem by the part of the head that was fitted without its type."""
+    stop_below: float | None = MISSING
+    """Probability below which a sample counts as stopped early; null looks at several."""
 
 
 @dataclass

@@ -45,6 +45,8 @@ class SearchStageConfig(StageConfig):
 
     pool: str | None = MISSING
     """Run folder of stage=evaluate, whose samples, problems and settings are used. Needed."""
+    extend: bool = MISSING
+    """Draw what the pool lacks: tests written by the model; their tokens count."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ class TrainerConfig:
     """How the model is trained."""
 
     kind: str = MISSING
-    """sft, expert_iter or grpo."""
+    """sft, expert_iter, grpo or value."""
     args: dict[str, Any] = MISSING
     """Goes verbatim to trl.SFTConfig or, for grpo, trl.GRPOConfig; TRL's manual explains them."""
 
@@ -119,3 +119,30 @@ class GrpoConfig(TrainerConfig):
     importance_cap: float | None = MISSING
     """Tokens are weighted by the trainer's probability over the sampler's, at most this, where the
     two compute differently (vLLM, or a dtype other than float32); null weights nothing."""
+
+
+@dataclass
+class ValueConfig(TrainerConfig):
+    """A value head: the chance of a sample to pass, learned from the verdicts of pools."""
+
+    pools: list[str] = MISSING
+    """Finished runs of stage=evaluate; the head is fitted on those of the train split and measured
+    on those of val and test. Needed."""
+    holdout_types: list[str] = MISSING
+    """Types of problem that the head is not fitted on, and is measured on."""
+    inputs: list[str] = MISSING
+    """What the head looks at: hidden (states), logprob (mean over the tokens), length (its log)."""
+    layer: float = MISSING
+    """Layer whose hidden states are read, as a share of the model's layers: 0.75 of 24 is 18."""
+    every: int = MISSING
+    """Tokens between two prefixes of a completion that are judged too."""
+    hidden: int = MISSING
+    """Units between two layers of the head; 0 means one linear layer."""
+    l2: float = MISSING
+    """Weight of half the sum of squared weights of the head, on standardised inputs."""
+    pairs: float = MISSING
+    """Weight of the loss on pairs of a passing and a failing sample of one problem; 0 for none."""
+    epochs: int = MISSING
+    """Steps of L-BFGS at most, each over all samples."""
+    folds: int = MISSING
+    """Parts into which the problems are cut for cross-validation and calibration."""

@@ -15,7 +15,7 @@ from axiom_rl.core.text import percent
 from axiom_rl.core.types import Status
 from axiom_rl.evaluation.measure import headline_split
 from axiom_rl.evaluation.search.scores import Pool, make_pool, scorer
-from axiom_rl.evaluation.search.searched import plain, shown_interval
+from axiom_rl.evaluation.search.words import plain, shown_interval
 from axiom_rl.rollouts.judge import task_for
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.search.budget import Cost, orders
@@ -126,6 +126,7 @@ def _cost(chains: Sequence[Chain]) -> Cost:
         generated=_mean([chain.tokens for chain in chains]),
         forward=_mean([chain.prompt_tokens for chain in chains]),
         cpu_s=0.0,
+        flops=None,
     )
 
 

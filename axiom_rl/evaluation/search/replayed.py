@@ -22,6 +22,7 @@ from axiom_rl.config import (
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.search import registry
 from axiom_rl.search.pool import HOW, typed_differences
+from axiom_rl.value.recipe import head_file
 
 OF_THE_POOL = ("problems", "sampler", "model", "seed")
 """What a replay takes from the pool; the rest (search, sandbox, stage) is its own."""
@@ -38,11 +39,14 @@ def check_search(search: SearchConfig) -> None:
     if not isinstance(search, SelectConfig):
         return
     if search.head is not None:
-        raise AxiomError("search.head: this version has no value heads yet; leave it null")
+        head_file(search.head)
+    elif search.stop_below is not None or search.cross_fit:
+        key = "cross_fit" if search.cross_fit else "stop_below"
+        raise AxiomError(f"search.{key} is of a value head: give search.head=outputs/.../value")
     registry.import_selectors(search.imports)
     selector = registry.get(search.selector)
     lacking = {
-        "head": True,
+        "head": search.head is None,
         "written": search.written_tests == 0,
         "inputs": search.inputs == 0,
     }
@@ -101,9 +105,28 @@ def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
 
 def differing(config: Config, pool: Config, groups: Collection[str]) -> list[str]:
     """Return what was typed of these groups and has another value in the pool's config."""
-    typed = [override.lstrip("+").partition("=")[0] for override in _typed()]
-    typed = [key for key in typed if key.partition(".")[0] in groups]
+    typed = [key for key in _typed_keys() if key.partition(".")[0] in groups]
     return typed_differences(typed, _by_key(config), _by_key(pool)) if typed else []
+
+
+def refuse_of_pools(config: Config) -> None:
+    """Refuse what trainer=value takes from its pools; model.device is its own.
+
+    Raises:
+        AxiomError: naming what was typed.
+    """
+    groups = ("problems", "sampler", "model")
+    typed = [key for key in _typed_keys() if key.partition(".")[0] in groups]
+    typed = [key for key in typed if key != "model.device"]
+    if typed and config.resume is None:
+        raise AxiomError(
+            "trainer=value takes problems, model and sampler from trainer.pools; leave out "
+            f"{', '.join(typed)}"
+        )
+
+
+def _typed_keys() -> list[str]:
+    return [override.lstrip("+").partition("=")[0] for override in _typed()]
 
 
 def _typed() -> list[str]:

@@ -22,7 +22,8 @@ from axiom_rl.evaluation.measure import headline_split
 from axiom_rl.evaluation.retention import Retention, format_gain, retention
 from axiom_rl.evaluation.search.expert import written_by
 from axiom_rl.evaluation.search.scores import Pool, make_pool, oracle_rates, unit_of
-from axiom_rl.evaluation.search.searched import ORACLE, plain, prepare, shown_interval
+from axiom_rl.evaluation.search.searched import ORACLE, prepare
+from axiom_rl.evaluation.search.words import plain, shown_interval
 from axiom_rl.evaluation.statistics import pass_at_k
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.tracking import read_metrics

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
     Config,
@@ -20,27 +22,55 @@ from axiom_rl.config import (
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
+from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.search.repaired import repair_beside
 from axiom_rl.evaluation.search.replayed import check_search, replayed_pool
-from axiom_rl.evaluation.search.searched import replay_pool, search_beside
+from axiom_rl.evaluation.search.searched import (
+    PolicyKnown,
+    read_replayed,
+    replay_pool,
+    search_beside,
+)
 from axiom_rl.problems.splits import import_types
 from axiom_rl.rollouts.records import Rollout
+from axiom_rl.sampling import Sampler
 from axiom_rl.search.solve import Solving, solve
 from axiom_rl.verify import Verifier
 
+if TYPE_CHECKING:
+    from axiom_rl.evaluation.search.valued import HeadInUse
+
 
 def run_beside(
-    context: RunContext, search: SearchConfig, policy: Policy, rollouts: Sequence[Rollout]
+    context: RunContext,
+    search: SearchConfig,
+    policy: Policy,
+    rollouts: Sequence[Rollout],
+    known: PolicyKnown,
 ) -> None:
     """Search among the samples of an evaluation, or repair them, where the config asks for it."""
     if isinstance(search, SelectConfig):
-        search_beside(context, search, policy, rollouts)
+        search_beside(context, search, policy, rollouts, known)
     elif isinstance(search, RepairConfig):
         repair_beside(context, search, policy, rollouts)
 
 
-def run_replay(config: Config, folder: Path) -> None:
+Knowing = Callable[[Config, SelectConfig, Path], PolicyKnown]
+"""Of a pool's config, the search asked for and the pool's folder."""
+Opening = Callable[[Config, Path, ExitStack], Callable[[], Sampler]]
+"""Opens what samples from a pool's model: its config, this run's folder, what closes it."""
+
+
+def run_replay(config: Config, folder: Path, known: Knowing, open_sampler: Opening) -> None:
     """Replay every selector at every budget on the samples of a finished evaluation.
+
+    With stage.extend, what the pool lacks is drawn first and stored beside it.
+
+    Args:
+        config: of this run.
+        folder: of this run.
+        known: says what is known of the pool's model.
+        open_sampler: opens the pool's model, for what is to be drawn.
 
     Raises:
         AxiomError: if there is none, or what was typed differs from it.
@@ -53,15 +83,22 @@ def run_replay(config: Config, folder: Path) -> None:
         for part in (config.search, pool.search, composed_option("search", "vote"))
         if isinstance(part, SelectConfig)
     )
+    if stage.extend and not asked.written_tests:
+        asked = replace(asked, written_tests=composed_option("search", "codet").written_tests)
     check_search(asked)
     assert stage.pool is not None
     if isinstance(pool.problems, ProceduralConfig | JsonlConfig):
         import_types(pool.problems.imports)
     run = replace(pool, name=config.name, stage=stage, search=asked, sandbox=config.sandbox)
-    with Verifier(config.sandbox) as verifier:
+    place = Path(stage.pool)
+    of_model = known(pool, asked, place)
+    samples = read_replayed(place, of_model)  # what can be refused is, before a file is written
+    with ExitStack() as resources:
+        verifier = resources.enter_context(Verifier(config.sandbox))
+        sampler = open_sampler(pool, folder, resources) if stage.extend else None
         settings = asdict(replace(run, resume=None))
         write_text(folder / "config.yaml", saved_yaml(settings))
-        replay_pool(Path(stage.pool), folder, verifier, asked, pool.seed)
+        replay_pool(place, samples, folder, verifier, asked, pool.seed, of_model, sampler)
 
 
 def checked_choice(search: SearchConfig) -> SelectConfig:
@@ -76,11 +113,25 @@ def checked_choice(search: SearchConfig) -> SelectConfig:
     return search
 
 
-def run_solve(context: RunContext, config: Config, search: SelectConfig, output: Path) -> None:
+def run_solve(
+    context: RunContext,
+    config: Config,
+    search: SelectConfig,
+    output: Path,
+    head: HeadInUse | None,
+) -> None:
     """Draw programs for the context's problems, and write the chosen ones to `output`."""
-    splits = context.splits
+    splits, policy = context.splits, context.policy(config.model.adapter)
+
+    def valued(items: Sequence[tuple[Problem, Rollout]]) -> Mapping[tuple[str, int], float]:
+        assert head is not None
+        policy.close()  # its memory goes to the policy that is read again
+        return head.values(context.run.folder, items).at_end
+
     solving = Solving(
-        sampler=context.policy(config.model.adapter),
+        sampler=policy,
+        valued=None if head is None else valued,
+        calibrated_on=None if head is None else head.calibrated_on,
         verifier=context.verifier,
         search=search,
         style=context.style,

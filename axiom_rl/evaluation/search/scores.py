@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.evaluation.statistics import CONFIDENCE, Interval, t_quantile
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.search.budget import Cost, orders
+from axiom_rl.search.budget import Cost, compute, orders
 from axiom_rl.search.material import Material, Sampled, sampled
 from axiom_rl.search.selectors import oracle
 
@@ -171,7 +171,15 @@ def oracle_rates(pool: Pool, samples: int, seed: int) -> list[float]:
     return rates
 
 
-def cost_of(pool: Pool, samples: int, *, cpu_s: float, written: int) -> Cost:
+def cost_of(
+    pool: Pool,
+    samples: int,
+    *,
+    cpu_s: float,
+    written: int,
+    read: float = 0.0,
+    parameters: int | None = None,
+) -> Cost:
     """Return the mean cost per problem of drawing so many samples and searching among them.
 
     Args:
@@ -179,15 +187,19 @@ def cost_of(pool: Pool, samples: int, *, cpu_s: float, written: int) -> Cost:
         samples: the budget.
         cpu_s: seconds of running programs for the search, all problems together.
         written: tokens of tests that the model wrote, all problems together.
+        read: tokens that a value head read again, all problems together.
+        parameters: of the model, where they are known.
     """
     drawn = [each for each in pool.samples.values() if each]
     generated = sum(sum(sample.tokens for sample in each) / len(each) for each in drawn)
     forward = sum(sum(sample.prompt_tokens for sample in each) / len(each) for each in drawn)
     count = max(1, len(drawn))
+    drawn_tokens, read_tokens = samples * generated + written, samples * forward + read
     return Cost(
-        generated=(samples * generated + written) / count,
-        forward=samples * forward / count,
+        generated=drawn_tokens / count,
+        forward=read_tokens / count,
         cpu_s=round(cpu_s / count, 6),
+        flops=compute(parameters, (drawn_tokens + read_tokens) / count),
     )
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axiom_rl.config import SelectConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import write_json, write_jsonl
-from axiom_rl.core.text import percent
+from axiom_rl.core.files import write_json
+from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import headline_split
+from axiom_rl.evaluation.search.browser import write_choices
 from axiom_rl.evaluation.search.scores import (
     Pool,
+    Scorer,
     SearchScore,
     cost_of,
     make_pool,
@@ -25,18 +26,24 @@ from axiom_rl.evaluation.search.scores import (
     survivors,
     unit_of,
 )
+from axiom_rl.evaluation.search.stopping import Stoppable, early_stopping
+from axiom_rl.evaluation.search.words import lines, plain
 from axiom_rl.rollouts.records import Rollout
+from axiom_rl.sampling import Sampler
 from axiom_rl.search import registry
 from axiom_rl.search.budget import Cost, budgets
-from axiom_rl.search.execute import FILE, Executions, Work, gather, shown
-from axiom_rl.search.material import Material
+from axiom_rl.search.execute import FILE, Executions, Work, gather
+from axiom_rl.search.material import Material, with_values
 from axiom_rl.search.pool import HOW, read_pool
 from axiom_rl.search.public import public_side
 from axiom_rl.search.replay import choose_all, replay
-from axiom_rl.search.selectors.vote import agreement, clusters
 from axiom_rl.search.written import FILE as WRITTEN
 from axiom_rl.search.written import WrittenTests, draw_written, read_written
 from axiom_rl.verify import Verifier
+
+if TYPE_CHECKING:
+    from axiom_rl.evaluation.search.valued import HeadInUse
+    from axiom_rl.value.values import Values
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +63,20 @@ class Searched:
     unread_tests: int
     """Lines of them that could not be read."""
     seed: int
+    values: Values | None = None
+    """Of a head, where the search has one."""
+    parameters: int | None = None
+    """Of the model that drew the samples, where they are known."""
+    stop_below: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyKnown:
+    """What a search knows of the model that drew the samples, beside the samples."""
+
+    head: HeadInUse | None
+    parameters: int | None
+    """Number of the model's parameters; None where the weights are not here."""
 
 
 def prepare(
@@ -65,6 +86,8 @@ def prepare(
     config: SelectConfig,
     seed: int,
     written: WrittenTests | None = None,
+    values: Values | None = None,
+    parameters: int | None = None,
 ) -> Searched:
     """Run what selectors need, or find it in `folder`/search/executions.jsonl."""
     executions = Executions(folder / FILE, verifier)
@@ -77,9 +100,14 @@ def prepare(
         seed=seed,
         written=None if written is None else written.tests,
     )
+    if values is not None:
+        materials = {key: with_values(each, values.at_end) for key, each in materials.items()}
     return Searched(
         pool=pool,
         materials=materials,
+        values=values,
+        parameters=parameters,
+        stop_below=config.stop_below,
         work=executions.work,
         written_tokens=0 if written is None else written.tokens,
         unread_tests=0 if written is None else written.unread,
@@ -88,7 +116,11 @@ def prepare(
 
 
 def search_beside(
-    context: RunContext, config: SelectConfig, policy: Policy, rollouts: Sequence[Rollout]
+    context: RunContext,
+    config: SelectConfig,
+    policy: Policy,
+    rollouts: Sequence[Rollout],
+    known: PolicyKnown,
 ) -> None:
     """Search among the samples of an evaluation that has just been made, on its headline split."""
     folder = context.run.folder
@@ -99,28 +131,79 @@ def search_beside(
         public = [public_side(problem) for problem in pool.problems]
         stream = f"{context.seed}/written"
         written = draw_written(folder / WRITTEN, public, config.written_tests, policy, stream)
-    searched = prepare(pool, folder, context.verifier, config, context.seed, written)
+    values = None
+    if known.head is not None:
+        policy.close()  # its memory goes to the policy that is read again
+        values = known.head.values(folder, pool_items(pool, rollouts))
+    searched = prepare(
+        pool, folder, context.verifier, config, context.seed, written, values, known.parameters
+    )
     score_live(searched, folder, config.selector)
 
 
-def replay_pool(
-    place: Path, folder: Path, verifier: Verifier, config: SelectConfig, seed: int
-) -> None:
-    """Replay every selector at every budget on the samples of the run in `place`.
+def pool_items(pool: Pool, rollouts: Sequence[Rollout]) -> list[tuple[Problem, Rollout]]:
+    """Return the samples of a pool with their problems."""
+    problems = {problem.id: problem for problem in pool.problems}
+    known = {(key, sample.sample) for key, each in pool.samples.items() for sample in each}
+    return [
+        (problems[item.completion.problem_id], item)
+        for item in rollouts
+        if (item.completion.problem_id, item.completion.sample) in known
+    ]
 
-    Executions are stored there, beside the samples; the result goes to `folder`.
+
+def read_replayed(place: Path, known: PolicyKnown) -> tuple[Pool, list[Rollout]]:
+    """Read the samples of a finished evaluation that a replay is about.
 
     Raises:
-        AxiomError: if there is no finished evaluation with texts.
+        AxiomError: if there is no finished evaluation with texts, or the head does not fit.
     """
     splits, rollouts = read_pool(place)
     pool = make_pool(getattr(splits, headline_split(splits)), rollouts)
     if not pool.problems:
         raise AxiomError(f"stage.pool={place}: no sample of it has a verdict; {HOW}")
+    if known.head is not None:
+        known.head.check(pool.problems)
+    return pool, rollouts
+
+
+def replay_pool(
+    place: Path,
+    samples: tuple[Pool, list[Rollout]],
+    folder: Path,
+    verifier: Verifier,
+    config: SelectConfig,
+    seed: int,
+    known: PolicyKnown,
+    sampler: Callable[[], Sampler] | None = None,
+) -> None:
+    """Replay every selector at every budget on the samples of the run in `place`.
+
+    Executions, features and drawn material are stored there, beside the samples; the result goes to
+    `folder`.
+
+    Args:
+        place: of the pool.
+        samples: of `read_replayed`.
+        folder: of this run.
+        verifier: runs programs.
+        config: of the search.
+        seed: of the pool.
+        known: of the model that drew it.
+        sampler: draws tests that the pool lacks; None draws nothing.
+    """
+    pool, rollouts = samples
+    public = [public_side(problem) for problem in pool.problems]
     written = None
-    if (place / WRITTEN).exists():
-        written = read_written(place / WRITTEN, [public_side(p) for p in pool.problems])
-    score_replay(prepare(pool, place, verifier, config, seed, written), folder)
+    if sampler is not None:
+        count, stream = config.written_tests, f"{seed}/written"
+        written = draw_written(place / WRITTEN, public, count, sampler, stream)
+    elif (place / WRITTEN).exists():
+        written = read_written(place / WRITTEN, public)
+    head = known.head
+    values = None if head is None else head.values(place, pool_items(pool, rollouts))
+    searched = prepare(pool, place, verifier, config, seed, written, values, known.parameters)
+    score_replay(searched, folder, config.selector)
 
 
 def score_live(searched: Searched, folder: Path, name: str) -> dict[str, Any]:
@@ -135,14 +218,20 @@ def score_live(searched: Searched, folder: Path, name: str) -> dict[str, Any]:
         choices = choose_all(selector, searched.materials)
         rates = [float(pool.passed[p.id][choices[p.id].place]) for p in pool.problems]
         scores = {name: {size: at.score(rates, _cost(searched, size, name))}} | scores
-        _write_choices(folder, searched, {name: choices})
-    document = _document(searched, scores, {name: lacking} if lacking else {})
+        write_choices(folder, pool, searched.materials, {name: choices})
+    document = _document(searched, scores, {name: lacking} if lacking else {}, name)
     _write(folder, document, searched)
     return document
 
 
-def score_replay(searched: Searched, folder: Path) -> dict[str, Any]:
-    """Score every selector at every budget, write search/ and say it; returns the document."""
+def score_replay(searched: Searched, folder: Path, name: str = "vote") -> dict[str, Any]:
+    """Score every selector at every budget, write search/ and say it; returns the document.
+
+    Args:
+        searched: the pool.
+        folder: of this run.
+        name: of the selector that early stopping is looked at with.
+    """
     pool = searched.pool
     steps = budgets(pool.size)
     oracles = {n: oracle_rates(pool, n, searched.seed) for n in steps}
@@ -150,23 +239,23 @@ def score_replay(searched: Searched, folder: Path) -> dict[str, Any]:
     scores: dict[str, dict[int, SearchScore]] = {}
     lacking: dict[str, str] = {}
     live = {}
-    for name in registry.names():
-        selector = registry.get(name)
+    for each in registry.names():
+        selector = registry.get(each)
         why = registry.missing(selector, searched.materials.values())
         if why:
-            lacking[name] = why
+            lacking[each] = why
             continue
         chosen = {
             problem.id: replay(selector, searched.materials[problem.id], steps, searched.seed)
             for problem in pool.problems
         }
-        scores[name] = {
-            n: at[n].score(_rates(pool, chosen, n), _cost(searched, n, name)) for n in steps
+        scores[each] = {
+            n: at[n].score(_rates(pool, chosen, n), _cost(searched, n, each)) for n in steps
         }
-        live[name] = choose_all(selector, searched.materials)
+        live[each] = choose_all(selector, searched.materials)
     scores[ORACLE] = {n: at[n].score(oracles[n], _cost(searched, n, ORACLE)) for n in steps}
-    _write_choices(folder, searched, live)
-    document = _document(searched, scores, lacking)
+    write_choices(folder, pool, searched.materials, live)
+    document = _document(searched, scores, lacking, name)
     _write(folder, document, searched)
     return document
 
@@ -187,11 +276,46 @@ def _cost(searched: Searched, n: int, name: str) -> Cost:
         cpu_s = work.public_cpu_s
     share = n / max(1, searched.pool.size)
     written = searched.written_tokens if name in ("vote", "codet", "vote_value") else 0
-    return cost_of(searched.pool, n, cpu_s=cpu_s * share, written=written)
+    judged = searched.values is not None and name in ("value", "vote_value")
+    read = searched.values.forward * share if judged and searched.values else 0.0
+    return cost_of(
+        searched.pool,
+        n,
+        cpu_s=cpu_s * share,
+        written=written,
+        read=read,
+        parameters=searched.parameters,
+    )
+
+
+def _stopping(searched: Searched, at: Scorer, name: str) -> dict[str, Any] | None:
+    """Look at early stopping with a selector, or, where it lacks something, with the filter."""
+    if searched.values is None:
+        return None
+    selector = registry.get(name)
+    if registry.missing(selector, searched.materials.values()):
+        selector = registry.get("public")
+    of = Stoppable(
+        pool=searched.pool, materials=searched.materials, prefixes=searched.values.prefixes
+    )
+    return early_stopping(of, selector, at, searched.stop_below)
+
+
+def _work(searched: Searched) -> dict[str, Any]:
+    values = searched.values
+    return asdict(searched.work) | {
+        "written_tokens": searched.written_tokens,
+        "value_tokens": 0 if values is None else values.forward,
+        "value_seconds": 0.0 if values is None else round(values.seconds, 3),
+        "value_computed": 0 if values is None else values.computed,
+    }
 
 
 def _document(
-    searched: Searched, scores: Mapping[str, Mapping[int, SearchScore]], lacking: Mapping[str, str]
+    searched: Searched,
+    scores: Mapping[str, Mapping[int, SearchScore]],
+    lacking: Mapping[str, str],
+    name: str,
 ) -> dict[str, Any]:
     pool = searched.pool
     at = scorer(pool, pool.size, [1.0] * len(pool.problems))
@@ -205,8 +329,8 @@ def _document(
         "faults": pool.faults,
         "policy": plain(asdict(at.policy_score())),
         "selectors": {
-            name: {str(n): plain(asdict(score)) for n, score in rows.items()}
-            for name, rows in scores.items()
+            each: {str(n): plain(asdict(score)) for n, score in rows.items()}
+            for each, rows in scores.items()
         },
         "not_available": dict(lacking),
         "survivors": survivors(pool, searched.materials),
@@ -217,22 +341,25 @@ def _document(
         },
         "unread_examples": sum(m.problem.unread_examples for m in searched.materials.values()),
         "unread_tests": searched.unread_tests,
-        "work": asdict(searched.work) | {"written_tokens": searched.written_tokens},
+        "parameters": searched.parameters,
+        "early_stopping": plain(_stopping(searched, at, name)),
+        "work": _work(searched),
     }
-
-
-def plain(value: Any) -> Any:
-    """Return a document without NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _write(folder: Path, document: dict[str, Any], searched: Searched) -> None:
     write_json(folder / "search" / "result.json", document)
     for line in lines(document):
         log.info("%s", line)
-    work = searched.work
+    work, values = searched.work, searched.values
+    if values is not None:
+        log.info(
+            "values: %d samples read now, %d found stored; %d tokens and %.1f s for all of them",
+            values.computed,
+            len(values.at_end) - values.computed,
+            values.forward,
+            values.seconds,
+        )
     log.info(
         "ran %d programs in %.1f s (%d found stored); %s",
         work.programs,
@@ -240,78 +367,3 @@ def _write(folder: Path, document: dict[str, Any], searched: Searched) -> None:
         work.stored,
         folder / "search" / "result.json",
     )
-
-
-def lines(document: Mapping[str, Any]) -> list[str]:
-    """Return a document in words, one line for the policy and one for each selector."""
-    size = document["samples"]
-    rows = [
-        f"{document['problems']} problems ({document['units']} different questions), "
-        f"{size} samples each; policy alone: {shown_interval(document['policy'])}"
-    ]
-    for name, scores in document["selectors"].items():
-        last = scores[str(size)]
-        curve = "  ".join(f"{n}: {percent(score['score']['value'])}" for n, score in scores.items())
-        rows.append(
-            f"{name:11} {curve}  | gain {shown_interval(last['gain'])}, oracle gap closed "
-            f"{shown_interval(last['gap_closed'])}, {last['cost']['generated']:.0f} tokens and "
-            f"{last['cost']['cpu_s']:.2f} CPU s a problem"
-        )
-    rows += [f"{name:11} not available: {why}" for name, why in document["not_available"].items()]
-    return rows
-
-
-def shown_interval(interval: Mapping[str, float | None]) -> str:
-    """Write a value of a document with its interval, where it has one."""
-    if interval["value"] is None:
-        return "none to close"
-    if interval["low"] is None:
-        return percent(interval["value"])
-    return (
-        f"{percent(interval['value'])} ({percent(interval['low'])} to {percent(interval['high'])})"
-    )
-
-
-def _write_choices(
-    folder: Path, searched: Searched, choices: Mapping[str, Mapping[str, registry.Choice]]
-) -> None:
-    """Write what was chosen of all samples, and what the survivors returned, for the browser."""
-    pool = searched.pool
-    write_jsonl(
-        folder / "search" / "choices.jsonl",
-        (
-            {
-                "schema": SCHEMA,
-                "problem_id": key,
-                "selector": name,
-                "sample": pool.samples[key][choice.place].sample,
-                "passed": pool.passed[key][choice.place],
-                "agreeing": choice.agreeing,
-                "voters": choice.voters,
-                "tied": choice.tied,
-                "majority": choice.majority,
-            }
-            for name, chosen in choices.items()
-            for key, choice in chosen.items()
-        ),
-    )
-    rows = (_cluster_row(each, pool.passed[key]) for key, each in searched.materials.items())
-    write_jsonl(folder / "search" / "clusters.jsonl", rows)
-
-
-def _cluster_row(material: Material, passed: Sequence[bool]) -> dict[str, Any]:
-    voters = list(agreement(material, range(len(material.samples))))
-    groups = [
-        {
-            "samples": [material.samples[place].sample for place in places],
-            "right": sum(passed[place] for place in places),
-            "outputs": [answer.shown for answer in material.answers[places[0]] or ()],
-        }
-        for places in clusters(material, voters).values()
-    ]
-    return {
-        "schema": SCHEMA,
-        "problem_id": material.problem.id,
-        "inputs": [", ".join(map(shown, args)) for args in material.inputs],
-        "clusters": groups,
-    }

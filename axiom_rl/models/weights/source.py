@@ -165,6 +165,19 @@ def first_bytes(file: Path) -> bytes:
         raise AxiomError(f"cannot read {file}: {error.strerror}") from error
 
 
+def count_parameters(folder: Path) -> int:
+    """Return how many numbers a model's weights are, tied ones once, from the files' headers."""
+    total = 0
+    for file in weight_files(folder):
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118
+                size = 1
+                for length in opened.get_slice(name).get_shape():
+                    size *= length
+                total += size
+    return total
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal.
 

@@ -24,6 +24,7 @@ from axiom_rl.report.blocks import (
     with_interval,
 )
 from axiom_rl.report.run_folder import Row, RunFolder
+from axiom_rl.report.sections.value import stopping_blocks
 
 MOST_CLUSTERS = 6
 """Of one problem in the browser."""
@@ -44,6 +45,7 @@ def search_section(run: RunFolder) -> Section:
     curve = _curve(result)
     blocks += [curve] if curve is not None else []
     blocks += [Text(text) for text in _notes(result)]
+    blocks += stopping_blocks(result.get("early_stopping"))
     return Section("Search", blocks)
 
 
@@ -171,8 +173,8 @@ def _bar(series: str, interval: Interval) -> Bar:
 
 def _scores(result: Mapping[str, Any]) -> Table:
     size = str(result["samples"])
-    headers = ["choice", "passes", "gain", "oracle gap closed", "tokens", "read", "CPU s"]
-    rows = [["policy", _shown(_interval(result["policy"])), "", "", "", "", ""]]
+    headers = ["choice", "passes", "gain", "oracle gap closed", "tokens", "read", "CPU s", "TFLOP"]
+    rows = [["policy", _shown(_interval(result["policy"])), "", "", "", "", "", ""]]
     for name, scores in result["selectors"].items():
         last, cost = scores[size], scores[size]["cost"]
         rows.append(
@@ -184,13 +186,18 @@ def _scores(result: Mapping[str, Any]) -> Table:
                 f"{cost['generated']:.0f}",
                 f"{cost['forward']:.0f}",
                 f"{cost['cpu_s']:.2f}",
+                _tera(cost.get("flops")),
             ]
         )
     rows += [
-        [name, f"not available: {why}", "", "", "", "", ""]
+        [name, f"not available: {why}", "", "", "", "", "", ""]
         for name, why in result["not_available"].items()
     ]
     return Table(headers, rows)
+
+
+def _tera(flops: float | None) -> str:
+    return "" if flops is None else f"{flops / 1e12:.2f}"
 
 
 def _closed(interval: Mapping[str, float | None]) -> str:
@@ -222,8 +229,14 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         f"majority on {votes['no_majority']}.",
         f"Cost beside the samples: {work['cpu_s']:.1f} CPU seconds of running programs, "
         f"{work['written_tokens']} tokens of tests written by the model. Tokens in the table are "
-        "means per problem; 'read' are those of prompts.",
+        "means per problem; 'read' are those of prompts. TFLOP is 2 x parameters x (tokens + "
+        "read), a problem.",
     ]
+    if work.get("value_tokens"):
+        notes.append(
+            f"The value head read {work['value_tokens']} tokens in {work['value_seconds']:.1f} s, "
+            "once; they are in the column 'read' of the choices that use it."
+        )
     if result["unread_examples"] or result["unread_tests"]:
         notes.append(
             f"Left out, since they could not be read: {result['unread_examples']} examples of "

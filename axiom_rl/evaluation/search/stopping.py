@@ -1,0 +1,158 @@
+"""Early stopping in replay: samples whose value fell below a threshold count as not finished.
+
+The prefixes were judged after the fact, every so many tokens; a sample is stopped at the first one
+whose probability to pass is below the threshold, and the tokens after it are saved. A stopped
+sample holds no program: nothing can choose it. Where all samples of a problem are stopped, the
+problem counts as failed, so the loss is that of stopping without mercy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from axiom_rl.evaluation.search.scores import Pool, Scorer
+from axiom_rl.search.material import Material
+from axiom_rl.search.registry import Selector
+
+if TYPE_CHECKING:
+    from axiom_rl.value.values import Trace
+
+THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+MOST_LOST = 0.02
+"""Upper bound of the paired loss up to which a threshold is proposed."""
+
+Stops = Mapping[str, Sequence[int | None]]
+"""By problem id, for each sample the tokens after which it was stopped; None where it was not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stoppable:
+    """A pool with what early stopping needs."""
+
+    pool: Pool
+    materials: Mapping[str, Material]
+    prefixes: Mapping[tuple[str, int], Trace]
+    """By problem id and sample."""
+
+
+def stops_below(
+    prefixes: Sequence[Trace], lengths: Sequence[int], below: float
+) -> list[int | None]:
+    """Return after how many tokens each sample is stopped.
+
+    Args:
+        prefixes: of each sample, tokens read and probability at each prefix.
+        lengths: of each sample, its tokens; a prefix as long as that saves nothing.
+        below: the threshold.
+    """
+    return [
+        next((tokens for tokens, value in trace if value < below and tokens < length), None)
+        for trace, length in zip(prefixes, lengths, strict=True)
+    ]
+
+
+def stopped_material(material: Material, stops: Sequence[int | None]) -> Material:
+    """Return the material as it would be had samples been stopped: they hold no program."""
+    ended = [stop is not None for stop in stops]
+    return replace(
+        material,
+        samples=tuple(
+            sample if stop is None else replace(sample, code=None, tokens=stop)
+            for sample, stop in zip(material.samples, stops, strict=True)
+        ),
+        public_passed=tuple(
+            0 if end else passed for passed, end in zip(material.public_passed, ended, strict=True)
+        ),
+        answers=tuple(
+            None if end else row for row, end in zip(material.answers, ended, strict=True)
+        ),
+    )
+
+
+def early_stopping(
+    of: Stoppable, selector: Selector, at: Scorer, asked: float | None
+) -> dict[str, Any]:
+    """Return, for each threshold, the share of tokens saved and the paired loss.
+
+    Args:
+        of: the pool, its material, and the values of prefixes.
+        selector: chooses with and without stopping.
+        at: scores at the full budget.
+        asked: a threshold that was chosen on another pool.
+    """
+    thresholds = sorted({*THRESHOLDS, *([] if asked is None else [asked])})
+    full = [_passes(of, selector, key, None) for key in of.materials]
+    oracle = [float(any(of.pool.passed[key])) for key in of.materials]
+    rows: list[dict[str, Any]] = []
+    for below in thresholds:
+        stops = _stops(of, below)
+        kept = [_passes(of, selector, key, stops[key]) for key in of.materials]
+        best = [
+            float(
+                any(ok and end is None for ok, end in zip(of.pool.passed[k], stops[k], strict=True))
+            )
+            for k in of.materials
+        ]
+        rows.append(
+            {
+                "below": below,
+                "tokens_saved": _saved(of, stops),
+                "stopped": _share([end is not None for key in stops for end in stops[key]]),
+                "passing_stopped": _share(
+                    [
+                        end is not None
+                        for key in stops
+                        for ok, end in zip(of.pool.passed[key], stops[key], strict=True)
+                        if ok
+                    ]
+                ),
+                "loss": asdict(at.difference(full, kept)),
+                "oracle_loss": asdict(at.difference(oracle, best)),
+                "changed": sum(a != b for a, b in zip(full, kept, strict=True)),
+            }
+        )
+    fine = [row for row in rows if row["loss"]["high"] <= MOST_LOST]
+    return {
+        "selector": selector.name,
+        "asked": asked,
+        "proposed": max(fine, key=lambda row: row["tokens_saved"])["below"] if fine else None,
+        "thresholds": rows,
+    }
+
+
+def _stops(of: Stoppable, below: float) -> dict[str, list[int | None]]:
+    return {
+        key: stops_below(
+            [of.prefixes[key, sample.sample] for sample in material.samples],
+            [sample.tokens for sample in material.samples],
+            below,
+        )
+        for key, material in of.materials.items()
+    }
+
+
+def _passes(
+    of: Stoppable, selector: Selector, key: str, stops: Sequence[int | None] | None
+) -> float:
+    material = of.materials[key]
+    if stops is not None:
+        material = stopped_material(material, stops)
+    place = selector.choose(material, range(len(material.samples))).place
+    return float(of.pool.passed[key][place] and (stops is None or stops[place] is None))
+
+
+def _saved(of: Stoppable, stops: Stops) -> float:
+    """Return the share of all tokens drawn that come after a stop."""
+    pairs = [
+        (sample.tokens, end)
+        for key, material in of.materials.items()
+        for sample, end in zip(material.samples, stops[key], strict=True)
+    ]
+    total = sum(tokens for tokens, _end in pairs)
+    return sum(tokens - end for tokens, end in pairs if end is not None) / max(1, total)
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 0.0

@@ -1,0 +1,68 @@
+"""The document of a search in words, and as JSON can hold it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from axiom_rl.core.text import percent
+
+
+def plain(value: Any) -> Any:
+    """Return a document without NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a document in words, one line for the policy and one for each selector."""
+    size = document["samples"]
+    rows = [
+        f"{document['problems']} problems ({document['units']} different questions), "
+        f"{size} samples each; policy alone: {shown_interval(document['policy'])}"
+    ]
+    for name, scores in document["selectors"].items():
+        last = scores[str(size)]
+        curve = "  ".join(f"{n}: {percent(score['score']['value'])}" for n, score in scores.items())
+        rows.append(
+            f"{name:11} {curve}  | gain {shown_interval(last['gain'])}, oracle gap closed "
+            f"{shown_interval(last['gap_closed'])}, {last['cost']['generated']:.0f} tokens and "
+            f"{last['cost']['cpu_s']:.2f} CPU s a problem"
+        )
+    rows += [f"{name:11} not available: {why}" for name, why in document["not_available"].items()]
+    return rows + stopping_lines(document["early_stopping"])
+
+
+def stopping_lines(stopping: Mapping[str, Any] | None) -> list[str]:
+    """Return in words what early stopping would save; [] without a head."""
+    if stopping is None:
+        return []
+    below = stopping["asked"] if stopping["asked"] is not None else stopping["proposed"]
+    if below is None:
+        return ["early stopping: no threshold keeps the upper bound of the loss within 2 points"]
+    row = next(row for row in stopping["thresholds"] if row["below"] == below)
+    chosen = (
+        "chosen on another pool"
+        if stopping["asked"] is not None
+        else f"chosen on this pool: report it on another by search.stop_below={below}"
+    )
+    return [
+        f"early stopping below {below} ({chosen}): {percent(row['tokens_saved'])} of the tokens "
+        f"saved, {stopping['selector']} loses {shown_interval(row['loss'])}, "
+        f"{row['changed']} problems change"
+    ]
+
+
+def shown_interval(interval: Mapping[str, float | None]) -> str:
+    """Write a value of a document with its interval, where it has one."""
+    if interval["value"] is None:
+        return "none to close"
+    if interval["low"] is None:
+        return percent(interval["value"])
+    return (
+        f"{percent(interval['value'])} ({percent(interval['low'])} to {percent(interval['high'])})"
+    )

@@ -1,0 +1,1 @@
+"""A value head from the verdicts of finished evaluations."""
