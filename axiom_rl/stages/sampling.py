@@ -13,6 +13,7 @@ from axiom_rl.evaluation.measure import measure
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
+from axiom_rl.gold.search_rounds import log_collected, search_on
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.rollouts.draw import cost
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
@@ -48,18 +49,22 @@ def collect(config: Config, folder: Path) -> None:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         finished = context.run.is_finished("collect/0")
         with context.run.timed("collect", 0, log=not finished) as columns:
+            policy, phase = context.policy(config.model.adapter), next_collection(output, folder)
             drawn = try_unsolved(
                 context,
                 store,
                 problems,
-                context.policy(config.model.adapter),
-                phase=next_collection(output, folder),
+                policy,
+                phase=phase,
                 iteration=0,
                 attempts=range(stage.max_attempts),
                 output=output,
             )
+            found = search_on(context, stage.rounds, store, problems, policy, phase, drawn, output)
+            drawn += found
             columns.update(cost(drawn))
         if not finished:
+            log_collected(context, stage.rounds, store, problems, phase)
             context.run.finish("collect/0")
         if not len(store):
             raise AxiomError(

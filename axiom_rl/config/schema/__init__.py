@@ -33,6 +33,7 @@ from axiom_rl.config.schema.sampling import (
 from axiom_rl.config.schema.search import (
     RepairConfig,
     SearchConfig,
+    SearchRoundConfig,
     SelectConfig,
 )
 from axiom_rl.config.schema.stages import (
@@ -85,6 +86,7 @@ __all__ = [
     "SamplerConfig",
     "SandboxConfig",
     "SearchConfig",
+    "SearchRoundConfig",
     "SearchStageConfig",
     "SelectConfig",
     "SftTrainerConfig",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import measure
 from axiom_rl.gold.collect import add_passing, try_unsolved
 from axiom_rl.gold.rows import sft_rows
+from axiom_rl.gold.search_rounds import search_rounds, yield_of
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.card import describe_adapter
@@ -122,11 +124,13 @@ def _gather(
     if context.run.is_finished(f"collect/{iteration}"):
         return GoldStore(read_solutions(path))
     problems = _train_problems(context)
-    before = len(store)
+    before, had = len(store), store.solved()
     with context.run.timed("collect", iteration) as columns:
         first = Drawn(rollouts=_of(problems, rollouts))
         add_passing(store, first.rollouts, problems, str(context.model["name"]))
         more, draws = _further(context, iteration, first, policy, store, trainer)
+        found, yields = _search(context, iteration, [first, more], had, policy, store, trainer)
+        more += found
         columns.update(cost(more))
     samples, passed = len(first.rollouts) + len(more.rollouts), first.passed + more.passed
     if not len(store):
@@ -141,10 +145,54 @@ def _gather(
         total_solutions=len(store),
         duplicates=passed - (len(store) - before),
         unsolved=len(problems.keys() - store.solved()),
+        rounds=yields,
         **draws,
     )
     context.run.finish(f"collect/{iteration}")
     return store
+
+
+def _search(
+    context: RunContext,
+    iteration: int,
+    before: Sequence[Drawn],
+    had: Set[str],
+    policy: Policy,
+    store: GoldStore,
+    trainer: ExpertIterConfig,
+) -> tuple[Drawn, dict[str, Any]]:
+    """Search on where nothing passed; return also the yield of each round, those before included.
+
+    Args:
+        context: of the run.
+        iteration: 1, 2, ...
+        before: the measurement and the further samples.
+        had: problems that had a solution before both.
+        policy: the model.
+        store: gets the solutions.
+        trainer: its rounds.
+    """
+    problems, yields = _train_problems(context), dict[str, Any]()
+    for name, drawn in zip(("first", "more"), before, strict=True):
+        if drawn.rollouts:
+            yields[name] = asdict(yield_of(drawn.rollouts, had))
+            had = had | {r.completion.problem_id for r in drawn.rollouts if _passed(r)}
+    found, later = search_rounds(
+        context,
+        trainer.rounds,
+        problems,
+        policy,
+        phase=f"attempts_{iteration}",
+        iteration=iteration,
+        seen=[item for drawn in before for item in drawn.rollouts],
+        solved=store.solved,
+        admit=lambda items: add_passing(store, items, problems, str(context.model["name"])),
+    )
+    return found, yields | later
+
+
+def _passed(item: Rollout) -> bool:
+    return item.hidden is not None and item.hidden.passed
 
 
 def _nothing_passed(
