@@ -7,18 +7,25 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from scripted_run import composed
+from scripted_run import REVERSE, composed
+from test_groups import NO_CODE, Start, attempt, some, start, verifier  # noqa: F401
+from test_grpo_trainer import adapter, rows
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.statistics import pass_at_k
+from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.rollouts import rewards
+from axiom_rl.sampling import SampleRequest
 from axiom_rl.trainers.grpo.groups import Group, goal
 from axiom_rl.trainers.grpo.loss import group_advantages, max_at_k_advantages
-from axiom_rl.trainers.grpo.options import check_grpo
+from axiom_rl.trainers.grpo.options import check_grpo, grpo_config
+from axiom_rl.trainers.grpo.trainer import GrpoTrainer
 
 NAN = math.nan
 PROBLEM = Problem(
@@ -168,3 +175,33 @@ def test_a_k_that_a_group_cannot_show_is_refused() -> None:
     for given in ("trainer.k=1", "trainer.k=0", "trainer.objective=max@k"):
         with pytest.raises(AxiomError, match=given.partition("=")[0]):
             composed("trainer=grpo", given)
+
+
+def test_groups_that_add_nothing_to_the_best_of_k_are_replaced(
+    start: Start,  # noqa: F811
+) -> None:
+    """Of four samples two pass at first, then one: the best of four learns from the second."""
+
+    def script(request: SampleRequest, sample: int) -> str:
+        passes = sample < 1 if attempt(request) else sample < 2
+        return REVERSE if passes else NO_CODE
+
+    play = start(some(4), script)
+    batch = play.source(reward=rewards.binary, objective="max_at_k", k=4).draw(1, 2)
+    assert [group.has_signal for group in batch.used] == [True, True]
+    assert [group.pass_rate for group in batch.used] == [0.25, 0.25]
+    assert [group.pass_rate for group in batch.thrown_away] == [0.5, 0.5]
+    assert batch.numbers()["zero_variance_share"] == 0.5
+    kept = play.source(reward=rewards.binary, k=4).draw(2, 2)
+    assert not kept.thrown_away, "for the mean reward, the first groups have signal"
+
+
+def test_the_trainer_trains_on_these_weights(resolved: ResolvedModel, tmp_path: Path) -> None:
+    model, tokenizer = adapter(resolved)
+    options = dict(trainer().args) | {"num_generations": 4, "gradient_accumulation_steps": 1}
+    args = grpo_config(options, model, tmp_path, seed=0)
+    made = GrpoTrainer(model, args, tokenizer, lambda *_: [], [], k=2)
+    earned = [1.0, 0.0, None, 0.5]
+    (part,) = made._prepare([*zip(rows(), earned, strict=True)])
+    known = max_at_k_advantages([1.0, 0.0, 0.5], 2)
+    assert part["advantages"].tolist() == pytest.approx([known[0], known[1], 0.0, known[2]])

@@ -97,7 +97,8 @@ def _say_expected(
     if len(timed) != 1 or not rollouts:  # nothing was measured, or most of it is over
         return
     each = seconds / len(rollouts)
-    retries = trainer.max_retries * trainer.iterations
+    searched = sum(each.samples for each in trainer.rounds.values()) * len(context.splits.train)
+    retries = (trainer.max_retries + searched) * trainer.iterations
     log.info(
         "expected: %s for the evaluations to come and at most %s for further tries, at the speed "
         "so far; training comes on top",
