@@ -199,8 +199,8 @@ class GrpoTrainer(Trainer):
         active = torch.ones_like(advantages, dtype=torch.bool) if everything else advantages != 0
         logps = self.logps(inputs, active, old)
         place = mask.bool() & active[:, None]
-        trained = logps if old is None else old
-        self.spent.gap.add((logps.detach() - sampled)[place].abs())
+        trained = logps if old is None else old  # the policy that drew, as the trainer reads it
+        self.spent.gap.add((trained.detach() - sampled)[place].abs())
         weights = None
         if self.importance_cap is not None:
             weights = torch.ones_like(sampled)
