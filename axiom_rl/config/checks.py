@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
-from axiom_rl.config.schema import Config
+from axiom_rl.config.schema import Config, SearchRoundConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import LONGEST_S
 
@@ -85,6 +86,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.format_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
     "trainer.length_weight": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
     "trainer.max_extra_groups": _at_least(0),
+    "trainer.objective": _one_of("mean", "max_at_k"),
+    "trainer.k": ((lambda value: value >= 2), "2 or more; for k=1 type trainer.objective=mean"),
+    "trainer.rehearsal": _at_least(0),
+    "trainer.rehearsal_rows": _at_least(1),
     "trainer.signal_low": ((lambda value: 0 <= value <= 1), "0 to 1"),
     "trainer.signal_high": ((lambda value: 0 <= value <= 1), "0 to 1"),
     "trainer.eval_every": _at_least(0),
@@ -127,6 +132,12 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 """What values a key may have, where its schema has it and it is not null."""
 NEVER_NULL = ("trainer.rewards",)
 """Keys whose type allows null and whose rule does not."""
+ROUND_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "how": _one_of("again", "direct", "chain_of_thought", "few_shot", "repair"),
+    "temperature": _at_least(0),
+    "samples": _at_least(0),
+}
+"""The same for each round of trainer.rounds and stage.rounds."""
 
 
 def check_values(config: Config) -> None:
@@ -143,3 +154,15 @@ def check_values(config: Config) -> None:
             continue
         if not fine(value):
             raise AxiomError(f"{key}={value}: must be {wanted}")
+    for owner in ("trainer", "stage"):
+        for name, each in (getattr(getattr(config, owner), "rounds", None) or {}).items():
+            _check_round(f"{owner}.rounds.{name}", name, each)
+
+
+def _check_round(key: str, name: str, each: SearchRoundConfig) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise AxiomError(f"{key}: the name of a round is a file's too: a-z, 0-9 and _, like hot_2")
+    for field, (fine, wanted) in ROUND_RULES.items():
+        value = getattr(each, field)
+        if not fine(value):
+            raise AxiomError(f"{key}.{field}={value}: must be {wanted}")

@@ -143,6 +143,12 @@ def _walk(part: Any, prefix: str) -> Iterator[Key]:
         value = getattr(part, field.name)
         if is_dataclass(value):
             yield from _walk(value, f"{prefix}{field.name}.")
+        elif isinstance(value, dict) and any(map(is_dataclass, value.values())):
+            yield Key(prefix + field.name, "dict", "", _meaning(type(part), field.name))
+            for key, inner in value.items():
+                yield from _walk(inner, f"{prefix}{field.name}.{key}.")
+            for key, inner in value.items():
+                yield from _walk(inner, f"{prefix}{field.name}.{key}.")
         elif isinstance(value, dict) and value and field.name in FREE:
             yield Key(prefix + field.name, "dict", "", _meaning(type(part), field.name))
             for key, inner in value.items():

@@ -41,6 +41,10 @@ WANTED = (
     ("not a subclass of", "its keys one by one, as in {key}.NAME=VALUE"),
 )
 """What OmegaConf says of a value of the wrong type, and what the key wants."""
+OWN_ROUND = (
+    "a round of your own is added whole, as in "
+    "'+{key}={{hotter: {{how: again, temperature: 1.6, samples: 8}}}}'"
+)
 
 
 def check_choices(overrides: Sequence[str]) -> None:
@@ -78,6 +82,9 @@ def explain(error: Exception) -> str:
     grammar = re.match(r"(?:\w+Exception: |mismatched |no viable |extraneous |token recog)", text)
     if grammar is not None or "See https://hydra.cc" in text:
         return _unreadable(text)
+    missing = re.search(r"missing mandatory value[^$]*full_key: (\S+)", text)
+    if missing is not None:
+        return f"{missing[1]}: a value is missing; type it too"
     for name, extra in PLUGINS.items():
         if f"Could not load '{name}'" in text:
             return f"this launcher needs a plugin of Hydra: pip install 'axiom-rl[{extra}]'"
@@ -93,7 +100,10 @@ def explain(error: Exception) -> str:
     )
     if unknown is None:
         return re.sub(r"\n\tbase_\w+|\nConfig search path:[^$]*", "", text)
-    return unknown_key(unknown.group(1) or unknown.group(2))
+    key = unknown.group(1) or unknown.group(2)
+    if key in ("trainer.rounds", "stage.rounds") and "={" in text:
+        return f"{key}: {OWN_ROUND.format(key=key)}"
+    return unknown_key(key)
 
 
 def unknown_key(key: str) -> str:
@@ -191,6 +201,9 @@ def _is_list(key: str) -> bool:
 def _wrong_value(override: str, reason: str) -> str:
     """Say what a key wants that got a value of another type."""
     key, _, value = override.partition("=")
+    group, within, _name = key.lstrip("+").partition(".rounds.")
+    if within and override.startswith("+"):
+        return f"{override}: {OWN_ROUND.format(key=f'{group}.rounds')}"
     wanted = next((what for mark, what in WANTED if mark in reason), "")
     if not wanted:
         return f"{override}: {reason.splitlines()[0]}"

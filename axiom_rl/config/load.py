@@ -298,3 +298,7 @@ def _extra_keys(part: Any, prefix: str = "") -> Iterator[str]:
             if name not in known:
                 yield prefix + name
             yield from _extra_keys(value, f"{prefix}{name}.")
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if is_dataclass(value):
+                yield from _extra_keys(value, f"{prefix}{name}.")

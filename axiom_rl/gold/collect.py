@@ -80,7 +80,7 @@ def try_unsolved(
         if not missing or not samples:
             break
         log.info("%d problems without a solution: samples up to %d", len(missing), samples.stop)
-        tasks = [_attempt(problem, context.fresh_seed) for problem in missing]
+        tasks = [attempt(problem, context.fresh_seed) for problem in missing]
         drawn = draw(context, phase, tasks, samples, policy, iteration, temperature)
         asked = {problem.id for problem in missing}
         fresh = tuple(
@@ -95,7 +95,7 @@ def try_unsolved(
     return gathered
 
 
-def _attempt(problem: Problem, seed: int) -> JudgedBy:
+def attempt(problem: Problem, seed: int) -> JudgedBy:
     """Return how an attempt is judged: by the hidden tests; a pass again by fresh ones.
 
     The fresh tests select nothing. They tell how many of the passes that training will learn from

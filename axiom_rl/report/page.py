@@ -27,7 +27,7 @@ from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
 from axiom_rl.report.sections.claims import claim_blocks
 from axiom_rl.report.sections.curves import bounds, curve_blocks
-from axiom_rl.report.sections.forgetting import forgetting_blocks
+from axiom_rl.report.sections.forgetting import forgetting_blocks, lost_sentence
 from axiom_rl.report.sections.grpo import policy_blocks, step_time_blocks
 from axiom_rl.report.sections.provenance import changes_section, provenance_section, raw_section
 from axiom_rl.report.sections.retention import retention_section
@@ -87,7 +87,7 @@ def build_page(run: RunFolder) -> Page:
     ]
     return Page(
         title=f"Run report: {run.path.resolve().parent.name}/{run.path.resolve().name}",
-        headline=_cut_off(run) + _headline(run, comparison),
+        headline=_cut_off(run) + _headline(run, comparison) + lost_sentence(run),
         tone=answers.tone(comparison) if comparison else "",
         weights=answers.weights_text(run.after or run.before),
         sections=[section for section in sections if section.blocks],

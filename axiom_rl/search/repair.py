@@ -108,6 +108,7 @@ def repair_once(
     verifier: Verifier,
     style: str,
     stream: str,
+    temperature: float | None = None,
 ) -> list[Chain]:
     """Draw one repair of each chain that is not done, but for those that `path` holds already.
 
@@ -121,6 +122,7 @@ def repair_once(
         verifier: of `tasks`.
         style: prompt style of the question.
         stream: name of the random streams.
+        temperature: in the place of sampler.temperature.
 
     Returns:
         All chains, in the same order.
@@ -142,7 +144,7 @@ def repair_once(
     ]
     judging = JudgedLater(tasks, verifier)
     if requests:
-        for completion in sampler().sample(requests):
+        for completion in sampler().sample(requests, temperature=temperature):
             judging.submit(completion)
             if len(judging.ready()) >= WRITTEN_TOGETHER:
                 done |= _write(path, judging.take(), turn)

@@ -14,8 +14,8 @@ from axiom_rl.evaluation.search.expert import open_expert, with_expert
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
+from axiom_rl.gold.search_rounds import log_collected, search_on
 from axiom_rl.gold.store import GoldStore, read_solutions
-from axiom_rl.gold.truth import judge_gold
 from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import cost
 from axiom_rl.stages.knowing import live_policy_known
@@ -71,20 +71,13 @@ def collect(config: Config, folder: Path) -> None:
                 attempts=range(stage.max_attempts),
                 output=output,
             )
+            drawn += search_on(
+                context, stage.rounds, store, expert, problems, policy, phase, drawn, output
+            )
             columns.update(cost(drawn))
         if not finished:
-            false = judge_gold(folder, 0, store.solutions, drawn.rollouts)
-            context.run.tracker.log(
-                "collect",
-                0,
-                expert=stage.expert,
-                samples=len(drawn.rollouts),
-                passed=drawn.passed,
-                taken=expert.taken,
-                total_solutions=len(store),
-                unsolved=len(problems.keys() - store.solved()),
-                false_gold=false.total,
-            )
+            again = open_expert(context, stage.expert, problems, config.search, policy, phase)
+            log_collected(context, stage.rounds, store, again, problems, phase)
             context.run.finish("collect/0")
         if not len(store):
             why = nothing_passed(

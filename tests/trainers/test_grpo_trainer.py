@@ -283,3 +283,17 @@ def test_the_clipped_loss_by_hand(resolved: ResolvedModel, tmp_path: Path) -> No
     loss.value.backward()
     assert logps.grad is not None
     assert logps.grad.tolist() == [[0.0, pytest.approx(-0.125)], [pytest.approx(0.5), 0.0]]
+
+
+def test_the_gap_is_that_of_the_policy_that_drew(resolved: ResolvedModel, tmp_path: Path) -> None:
+    """A second pass over a batch comes after a step: what the policy learnt is no disagreement."""
+    ours, _, batch = trainers(resolved, tmp_path, num_iterations=2, save_steps=2)
+    again = batch | {"old": batch["sampled"].clone()}
+    with torch.no_grad():
+        for name, parameter in ours.model.named_parameters():
+            if "lora_B" in name:
+                parameter.mul_(2.0)
+        moved = ours.logps(batch, torch.ones(4, dtype=torch.bool)) - batch["sampled"]
+    assert moved.abs().max() > 1e-3, "the policy has moved"
+    our_loss(ours, again)
+    assert ours.spent.gap.tokens == sum(LENGTHS) - 3 and ours.spent.gap.mean < 1e-5

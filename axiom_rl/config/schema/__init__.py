@@ -33,6 +33,7 @@ from axiom_rl.config.schema.sampling import (
 from axiom_rl.config.schema.search import (
     RepairConfig,
     SearchConfig,
+    SearchRoundConfig,
     SelectConfig,
 )
 from axiom_rl.config.schema.stages import (
@@ -87,6 +88,7 @@ __all__ = [
     "SamplerConfig",
     "SandboxConfig",
     "SearchConfig",
+    "SearchRoundConfig",
     "SearchStageConfig",
     "SelectConfig",
     "SftTrainerConfig",

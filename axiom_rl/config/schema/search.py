@@ -16,6 +16,19 @@ class SearchConfig:
 
 
 @dataclass
+class SearchRoundConfig:
+    """One round of search for problems that have no gold solution yet."""
+
+    how: str = MISSING
+    """again (the run's own prompt), direct, chain_of_thought or few_shot (another prompt), or
+    repair (a program that fails a public test is shown the failure)."""
+    temperature: float = MISSING
+    """In the place of sampler.temperature."""
+    samples: int = MISSING
+    """Samples of each problem without a solution; 0 leaves the round out."""
+
+
+@dataclass
 class SelectConfig(SearchConfig):
     """One of the samples is chosen by what a user has: statement, examples, agreement."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
+from axiom_rl.config.schema.search import SearchRoundConfig
+
 
 @dataclass
 class StageConfig:
@@ -23,6 +25,8 @@ class CollectConfig(StageConfig):
     """train, val or test."""
     max_attempts: int = MISSING
     """Samples per problem at most; drawn in rounds, the first of sampler.n, until one passes."""
+    rounds: dict[str, SearchRoundConfig] = MISSING
+    """Rounds of search for problems that are unsolved after these samples, in order."""
     skip_existing: bool = MISSING
     """Leave out problems that the output file already solves."""
     output: str | None = MISSING

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from axiom_rl.config.schema.search import SearchRoundConfig
+
 
 @dataclass
 class TrainerConfig:
@@ -60,6 +62,8 @@ class ExpertIterConfig(TrainerConfig):
     """Samples beyond the first round that one iteration may draw, all problems together."""
     retry_temperature: float = MISSING
     """Temperature of these further samples; a higher one finds what is rare."""
+    rounds: dict[str, SearchRoundConfig] = MISSING
+    """Rounds of search for problems that are unsolved after these samples, in order."""
     max_solutions: int = MISSING
     """Gold solutions per problem used in training at most: a seeded choice of different programs,
     in which what later iterations found has its place."""
@@ -99,6 +103,11 @@ class GrpoConfig(TrainerConfig):
     """Bonus for an answer that ends by itself and holds a program; in units of one test."""
     length_weight: float = MISSING
     """Penalty for an answer of full length, less for shorter ones; in units of one test."""
+    objective: str = MISSING
+    """mean (the mean reward: pass@1) or max_at_k (the largest reward of k samples: pass@k)."""
+    k: int = MISSING
+    """Samples of which the best counts, at most trainer.args.num_generations; read with
+    objective=max_at_k alone."""
     dynamic_sampling: bool = MISSING
     """Replace groups whose samples all got the same reward by groups of other problems."""
     max_extra_groups: int = MISSING
@@ -109,6 +118,12 @@ class GrpoConfig(TrainerConfig):
     signal_high: float = MISSING
     """Types passing more than this share before training are not trained on; 0 and 1 train on
     all types. Where no type lies between, all types are trained on."""
+    rehearsal: float = MISSING
+    """Types left out by signal_high are kept alive: own answers from before training that pass are
+    trained on as samples with this advantage, at most 1 for rewards of 0 and 1; 0 rehearses
+    nothing."""
+    rehearsal_rows: int = MISSING
+    """Such answers in each optimizer step."""
     eval_every: int = MISSING
     """Steps between evaluations on the val split; 0 means none during training."""
     forgetting: list[str] = MISSING

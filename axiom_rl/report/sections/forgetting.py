@@ -1,11 +1,21 @@
-"""What was forgotten: families of problems outside training, before it and after it."""
+"""What was forgotten: types and families outside training, before it and after it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import percent, points
 from axiom_rl.evaluation.compare import POWER, Comparison, compare
-from axiom_rl.evaluation.forgetting import read_trained_on, trained_on_text
+from axiom_rl.evaluation.forgetting import (
+    LOST_FALL,
+    TypeBaseline,
+    TypeChange,
+    read_trained_on,
+    read_types,
+    trained_on_text,
+    type_changes,
+)
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text
 from axiom_rl.report.run_folder import RunFolder
 from axiom_rl.report.sections import result as answers
@@ -15,10 +25,82 @@ def forgetting_blocks(run: RunFolder) -> list[Block]:
     """Compare each family by the method of the headline; what got worse stands first."""
     compared, notes = _compare_all(run)
     blocks: list[Block] = [Text(note, warning=True) for note in [*_trained_on(run), *notes]]
+    blocks += _left_out(run)
     if not compared:
         return blocks
     ordered = sorted(compared.items(), key=lambda item: item[1].difference.value)
     return [*blocks, Text(_sentence(compared)), _bars(ordered), _table(ordered)]
+
+
+def lost_sentence(run: RunFolder) -> str:
+    """Name the types that passed more than half before training and are lost; '' if none is."""
+    trained = read_types(run.path)
+    lost = [
+        f"{change.name} ({_count(change.before)} before, {_count(change.after)} after"
+        f"{_part(change, trained)})"
+        for change in _changes(run)
+        if change.is_lost
+    ]
+    return f" Lost: {', '.join(lost)}." if lost else ""
+
+
+def _part(change: TypeChange, trained: Mapping[str, TypeBaseline]) -> str:
+    """Say what part a type had in training."""
+    if change.family:
+        return f"; of {change.family}, not in training"
+    if change.name not in trained:
+        return ""
+    return "; trained on" if trained[change.name].trained else "; left out of training"
+
+
+def _changes(run: RunFolder) -> list[TypeChange]:
+    """Compare the types of the run's own problems and of the watched families, all together."""
+    pairs = {family: (old, new) for family, (old, new) in run.forgetting.items() if new}
+    if run.before and run.after and run.before.tests_sha256 == run.after.tests_sha256:
+        pairs = {"": (run.before, run.after)} | pairs
+    return type_changes(pairs)
+
+
+def _left_out(run: RunFolder) -> list[Block]:
+    """Compare the run's own types that training left out."""
+    trained = read_types(run.path)
+    rows = [
+        change
+        for change in _changes(run)
+        if not change.family and change.name in trained and not trained[change.name].trained
+    ]
+    if not rows:
+        return []
+    text = (
+        "Types of these problems that are left out of training, on the test problems. The answer "
+        "is about these samples (Fisher's exact test, corrected by Holm); lost is what passed more "
+        f"than half before and fell by more than {100 * LOST_FALL:.0f} points for sure."
+    )
+    cells = [
+        [
+            change.name,
+            f"{trained[change.name].passed} of {trained[change.name].samples}",
+            _count(change.before),
+            _count(change.after),
+            points(change.difference),
+            _answer(change),
+        ]
+        for change in rows
+    ]
+    headers = ["type left out", "passed in the choice", "before", "after", "change", "answer"]
+    return [Text(text), Table(headers, cells)]
+
+
+def _answer(change: TypeChange) -> str:
+    if change.is_lost:
+        return "lost"
+    if not change.is_told:
+        return "cannot tell"
+    return "better" if change.difference > 0 else "worse"
+
+
+def _count(passed: tuple[int, int]) -> str:
+    return f"{passed[0]} of {passed[1]}"
 
 
 def _trained_on(run: RunFolder) -> list[str]:

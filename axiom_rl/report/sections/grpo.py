@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.core.text import duration, percent
+from axiom_rl.evaluation.compare import standard_error
+from axiom_rl.evaluation.score import Evaluation
+from axiom_rl.evaluation.statistics import Interval, pass_at_k, t_quantile
 from axiom_rl.report.blocks import Block, Chart, Table, Text
 from axiom_rl.report.charts import Series, line_chart, stack_chart
 from axiom_rl.report.run_folder import Row, RunFolder
+from axiom_rl.report.sections.result import brief_difference
 from axiom_rl.report.sections.timing import known
 
 LEVEL, STAGE = "level_", "stage"
@@ -25,6 +29,7 @@ NUMBERS = (
     ("extra_groups", "groups drawn in their place", ".1f"),
     ("entropy", "entropy (nats per token)", ".3f"),
     ("kl", "KL to the start (nats per token)", ".4f"),
+    ("rehearsal_loss", "rehearsed answers, -log p (nats per token)", ".4f"),
     ("completion_length", "tokens per completion", ".1f"),
     ("truncated_share", "cut off by the token limit", "%"),
     ("logprob_gap", "sampler against trainer (nats)", ".4f"),
@@ -44,7 +49,7 @@ def policy_blocks(run: RunFolder) -> list[Block]:
     drawn += [*_verdicts(run.path, rows), *_levels(run)]
     charts = [block for block in drawn if isinstance(block, Chart)]
     tables = [block for block in drawn if not isinstance(block, Chart)]
-    return [Text(_signal(rows)), _summary(rows), *charts, *tables]
+    return [Text(_signal(rows)), *_best_of_k(run), _summary(rows), *charts, *tables]
 
 
 def step_time_blocks(run: RunFolder) -> list[Block]:
@@ -98,16 +103,21 @@ CHARTS: tuple[ChartSpec, ...] = (
         [("pass_rate", "samples that pass"), ("zero_variance_share", "groups without signal")],
         "share",
         True,
-        "Pass rate of the rollouts, and share of the groups whose samples all got the same "
-        "reward, from which nothing is learnt.",
+        "Pass rate of the rollouts, and share of the groups from which nothing is learnt: their "
+        "samples all got the same reward, or, with max_at_k, none of them adds to the best of k.",
     ),
     (
         "entropy",
         "Entropy",
-        [("entropy", "entropy"), ("kl", "KL to the start")],
+        [
+            ("entropy", "entropy"),
+            ("kl", "KL to the start"),
+            ("rehearsal_loss", "-log p of rehearsed answers"),
+        ],
         "nats per token",
         False,
-        "Entropy of the policy; near 0 it no longer explores.",
+        "Entropy of the policy; near 0 it no longer explores. Rehearsed answers that become less "
+        "likely are of a type that is being forgotten.",
     ),
     (
         "lengths",
@@ -163,6 +173,38 @@ def _signal(rows: list[Row]) -> str:
     if extra:
         text += f" {sum(extra):,.0f} groups were drawn in their place."
     return text
+
+
+def _best_of_k(run: RunFolder) -> list[Block]:
+    """pass@k before and after for every k up to n: training may raise one and lower the other."""
+    before, after = run.before, run.after
+    if not before or not after or before.tests_sha256 != after.tests_sha256:
+        return []
+    most = min(row.samples for e in (before, after) for row in e.per_problem.values())
+    cells = []
+    for k in range(1, most + 1):
+        old, new = _best(before, k), _best(after, k)
+        change = [new[key] - old[key] for key in old]
+        mean = math.fsum(change) / len(change)
+        half = t_quantile(0.975, len(change) - 1) * standard_error(change)
+        told = Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
+        rates = [math.fsum(rates.values()) / len(rates) for rates in (old, new)]
+        cells.append([f"pass@{k}", *map(percent, rates), brief_difference(told)])
+    if not cells:
+        return []
+    text = (
+        "Best of k: the chance that one of k samples passes, without bias, before and after. The "
+        "intervals are paired t intervals over the problems, each for its own k."
+    )
+    return [
+        Text(text),
+        Table(["", "before", "after", "difference (95 % interval)"], cells),
+    ]
+
+
+def _best(evaluation: Evaluation, k: int) -> dict[str, float]:
+    rows = evaluation.per_problem.items()
+    return {key: pass_at_k(row.samples, row.passed, k) for key, row in rows}
 
 
 def _summary(rows: list[Row]) -> Table:

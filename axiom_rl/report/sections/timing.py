@@ -37,9 +37,29 @@ def _gold_blocks(run: RunFolder) -> list[Block]:
             "problems unsolved",
         ]
         cells = [[str(r["iteration"]), *(str(r.get(c, "?")) for c in columns)] for r in collected]
-        return [Table(headers, cells)]
+        return [Table(headers, cells), *_round_blocks(collected)]
     cells = [[str(key), str(count)] for key, count in run.solutions.items()]
     return [Table(["iteration", "unique solutions"], cells)] if cells else []
+
+
+def _round_blocks(collected: list[Row]) -> list[Block]:
+    """What each round of search for unsolved problems gave, and for how many tokens."""
+    found = [(row["iteration"], *item) for row in collected for item in _rounds(row).items()]
+    if not any(name not in ("first", "more") for _iteration, name, _row in found):
+        return []
+    text = (
+        "Search for problems without a solution, round by round: first is the sampling of all, "
+        "more is further samples of the same prompt; each later round is asked of what is "
+        "unsolved by then. Solved counts problems that had no solution before the round."
+    )
+    columns = ("problems", "samples", "passed", "solved", "tokens")
+    cells = [[str(i), name, *(f"{row[c]:,}" for c in columns)] for i, name, row in found]
+    return [Text(text), Table(["iteration", "round", *columns], cells)]
+
+
+def _rounds(row: Row) -> dict[str, Any]:
+    rounds: dict[str, Any] = row.get("rounds") or {}  # rows of older versions have none
+    return rounds
 
 
 def _loss_table(steps: list[Row]) -> Table:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.rows import sft_rows
+from axiom_rl.gold.search_rounds import search_rounds, yield_of
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.truth import judge_gold
 from axiom_rl.models.load import load_model
@@ -162,7 +164,8 @@ def _say_expected(
     if len(timed) != 1 or not rollouts or trainer.pool:  # not measured, or most of it is over
         return
     each = seconds / len(rollouts)
-    retries = trainer.max_retries * trainer.iterations
+    searched = sum(each.samples for each in trainer.rounds.values()) * len(context.splits.train)
+    retries = (trainer.max_retries + searched) * trainer.iterations
     log.info(
         "expected: %s for the evaluations to come and at most %s for further tries, at the speed "
         "so far; training comes on top",
@@ -184,13 +187,16 @@ def _gather(
     path = _gold_file(context, iteration)
     if context.run.is_finished(f"collect/{iteration}"):
         return GoldStore(read_solutions(path))
-    problems, before = _train_problems(context), store.solutions
+    problems, before, had = _train_problems(context), store.solutions, store.solved()
     phase = f"iter_{iteration - 1}" if iteration > 1 else "before"
     expert = open_expert(context, trainer.expert, problems, search, policy, phase)
     with context.run.timed("collect", iteration) as columns:
         first = Drawn(rollouts=_of(problems, rollouts))
         expert.add(store, first.rollouts)
         more, draws = _further(context, iteration, first, policy, store, expert, trainer)
+        tried = [first, more]
+        found, yields = _search(context, iteration, tried, had, policy, store, expert, trainer)
+        more += found
         columns.update(cost(more))
     store = GoldStore(before)
     expert.fill(store)
@@ -214,10 +220,56 @@ def _gather(
         false_gold=false.new,
         false_gold_total=false.total,
         drawn_tokens=sum(item.completion.completion_tokens for item in drawn),
+        rounds=yields,
         **draws,
     )
     context.run.finish(f"collect/{iteration}")
     return store
+
+
+def _search(
+    context: RunContext,
+    iteration: int,
+    before: Sequence[Drawn],
+    had: Set[str],
+    policy: Policy,
+    store: GoldStore,
+    expert: Expert,
+    trainer: ExpertIterConfig,
+) -> tuple[Drawn, dict[str, Any]]:
+    """Search on where nothing passed; return also the yield of each round, those before included.
+
+    Args:
+        context: of the run.
+        iteration: 1, 2, ...
+        before: the measurement and the further samples.
+        had: problems that had a solution before both.
+        policy: the model.
+        store: gets the solutions.
+        expert: decides what a solution is.
+        trainer: its rounds.
+    """
+    problems, yields = _train_problems(context), dict[str, Any]()
+    for name, drawn in zip(("first", "more"), before, strict=True):
+        if drawn.rollouts:
+            yields[name] = asdict(yield_of(drawn.rollouts, had))
+            had = had | {r.completion.problem_id for r in drawn.rollouts if _passed(r)}
+    found, later = search_rounds(
+        context,
+        trainer.rounds,
+        problems,
+        policy,
+        phase=f"attempts_{iteration}",
+        iteration=iteration,
+        seen=[item for drawn in before for item in drawn.rollouts],
+        solved=store.solved,
+        admit=lambda items: expert.add(store, items),
+    )
+    return found, yields | later
+
+
+def _passed(item: Rollout) -> bool:
+    return item.hidden is not None and item.hidden.passed
 
 
 def _nothing_passed(context: RunContext, drawn: Sequence[Drawn], trainer: ExpertIterConfig) -> str:

@@ -1,18 +1,22 @@
 """Groups of samples for one step of GRPO: chosen problems, drawn, judged, rewarded, written down.
 
-A group whose samples all earn the same has no signal: every advantage is 0. Dynamic sampling (as
+A group without signal has no advantage but 0: its samples all earn the same, or, where the best of
+k is to rise, nothing that any of them adds to it. Dynamic sampling (as
 in DAPO, Yu et al. 2025) draws other groups in its place, at most `trainer.max_extra_groups` a step.
 What was thrown away is written and counted like everything else.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.core.files import append_jsonl
@@ -23,10 +27,8 @@ from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
 from axiom_rl.rollouts.records import Rollout, rollout_row
 from axiom_rl.rollouts.rewards import Shaping, WeightedRewards, shaped
 from axiom_rl.sampling import Sampler, SampleRequest
+from axiom_rl.trainers.grpo.loss import SAME, group_advantages
 from axiom_rl.verify import Verifier
-
-SAME = 1e-9
-"""Rewards closer than this are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +41,17 @@ class Group:
     """None for a fault of the sandbox: the row has advantage 0 and counts nowhere."""
     parts: tuple[Mapping[str, float | None], ...] = ()
     """What each function of trainer.rewards said of each sample, before its weight."""
+    k: int | None = None
+    """Where the best of k is to rise; None for the mean reward."""
 
     @property
     def has_signal(self) -> bool:
-        """Whether two samples earned different rewards."""
-        known = [reward for reward in self.rewards if reward is not None]
-        return bool(known) and max(known) - min(known) > SAME
+        """Whether a sample has an advantage other than 0."""
+        if not self.rewards:
+            return False
+        known = [math.nan if reward is None else reward for reward in self.rewards]
+        rows = torch.tensor(known, dtype=torch.float64)
+        return bool((group_advantages(rows, len(rows), "none", self.k).abs() > SAME).any())
 
     @property
     def pass_rate(self) -> float | None:
@@ -105,6 +112,11 @@ class Batch:
             "verification_seconds": round(self.verify_seconds, 3),
             "tokens_per_second": round(sum(lengths) / sampling, 1),
         }
+
+
+def goal(trainer: GrpoConfig) -> int | None:
+    """Return the k of the best of k that is to rise; None for the mean reward."""
+    return trainer.k if trainer.objective == "max_at_k" else None
 
 
 class GroupSource:
@@ -223,6 +235,7 @@ class GroupSource:
             rollouts=tuple(rollouts),
             rewards=tuple(reward for reward, _parts in earned),
             parts=tuple(parts for _reward, parts in earned),
+            k=goal(self._trainer),
         )
 
     def _reward_of(

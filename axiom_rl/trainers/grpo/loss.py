@@ -4,12 +4,16 @@ Rows are completions, B of them, padded on the right to T tokens. Sources: GRPO,
 (arXiv:2402.03300); clipping, Schulman et al. 2017 (arXiv:1707.06347); dr_grpo, Liu et al. 2025
 (arXiv:2503.20783); dapo, Yu et al. 2025 (arXiv:2503.14476); cispo, MiniMax 2025
 (arXiv:2506.13585); importance_sampling_level=sequence, Zheng et al. 2025 (arXiv:2507.18071); delta,
-INTELLECT-2 (arXiv:2505.07291). Names are those of trl.GRPOConfig, and so are the numbers: values
-and gradients are compared with trl.GRPOTrainer's in tests/trainers/test_grpo_trainer.py.
+INTELLECT-2 (arXiv:2505.07291); the best of k as the goal, Walder & Karkhanis 2025
+(arXiv:2505.15201) and Bagirov et al. 2025 (arXiv:2510.23393). Names are those of trl.GRPOConfig,
+and so are the numbers: values and gradients are compared with trl.GRPOTrainer's in
+tests/trainers/test_grpo_trainer.py.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +21,13 @@ from trl.trainer.grpo_config import GRPOConfig
 
 TINY = 1e-4
 """Added to a deviation that is divided by, as in TRL."""
+SAME = 1e-9
+"""Rewards closer than this are the same."""
 
 
-def group_advantages(rewards: torch.Tensor, group_size: int, scale: str) -> torch.Tensor:
+def group_advantages(
+    rewards: torch.Tensor, group_size: int, scale: str, k: int | None = None
+) -> torch.Tensor:
     """Return how much better than its group each row did, (B,); 0 for a row without a reward.
 
     Args:
@@ -27,14 +35,71 @@ def group_advantages(rewards: torch.Tensor, group_size: int, scale: str) -> torc
         group_size: rows of a group.
         scale: divide by the deviation of the group, of the whole batch, or by none (dr_grpo: the
             division blows up groups in which almost all rows earn the same).
+        k: None for the mean reward (trainer.objective=mean); else the best of k is what rises, and
+            the deviation is that of the rows' shares in it.
     """
     groups = rewards.view(-1, group_size)
-    advantages = groups - groups.nanmean(1, keepdim=True)
+    if k is None:
+        advantages = groups - groups.nanmean(1, keepdim=True)
+    else:
+        groups = torch.tensor([_of_known(row, k) for row in groups.tolist()]).to(groups)
+        advantages = groups
     if scale == "group":
         advantages = advantages / (_deviation(groups) + TINY)
     elif scale == "batch":
-        advantages = advantages / (_deviation(rewards[None]) + TINY)
+        advantages = advantages / (_deviation(groups.view(1, -1)) + TINY)
     return advantages.nan_to_num(0.0).flatten()
+
+
+def max_at_k_advantages(rewards: Sequence[float], k: int) -> list[float]:
+    """Return each row's weight in an unbiased estimate of the gradient of max@k.
+
+    max@k is the mean of the largest reward of k samples; pass@k where rewards are 0 and 1. Over all
+    subsets of the n rows, row i has the weight
+
+        A_i = k (mean of max S over the k-subsets S with i - the same over those without i),
+
+    so that sum_i A_i grad log p(x_i) / n estimates the gradient: the k-subsets with i are what x_i
+    has a part in, and the others a baseline that x_i has none in (Walder & Karkhanis 2025, eq. for
+    maxg@k with the leave-one-out baseline; Bagirov et al. 2025). The weights of a group add up to
+    0, and k = 1 would be n / (n - 1) times reward minus mean. For k = n no k-subset is without i:
+    the baseline is the maximum of the others (their `sloo_minus_one`), so only a best row that no
+    other row reaches has a weight. Of c passes among n rewards of 0 and 1, pass@k learns something
+    only while c <= n - k, or c = 1 for k = n.
+
+    Args:
+        rewards: of one group, at least one.
+        k: 2 or more; where a group has fewer rows (faults of the sandbox), their number.
+    """
+    n, least = len(rewards), min(rewards)
+    k = min(k, n)
+    ascending = sorted(range(n), key=rewards.__getitem__)
+    weights = [0.0] * n
+    for row in ascending if n > 1 else ():
+        own = rewards[row] - least  # differences alone matter; equal rewards give exact zeros
+        others = [rewards[other] - least for other in ascending if other != row]
+        with_row = _mean_of_largest([max(own, other) for other in others], k - 1)
+        without = _mean_of_largest(others, min(k, n - 1))
+        weight = k * (with_row - without)
+        weights[row] = weight if abs(weight) > SAME else 0.0
+    return weights
+
+
+def _mean_of_largest(ascending: Sequence[float], size: int) -> float:
+    """Return the mean of the largest value over all subsets of a size."""
+    # The value at place p is the largest of those subsets whose other members lie before it.
+    total = sum(math.comb(place, size - 1) * value for place, value in enumerate(ascending))
+    return total / math.comb(len(ascending), size)
+
+
+def _of_known(rewards: Sequence[float], k: int) -> list[float]:
+    """Return max@k weights of the rows that have a reward; NaN for the others."""
+    known = [place for place, reward in enumerate(rewards) if not math.isnan(reward)]
+    weights = [math.nan] * len(rewards)
+    found = max_at_k_advantages([rewards[place] for place in known], k) if known else []
+    for place, weight in zip(known, found, strict=True):
+        weights[place] = weight
+    return weights
 
 
 def _deviation(rows: torch.Tensor) -> torch.Tensor:

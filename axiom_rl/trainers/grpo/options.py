@@ -66,6 +66,13 @@ def check_grpo(trainer: GrpoConfig) -> None:
             "else: set trainer.args.scale_rewards=none, or the weights to 0"
         )
     _check_batches(made)
+    size = int(args["num_generations"])
+    if trainer.objective == "max_at_k" and trainer.k > size:
+        raise AxiomError(
+            f"trainer.k={trainer.k}: a group holds trainer.args.num_generations={size} samples, "
+            f"which cannot show the best of {trainer.k}: type trainer.k={size} or less, or "
+            f"trainer.args.num_generations={trainer.k}"
+        )
 
 
 def _check_counts(args: dict[str, Any]) -> None:

@@ -16,7 +16,13 @@ from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Status, Verdict
-from axiom_rl.evaluation.forgetting import TrainedOn, trained_on_text, write_trained_on
+from axiom_rl.evaluation.forgetting import (
+    TrainedOn,
+    TypeBaseline,
+    trained_on_text,
+    write_trained_on,
+    write_types,
+)
 from axiom_rl.evaluation.measure import headline_split, held_out, measure
 from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.models.weights.source import ResolvedModel
@@ -29,6 +35,7 @@ from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.expert_iter.run import publish, release
 from axiom_rl.trainers.grpo.checkpoints import ITERATION
+from axiom_rl.trainers.grpo.rehearsal import draw_rehearsal
 from axiom_rl.trainers.grpo.train import train_grpo
 
 log = logging.getLogger(__name__)
@@ -47,22 +54,27 @@ def run_grpo(
     measured = replace(context, splits=held_out(context.splits))
     families = _watch(context, trainer)
     _say_plan(measured, trainer, families)
+    _say_goal(trainer)
     policy = context.policy(model.adapter)
     rollouts = measure(measured, 0, policy, "before", step=0)
     _say_expected(context, rollouts, trainer, families)
     for name, family in families.items():
         measure(family, 0, policy, f"forgetting_{name}_before", watched=True, of=name)
-    release(policy)
     problems = choose_problems(
         measured.splits, context.splits.train, trainer, rollouts, _advice(context, rollouts)
     )
+    signals = baseline_by_type(measured.splits.val or measured.splits.train, rollouts)
+    write_types(context.run.folder, _baselines(context.splits.train, problems, signals))
+    rehearsed = problems_to_rehearse(context.splits.train, problems, signals, trainer)
+    draw_rehearsal(context, trainer, policy, rehearsed)
+    release(policy)
 
     def evaluate(step: int, load: Callable[[], Sampler]) -> None:
         splits = Splits(train=(), val=context.splits.val, test=())
         now = Policy(None, lambda _adapter, _settings=None: load())
         measure(replace(context, splits=splits), ITERATION, now, f"step_{step}", step=step)
 
-    adapter = train_grpo(context, model, resolved, trainer, problems, evaluate)
+    adapter = train_grpo(context, model, resolved, trainer, problems, evaluate, rehearsed)
     policy = context.policy(adapter)
     steps = int(trainer.args["max_steps"])
     measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
@@ -151,6 +163,43 @@ def baseline_by_type(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -
                 varies=any(len({rewards.fraction(v) for v in group}) > 1 for group in own),
             )
     return signals
+
+
+def problems_to_rehearse(
+    train: Sequence[Problem],
+    chosen: Sequence[Problem],
+    signals: Mapping[str, Signal],
+    trainer: GrpoConfig,
+) -> list[Problem]:
+    """Return the training problems of the types that are left out because they pass.
+
+    Args:
+        train: all training problems.
+        chosen: those that are trained on.
+        signals: of the baseline, by type.
+        trainer: of it signal_high and rehearsal.
+    """
+    types = {problem.type for problem in chosen}
+    kept = {
+        name
+        for name, signal in signals.items()
+        if name not in types and signal.rate > trainer.signal_high and trainer.rehearsal
+    }
+    return [problem for problem in train if problem.type in kept]
+
+
+def _baselines(
+    train: Sequence[Problem], chosen: Sequence[Problem], signals: Mapping[str, Signal]
+) -> dict[str, TypeBaseline]:
+    types = {problem.type for problem in chosen}
+    return {
+        name: TypeBaseline(
+            passed=signals[name].passed if name in signals else 0,
+            samples=signals[name].samples if name in signals else 0,
+            trained=name in types,
+        )
+        for name in sorted({problem.type for problem in train})
+    }
 
 
 def _between(signal: Signal | None, trainer: GrpoConfig) -> bool:
@@ -262,6 +311,20 @@ def _rows_per_step(trainer: GrpoConfig) -> tuple[int, int]:
     rows = int(args["per_device_train_batch_size"]) * int(args["gradient_accumulation_steps"])
     extra = trainer.max_extra_groups * int(args["num_generations"]) * trainer.dynamic_sampling
     return rows, extra
+
+
+def _say_goal(trainer: GrpoConfig) -> None:
+    """Say what the best of a whole group can teach, which is little."""
+    size = int(trainer.args["num_generations"])
+    if trainer.objective == "max_at_k" and trainer.k == size:
+        log.warning(
+            "trainer.k=%d is the whole group: a group teaches only where one sample alone is the "
+            "best of it; of larger groups (trainer.args.num_generations=%d), or with trainer.k=%d, "
+            "more of them do",
+            size,
+            2 * size,
+            max(2, size // 2),
+        )
 
 
 def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, RunContext]) -> None:

@@ -24,9 +24,10 @@ from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.grpo.checkpoints import ITERATION, write_state
-from axiom_rl.trainers.grpo.groups import Batch, GroupSource
+from axiom_rl.trainers.grpo.groups import Batch, GroupSource, goal
 from axiom_rl.trainers.grpo.options import grpo_config
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
+from axiom_rl.trainers.grpo.rehearsal import Rehearsal
 from axiom_rl.trainers.grpo.trainer import GrpoTrainer, Row, Spent, check_gap
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Session(TrainerCallback):
         policy: TrainingPolicy,
         folder: Path,
         evaluate: Evaluate,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._context, self._config = context, trainer
         self._curriculum, self._policy, self._evaluate = curriculum, policy, evaluate
@@ -62,6 +64,8 @@ class Session(TrainerCallback):
             self._draw,
             [self],
             None if policy.samples_exactly else trainer.importance_cap,
+            goal(trainer),
+            rehearsal,
         )
         self._trainer.remove_callback(PrinterCallback)  # our own lines say the same
 

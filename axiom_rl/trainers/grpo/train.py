@@ -25,6 +25,7 @@ from axiom_rl.trainers.grpo.checkpoints import (
     steps_done,
 )
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
+from axiom_rl.trainers.grpo.rehearsal import read_rehearsal
 from axiom_rl.trainers.grpo.session import Evaluate, Session
 
 
@@ -35,8 +36,11 @@ def train_grpo(
     trainer: GrpoConfig,
     problems: Sequence[Problem],
     evaluate: Evaluate,
+    rehearsed: Sequence[Problem] = (),
 ) -> str:
     """Train an adapter on `problems` and return its folder; `model.adapter` is where it starts.
+
+    Of the problems in `rehearsed` the answers of `draw_rehearsal` are trained on beside them.
 
     Raises:
         AxiomError: if sampler and trainer disagree, or a checkpoint is damaged.
@@ -61,7 +65,8 @@ def train_grpo(
         policy.model = trainable_adapter(base, model_config.lora, model_config.adapter, resolved)
         if policy.merges and compute_dtype(policy.model) == torch.bfloat16:
             leave_inputs_in_bfloat16(policy.model)
-        session = Session(context, trainer, curriculum, policy, folder, evaluate)
+        rehearsal = read_rehearsal(context, trainer, rehearsed, tokenizer)
+        session = Session(context, trainer, curriculum, policy, folder, evaluate, rehearsal)
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
             row.get("tokens", 0) for row in read_metrics(run.folder, "train") if row["step"] > done

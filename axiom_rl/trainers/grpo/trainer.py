@@ -22,6 +22,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion
 from axiom_rl.trainers.grpo.loss import group_advantages, grpo_loss, importance_ratio
 from axiom_rl.trainers.grpo.options import groups_per_batch
+from axiom_rl.trainers.grpo.rehearsal import Rehearsal
 from axiom_rl.trainers.packed import can_pack, pack, packed_logprobs
 
 Row = tuple[Completion, float | None]
@@ -80,6 +81,8 @@ class GrpoTrainer(Trainer):
         draw: Callable[[int, int], Sequence[Row]],
         callbacks: list[TrainerCallback],
         importance_cap: float | None = None,
+        k: int | None = None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         """Prepare the model as args say.
 
@@ -91,6 +94,8 @@ class GrpoTrainer(Trainer):
                 by group.
             callbacks: of transformers.
             importance_cap: largest importance ratio of a token; None corrects nothing.
+            k: where the best of k is to rise; None for the mean reward.
+            rehearsal: answers that every step trains on beside its groups.
         """
         if args.beta:
             _add_reference(model)
@@ -105,6 +110,9 @@ class GrpoTrainer(Trainer):
         super().__init__(model=model, args=args, processing_class=tokenizer, callbacks=callbacks)
         self.model_accepts_loss_kwargs = False  # the loss is a mean: divide it by the micro-batches
         self.importance_cap = importance_cap
+        self.k = k
+        self.rehearsal = rehearsal
+        self._rehearsed = -1
         self.packs = can_pack(model)
         self.spent = Spent()
         self._draw = draw
@@ -129,7 +137,8 @@ class GrpoTrainer(Trainer):
         args = self.args
         assert args.steps_per_generation and args.num_generations  # TRL fills them in
         rewards = torch.tensor([float("nan") if r is None else r for _row, r in rows])
-        advantages = group_advantages(rewards, args.num_generations, str(args.scale_rewards))
+        scale = str(args.scale_rewards)
+        advantages = group_advantages(rewards, args.num_generations, scale, self.k)
         size = len(rows) // args.steps_per_generation
         tokens = sum(len(row.token_ids) for row, _ in rows) / args.steps_per_generation
         parts = []
@@ -150,9 +159,32 @@ class GrpoTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Train on one micro-batch, and count its seconds."""
         started = time.monotonic()
+        if self.rehearsal is not None and self._rehearsed != self.state.global_step:
+            self._rehearsed = self.state.global_step  # once in an optimizer step, before its passes
+            self._rehearse(self.rehearsal)
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.spent.training_seconds += time.monotonic() - started
         return loss
+
+    def _rehearse(self, rehearsal: Rehearsal) -> None:
+        """Add the gradient of this step's rehearsed answers to that of its groups.
+
+        They count as rows of the step whose advantage is fixed: -advantage x log p, divided like
+        the rows beside them, and in passes no larger than theirs.
+        """
+        args, rows = self.args, rehearsal.rows(self.state.global_step + 1)
+        size = args.per_device_train_batch_size
+        self.model.train()
+        for start in range(0, len(rows), size):
+            own = rows[start : start + size]
+            part = micro_batch(own, torch.full((len(own),), rehearsal.advantage), args.device)
+            logps = self.logps(part, torch.ones(len(own), dtype=torch.bool))
+            tokens = float(part["mask"].sum())
+            loss = grpo_loss(logps, part["mask"], part["advantages"], args, tokens=tokens)
+            share = len(own) / (size * args.gradient_accumulation_steps)
+            self.accelerator.backward(loss.value * share)
+            surprise = -float((logps.detach() * part["mask"]).sum()) / tokens
+            self.spent.means.setdefault("rehearsal_loss", []).append(surprise)
 
     def compute_loss(
         self,
@@ -167,8 +199,8 @@ class GrpoTrainer(Trainer):
         active = torch.ones_like(advantages, dtype=torch.bool) if everything else advantages != 0
         logps = self.logps(inputs, active, old)
         place = mask.bool() & active[:, None]
-        trained = logps if old is None else old
-        self.spent.gap.add((logps.detach() - sampled)[place].abs())
+        trained = logps if old is None else old  # the policy that drew, as the trainer reads it
+        self.spent.gap.add((trained.detach() - sampled)[place].abs())
         weights = None
         if self.importance_cap is not None:
             weights = torch.ones_like(sampled)
