@@ -60,7 +60,7 @@ def test_truncation_inside_think_is_counted_apart(
     assert document["truncated_thinking"] == 1 and document["samples"] == 2
     (row,) = [row for row in rows(folder / "metrics.jsonl") if row["phase"] == "evaluate"]
     assert row["truncated_thinking"] == 1
-    assert "cut off inside <think> | 1 of 2" in to_markdown(build_page(read_run(folder)))
+    assert "cut off while thinking | 1 of 2" in to_markdown(build_page(read_run(folder)))
     older = {key: document[key] for key in document if key != "truncated_thinking"}
     assert Evaluation.from_json(older).truncated_thinking is None
     plain = teach("plain", "stage=evaluate", "stage.split=test", *SMALL, "problems.prompt=direct")
@@ -77,7 +77,12 @@ def test_a_cold_start_from_traces(teach: Teaching, students: list[SampleRequest]
         mine, [{"problem_id": name, "text": text} for name in ids for text in (WRONG, RIGHT)]
     )
     traces = teach("teach", "teacher=file", f"teacher.traces={mine}") / "traces.jsonl"
-    train = ("stage=train", "trainer=sft", f"trainer.traces={traces}", "trainer.args.max_steps=1")
+    train = (
+        "stage=train",
+        "trainer=sft",
+        f"trainer.traces={traces}",
+        "trainer.args.num_train_epochs=1",
+    )
     folder = teach("train", *train, *SMALL)
     assert (folder / "adapter" / "adapter_config.json").exists()
     (timing,) = [row for row in rows(folder / "metrics.jsonl") if row.get("name") == "train"]
