@@ -19,7 +19,7 @@ from axiom_rl.core.types import Completion, Problem, Solution, Status, Verdict
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.teacher.answers import judged
 from axiom_rl.gold.teacher.asked import failed, pass_rates
-from axiom_rl.gold.teacher.asking import Answer
+from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems import make_problem
 from axiom_rl.report.page import build_page
@@ -44,7 +44,7 @@ class Scripted:
     def __init__(self, say: Any) -> None:
         self.say, self.drawn, self.stop_at, self.closed = say, [], None, 0
 
-    def answers(self, requests: Any) -> Iterator[Answer]:
+    def answers(self, requests: Any) -> Iterator[TeacherAnswer]:
         for request in requests:
             for sample in request.samples:
                 if len(self.drawn) == self.stop_at:
@@ -52,7 +52,7 @@ class Scripted:
                     raise KeyboardInterrupt
                 self.drawn.append((request.problem_id, sample))
                 text = self.say(request, sample)
-                yield Answer(
+                yield TeacherAnswer(
                     completion=Completion(
                         problem_id=request.problem_id,
                         sample=sample,
