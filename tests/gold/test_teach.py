@@ -136,7 +136,7 @@ def test_a_low_yield_stops_and_says_what_to_try(teach: Teaching, teacher: Any) -
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_a_stopped_run_goes_on_without_asking_twice(
+def test_a_stopped_run_goes_on_and_asks_for_nothing_judged(
     teach: Teaching, teacher: Any, after: int
 ) -> None:
     asked = teacher(by_sample(WRONG, RIGHT))
@@ -144,10 +144,12 @@ def test_a_stopped_run_goes_on_without_asking_twice(
     with pytest.raises(KeyboardInterrupt):
         teach("run")
     folder = teach("run")
-    assert len(asked.drawn) == len(set(asked.drawn)) == 6
+    drawn = len(asked.drawn)
+    assert len(set(asked.drawn)) == 6
+    assert drawn <= 6 + after  # what was not judged yet is asked again; by an API, from its cache
     assert len(read_traces(folder / "traces.jsonl")) == 3
     teach("run")  # finished: nothing at all
-    assert len(asked.drawn) == 6
+    assert len(asked.drawn) == drawn
 
 
 @pytest.mark.parametrize("place", ["write_traces", "write_json"])
