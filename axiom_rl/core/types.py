@@ -174,3 +174,5 @@ class Solution:
     """Who decided that it is gold, see `axiom_rl.gold.experts`."""
     hidden_passed: bool | None = None
     """Always None in files that training reads: what hidden tests say stands in evaluation/."""
+    reasoning: str = ""
+    """What came before the program, where it was asked for (problems.prompt=think)."""

@@ -36,6 +36,7 @@ from axiom_rl.search.material import Material, sampled
 from axiom_rl.search.public import PublicProblem, public_side
 from axiom_rl.search.written import WrittenTests
 from axiom_rl.verify import Verifier
+from axiom_rl.verify.extract import split_thinking
 
 Tests = tuple[int, int]
 """Passed and all of the tests that an expert saw of a sample."""
@@ -115,9 +116,10 @@ class Expert:
         problem = self.problems[item.rollout.completion.problem_id]
         code, verdict = item.rollout.code or "", item.rollout.hidden
         text = item.rollout.completion.text
+        said = split_thinking(text).reasoning
         if self.name == "hidden" and verdict is not None:
-            return make_solution(problem, code, verdict, self.model_name, text)
-        return expert_solution(problem, code, item.tests, self.model_name, text, self.name)
+            return make_solution(problem, code, verdict, self.model_name, text, said)
+        return expert_solution(problem, code, item.tests, self.model_name, text, self.name, said)
 
     def _decide(self, seen: Mapping[str, Sequence[Rollout]]) -> dict[str, list[Gold]]:
         if self.name in SELECTORS:

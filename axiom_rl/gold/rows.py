@@ -8,7 +8,7 @@ from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Solution
-from axiom_rl.problems.prompts import render
+from axiom_rl.problems.prompts import fenced_answer, render, thought_answer
 
 log = logging.getLogger(__name__)
 FENCE = "```"
@@ -19,6 +19,8 @@ def sft_rows(
 ) -> list[dict[str, Any]]:
     """Return TRL's conversational prompt-completion rows, one per solution.
 
+    In the style `think` a row has reasoning and program; solutions without reasoning are left out.
+
     Args:
         solutions: gold data.
         problems: by id; the prompt is rendered from the problem as it is evaluated.
@@ -27,9 +29,11 @@ def sft_rows(
             no answer; code on the program, in a fence, with what a chain of thought says before it.
 
     Raises:
-        AxiomError: if a solution's problem is not among `problems`.
+        AxiomError: if a solution's problem is not among `problems`, or none has the reasoning that
+            the style asks for.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    silent = 0
     for solution in solutions:
         problem = problems.get(solution.problem_id)
         if problem is None:
@@ -37,6 +41,9 @@ def sft_rows(
                 f"the solutions are of {solution.problem_id}, which is not among the training "
                 "problems: choose the problems= (with its seed and sizes) they were collected on"
             )
+        if style == "think" and not solution.reasoning.strip():
+            silent += 1
+            continue
         answer = answer_of(solution, style, target)
         rows.append(
             {
@@ -44,7 +51,15 @@ def sft_rows(
                 "completion": [{"role": "assistant", "content": answer}],
             }
         )
-    without = sum(solution.completion is None for solution in solutions)
+    if silent:
+        log.warning("%d of %d solutions have no reasoning: left out", silent, len(solutions))
+    if silent and not rows:
+        raise AxiomError(
+            "none of the solutions has reasoning inside <think> tags, which problems.prompt=think "
+            "trains on: begin with a teacher's traces (stage=teach, then trainer=sft "
+            "trainer.traces=traces.jsonl), or use problems.prompt=direct"
+        )
+    without = style != "think" and sum(solution.completion is None for solution in solutions)
     if target == "completion" and without:
         log.info(
             "%d of %d solutions hold no completion: they are trained on as trainer.target=code",
@@ -56,12 +71,14 @@ def sft_rows(
 
 def answer_of(solution: Solution, style: str, target: str) -> str:
     """Return the text that a solution teaches."""
+    if style == "think":
+        return thought_answer(solution.reasoning, solution.solution_code)
     text = solution.completion
     if target == "completion" and text is not None:
         return text
     code = solution.solution_code.strip()
     reasoning = _before(text, code) if text and style == "chain_of_thought" else ""
-    return f"{reasoning}{FENCE}python\n{code}\n{FENCE}"
+    return f"{reasoning}{fenced_answer(code)}"
 
 
 def _before(text: str, code: str) -> str:

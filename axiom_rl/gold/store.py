@@ -20,7 +20,8 @@ from axiom_rl.verify import extract_code
 
 SCHEMA = 1
 COLUMNS = tuple(Solution.__dataclass_fields__)
-LATER = ("completion", "expert", "hidden_passed")
+REASONING = "reasoning"
+LATER = ("completion", "expert", "hidden_passed", REASONING)
 """Columns that files of older versions, and of users, may lack."""
 
 
@@ -55,7 +56,12 @@ class GoldStore:
 
     def write(self, path: Path) -> None:
         """Write the solutions file, whole or not at all."""
-        write_jsonl(path, ({"schema": SCHEMA} | asdict(item) for item in self.solutions))
+        write_jsonl(path, map(_row, self.solutions))
+
+
+def _row(item: Solution) -> dict[str, Any]:
+    row = {"schema": SCHEMA} | asdict(item)
+    return row if item.reasoning else {key: row[key] for key in row if key != REASONING}
 
 
 def read_solutions(path: Path) -> list[Solution]:
@@ -80,8 +86,9 @@ def read_solutions(path: Path) -> list[Solution]:
         code = program_of(row["solution_code"])
         if not code.strip():
             raise AxiomError(f"{path}, row {number}: solution_code holds no program")
-        columns = {c: row[c] for c in COLUMNS if c in row}
-        solutions.append(Solution(**columns | {"solution_code": code, "hidden_passed": None}))
+        columns = {c: row[c] for c in COLUMNS if c in row} | {"solution_code": code}
+        reasoning = str(row.get(REASONING) or "")
+        solutions.append(Solution(**columns | {"hidden_passed": None, REASONING: reasoning}))
     return solutions
 
 
@@ -115,7 +122,12 @@ def _compiles(code: str) -> bool:
 
 
 def make_solution(
-    problem: Problem, code: str, verdict: Verdict, model_name: str, completion: str | None = None
+    problem: Problem,
+    code: str,
+    verdict: Verdict,
+    model_name: str,
+    completion: str | None = None,
+    reasoning: str = "",
 ) -> Solution:
     """Return the gold solution of an accepted verdict of the hidden tests.
 
@@ -125,7 +137,7 @@ def make_solution(
     if not verdict.passed:
         raise ValueError(f"{problem.id}: only accepted programs are gold, not {verdict.status}")
     tests = (verdict.total_tests, verdict.total_tests)
-    return expert_solution(problem, code, tests, model_name, completion, "hidden")
+    return expert_solution(problem, code, tests, model_name, completion, "hidden", reasoning)
 
 
 def expert_solution(
@@ -135,6 +147,7 @@ def expert_solution(
     model_name: str,
     completion: str | None,
     expert: str,
+    reasoning: str = "",
 ) -> Solution:
     """Return what an expert took as a gold solution; `tests` it saw: passed, and all."""
     return Solution(
@@ -147,6 +160,7 @@ def expert_solution(
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
         completion=completion,
         expert=expert,
+        reasoning=reasoning,
     )
 
 

@@ -12,6 +12,7 @@ from axiom_rl.config import (
     GrpoConfig,
     SearchStageConfig,
     SolveConfig,
+    TeachConfig,
     ValueConfig,
 )
 from axiom_rl.core.files import read_json
@@ -57,6 +58,13 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
         )
     if config.stage.kind == "train" and isinstance(config.trainer, ValueConfig):
         return _with_head(folder, model)
+    if isinstance(config.stage, TeachConfig):
+        traces = override("trainer.traces", config.stage.output or folder / "traces.jsonl")
+        think = ("problems.prompt=think", "sampler.max_new_tokens=640")
+        return (
+            command("trainer=sft", traces, *model, problems, *think),
+            command("stage=evaluate", *model, problems, *think),
+        )
     if config.stage.kind == "evaluate":
         adapter = config.model.adapter
         given = [override("model.adapter", adapter)] if adapter else []

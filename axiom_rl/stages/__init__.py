@@ -12,7 +12,7 @@ from axiom_rl.config import KINDS, Config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
 from axiom_rl.stages.reading import compare, export, list_problems, replay, watch
-from axiom_rl.stages.sampling import collect, evaluate, solve
+from axiom_rl.stages.sampling import collect, evaluate, solve, teach
 from axiom_rl.stages.training import train
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,8 @@ def run_stage(config: Config, folder: Path) -> None:
             replay(config, folder)
         case "solve":
             solve(config, folder)
+        case "teach":
+            teach(config, folder)
         case "compare":
             compare(config, folder)
         case "watch":

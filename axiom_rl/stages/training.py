@@ -13,11 +13,15 @@ from axiom_rl.evaluation.search.expert import check_arms, with_expert
 from axiom_rl.evaluation.search.pool import with_pool
 from axiom_rl.evaluation.search.replayed import refuse_of_pools
 from axiom_rl.gold.store import read_solutions
+from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model, say_end
 
-NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
+NO_SOLUTIONS = (
+    "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one) or "
+    "trainer.traces=path.jsonl (stage=teach)"
+)
 
 
 def train(config: Config, folder: Path) -> None:
@@ -73,12 +77,36 @@ def fit_value(config: Config, trainer: ValueConfig, folder: Path) -> None:
     say_end(config, folder)
 
 
+def _check_gold(trainer: SftTrainerConfig, style: str) -> None:
+    """Refuse files that cannot be read, or that hold what the prompt does not ask for."""
+    solutions, traces = trainer.solutions, trainer.traces
+    if (solutions is None) == (traces is None):
+        raise AxiomError(
+            NO_SOLUTIONS
+            if solutions is None
+            else "trainer.solutions and trainer.traces are two files: give one of them"
+        )
+    if traces is not None:
+        read_traces(Path(traces))
+        if style != "think":
+            raise AxiomError(
+                f"trainer.traces={traces} holds reasoning, which problems.prompt={style} does not "
+                "ask for: type problems.prompt=think, and give answers room for it "
+                "(sampler.max_new_tokens=640)"
+            )
+        return
+    thought = [item for item in read_solutions(Path(str(solutions))) if item.reasoning]
+    if style == "think" and not thought:
+        raise AxiomError(
+            f"trainer.solutions={solutions} holds programs alone, and problems.prompt=think asks "
+            "for reasoning: give trainer.traces= (stage=teach makes one), or problems.prompt=direct"
+        )
+
+
 def check_training(config: Config) -> None:
     """Refuse what would fail later, before anything is written, fetched or loaded."""
     if isinstance(config.trainer, SftTrainerConfig):
-        if config.trainer.solutions is None:
-            raise AxiomError(NO_SOLUTIONS)
-        read_solutions(Path(config.trainer.solutions))
+        _check_gold(config.trainer, config.problems.prompt)
     if isinstance(config.trainer, GrpoConfig):
         import_modules("trainer.imports", config.trainer.imports)
         rewards.WeightedRewards(config.trainer.rewards)

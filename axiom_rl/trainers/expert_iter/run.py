@@ -21,7 +21,7 @@ from axiom_rl.config import ExpertIterConfig, ModelConfig, SearchConfig, SftTrai
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
-from axiom_rl.core.types import Problem
+from axiom_rl.core.types import Problem, Solution
 from axiom_rl.evaluation.measure import measure
 from axiom_rl.evaluation.search.expert import open_expert
 from axiom_rl.evaluation.search.pool import take_pool
@@ -32,6 +32,7 @@ from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.search_rounds import search_rounds, yield_of
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.gold.truth import judge_gold
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.card import describe_adapter
@@ -57,14 +58,17 @@ def run_sft(
     trainer: SftTrainerConfig,
     search: SearchConfig,
 ) -> None:
-    """Train on a solutions file, measured before and after.
+    """Train on a solutions file, or on a teacher's traces, measured before and after.
 
     Raises:
         AxiomError: if there is no solutions file, or it is about other problems.
     """
-    if trainer.solutions is None:
+    if trainer.traces is not None:
+        solutions: Sequence[Solution] = read_traces(Path(trainer.traces))
+    elif trainer.solutions is not None:
+        solutions = read_solutions(Path(trainer.solutions))
+    else:
         raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
-    solutions = read_solutions(Path(trainer.solutions))
     rows = sft_rows(solutions, _train_problems(context), context.style, trainer.target)
     experts = {solution.expert for solution in solutions}
     expert = next(iter(experts)) if len(experts) == 1 else "hidden"
