@@ -140,24 +140,25 @@ OPTIONAL = {"trainer.args.max_steps": "grpo"}
 
 
 def pool_config(folder: Path) -> Config:
-    """Return the config saved with a pool of samples, whose trainer drew none of them.
+    """Return the config saved with a pool of samples, whose trainer and teacher drew none of them.
 
-    It is read with the trainer of this version, so that a pool serves versions whose trainers have
-    more keys.
+    These are read as they are in this version, so that a pool serves versions with more keys.
 
     Raises:
         AxiomError: as `resumed_config`.
     """
-    return resumed_config(folder, [], trainer="expert_iter")
+    return resumed_config(folder, [], instead={"trainer": "expert_iter", "teacher": "local"})
 
 
-def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | None = None) -> Config:
+def resumed_config(
+    folder: Path, overrides: Sequence[str], *, instead: Mapping[str, str] | None = None
+) -> Config:
     """Return the config saved in a run folder, with the few keys that may change.
 
     Args:
         folder: of the run.
         overrides: `key=value` as typed beside resume=.
-        trainer: option of conf/trainer/ in the place of the trainer that is saved.
+        instead: groups whose options take the place of what is saved.
 
     Raises:
         AxiomError: if the folder has no config.yaml or one of another version, or if an override
@@ -170,8 +171,8 @@ def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | Non
         saved = OmegaConf.load(path)
         if not isinstance(saved, DictConfig):
             raise AxiomError(f"{path} is not a saved config")
-        if trainer is not None:
-            saved.trainer = OmegaConf.create(asdict(composed_option("trainer", trainer)))
+        for group, option in (instead or {}).items():
+            saved[group] = OmegaConf.create(asdict(composed_option(group, option)))
         was = OmegaConf.select(saved, "trainer.args.max_steps")
         for override in sorted(overrides, key=lambda given: not given.startswith("tracking=")):
             _change(saved, override)
