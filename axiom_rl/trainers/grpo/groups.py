@@ -122,6 +122,7 @@ class GroupSource:
         group_size: int,
         max_length: int,
         completions: Path,
+        iteration: int = 1,
     ) -> None:
         """Take what stays the same over the steps.
 
@@ -136,6 +137,7 @@ class GroupSource:
             group_size: samples of one problem.
             max_length: tokens of a completion at most.
             completions: file that every sample is appended to.
+            iteration: written into each of its lines.
         """
         self.curriculum = curriculum
         self._trainer = trainer
@@ -147,6 +149,7 @@ class GroupSource:
         self._size = group_size
         self._max_length = max_length
         self._completions = completions
+        self._iteration = iteration
         self._shaping = Shaping(
             failure=trainer.failure_reward,
             format_weight=trainer.format_weight,
@@ -240,7 +243,7 @@ class GroupSource:
     def _write(self, step: int, used: Sequence[Group], thrown_away: Sequence[Group]) -> None:
         kept = [(group, True) for group in used] + [(group, False) for group in thrown_away]
         rows = [
-            rollout_row(item, "grpo", 1) | {"step": step, "reward": reward, "used": is_used}
+            rollout_row(item, "grpo", self._iteration) | {"step": step, "reward": reward, "used": is_used}
             for group, is_used in kept
             for item, reward in zip(group.rollouts, group.rewards, strict=True)
         ]

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import Any
 
 from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
 from axiom_rl.context.run_context import Policy, RunContext
@@ -42,35 +43,67 @@ def run_grpo(
     Raises:
         AxiomError: if no sample of the baseline gives a signal to learn from.
     """
-    for module in trainer.imports:
-        _import(module)
-    rewards.get(trainer.reward)
+    prepare(trainer)
     measured = replace(context, splits=held_out(context.splits))
-    families = _watch(context, trainer)
+    families = watch(context, trainer)
     _say_plan(measured, trainer, families)
     policy = context.policy(model.adapter)
     rollouts = measure(measured, 0, policy, "before", step=0)
     _say_expected(context, rollouts, trainer, families)
-    for name, family in families.items():
-        measure(family, 0, policy, f"forgetting_{name}_before", watched=True, of=name)
+    measure_families(families, 0, policy, "before")
     release(policy)
-    problems = choose_problems(measured.splits, context.splits.train, trainer, rollouts)
+    adapter = learn(context, model, resolved, trainer, rollouts)
+    policy = context.policy(adapter)
+    steps = int(trainer.args["max_steps"])
+    measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    measure_families(families, ITERATION, policy, "after", step=steps)
+    if not context.run.is_finished(f"publish/{ITERATION}"):
+        (context.run.folder / CLAIMS).unlink(missing_ok=True)  # of an earlier end of this run
+    publish(context, ITERATION)
+
+
+def prepare(trainer: GrpoConfig) -> None:
+    """Import what registers a reward of the user's own, and find it.
+
+    Raises:
+        AxiomError: naming the module or the reward.
+    """
+    for module in trainer.imports:
+        _import(module)
+    rewards.get(trainer.reward)
+
+
+def learn(
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: GrpoConfig,
+    rollouts: Sequence[Rollout],
+    iteration: int = ITERATION,
+) -> str:
+    """Choose problems by the baseline's rollouts, train on them, and return the adapter's folder.
+
+    Raises:
+        AxiomError: if no sample of the baseline gives a signal to learn from.
+    """
+    measured = held_out(context.splits)
+    problems = choose_problems(measured, context.splits.train, trainer, rollouts)
 
     def evaluate(step: int, load: Callable[[], Sampler]) -> None:
         splits = Splits(train=(), val=context.splits.val, test=())
         now = Policy(None, lambda _adapter, _settings=None: load())
-        measure(replace(context, splits=splits), ITERATION, now, f"step_{step}", step=step)
+        measure(replace(context, splits=splits), iteration, now, f"step_{step}", step=step)
 
-    adapter = train_grpo(context, model, resolved, trainer, problems, evaluate)
-    policy = context.policy(adapter)
-    steps = int(trainer.args["max_steps"])
-    measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    return train_grpo(context, model, resolved, trainer, problems, evaluate, iteration)
+
+
+def measure_families(
+    families: Mapping[str, RunContext], iteration: int, policy: Policy, when: str, **columns: Any
+) -> None:
+    """Evaluate a model on the families that are watched, `before` training or `after` it."""
     for name, family in families.items():
-        phase = f"forgetting_{name}_after"
-        measure(family, ITERATION, policy, phase, watched=True, of=name, step=steps)
-    if not context.run.is_finished(f"publish/{ITERATION}"):
-        (context.run.folder / CLAIMS).unlink(missing_ok=True)  # of an earlier end of this run
-    publish(context, ITERATION)
+        phase = f"forgetting_{name}_{when}"
+        measure(family, iteration, policy, phase, watched=True, of=name, **columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +205,7 @@ def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig) -> None
     log.warning("only partly passed tests give a signal here; %s", advice)
 
 
-def _watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
+def watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
     """Return the families to watch for forgetting; say and write down what cannot be watched."""
     found = {name: _family(context, name) for name in dict.fromkeys(trainer.forgetting)}
     for name, (_family_scene, trained) in found.items():
