@@ -14,8 +14,9 @@ from axiom_rl.core.errors import AxiomError
 PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
 """Options that packages of others bring, and the extra that installs them."""
 
-FREE = ("args", "lora", "chat_template_kwargs")
-"""Keys whose own keys are not ours: options of TRL and PEFT, values of a chat template."""
+FREE = ("args", "lora", "chat_template_kwargs", "extra")
+"""Keys whose own keys are not ours: options of TRL and PEFT, values of a chat template, fields of a
+request."""
 
 WANTED = (
     ("to Integer", "a whole number"),

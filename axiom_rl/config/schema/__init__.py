@@ -44,8 +44,15 @@ from axiom_rl.config.schema.stages import (
     SearchStageConfig,
     SolveConfig,
     StageConfig,
+    TeachConfig,
     TrackingConfig,
     WandbConfig,
+)
+from axiom_rl.config.schema.teacher import (
+    ApiTeacherConfig,
+    FileTeacherConfig,
+    LocalTeacherConfig,
+    TeacherConfig,
 )
 from axiom_rl.config.schema.trainers import (
     CurriculumConfig,
@@ -66,6 +73,7 @@ __all__ = [
     "CONF_DIR",
     "KINDS",
     "SCHEMAS",
+    "ApiTeacherConfig",
     "BenchmarkConfig",
     "CollectConfig",
     "CompareConfig",
@@ -74,10 +82,12 @@ __all__ = [
     "EvaluateConfig",
     "ExpertIterConfig",
     "ExportConfig",
+    "FileTeacherConfig",
     "GgufConfig",
     "GrpoConfig",
     "JsonlConfig",
     "ListConfig",
+    "LocalTeacherConfig",
     "ModelConfig",
     "ProblemsConfig",
     "ProceduralConfig",
@@ -91,6 +101,8 @@ __all__ = [
     "SolveConfig",
     "SplitSizes",
     "StageConfig",
+    "TeachConfig",
+    "TeacherConfig",
     "TrackingConfig",
     "TrainerConfig",
     "TransformersSamplerConfig",
@@ -115,6 +127,7 @@ class Config:
     problems: ProblemsConfig = MISSING
     sampler: SamplerConfig = MISSING
     search: SearchConfig = MISSING
+    teacher: TeacherConfig = MISSING
     sandbox: SandboxConfig = MISSING
     trainer: TrainerConfig = MISSING
     stage: StageConfig = MISSING
@@ -133,6 +146,9 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("search", "base_search"): SearchConfig,
     ("search", "base_select"): SelectConfig,
     ("search", "base_repair"): RepairConfig,
+    ("teacher", "base_local_teacher"): LocalTeacherConfig,
+    ("teacher", "base_api_teacher"): ApiTeacherConfig,
+    ("teacher", "base_file_teacher"): FileTeacherConfig,
     ("sandbox", "base_sandbox"): SandboxConfig,
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
@@ -142,6 +158,7 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("stage", "base_evaluate"): EvaluateConfig,
     ("stage", "base_search_stage"): SearchStageConfig,
     ("stage", "base_solve"): SolveConfig,
+    ("stage", "base_teach"): TeachConfig,
     ("stage", "base_compare"): CompareConfig,
     ("stage", "base_list"): ListConfig,
     ("stage", "base_export"): ExportConfig,
@@ -173,6 +190,10 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
         "kind",
         {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig},
     ),
+    "teacher": (
+        "kind",
+        {"local": LocalTeacherConfig, "api": ApiTeacherConfig, "file": FileTeacherConfig},
+    ),
     "sandbox": ("", {"": SandboxConfig}),
     "trainer": (
         "kind",
@@ -186,6 +207,7 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "evaluate": EvaluateConfig,
             "search": SearchStageConfig,
             "solve": SolveConfig,
+            "teach": TeachConfig,
             "compare": CompareConfig,
             "list": ListConfig,
             "export": ExportConfig,

@@ -14,7 +14,7 @@ class ProblemsConfig:
     source: str = MISSING
     """procedural (types of a family in the registry), jsonl, humaneval or mbpp."""
     prompt: str = MISSING
-    """direct, chain_of_thought or few_shot."""
+    """direct, chain_of_thought, few_shot or think (reasoning inside <think> tags)."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ class StageConfig:
     """What to do."""
 
     kind: str = MISSING
-    """train, evaluate, search, solve, collect, compare, list or export."""
+    """train, evaluate, search, solve, collect, teach, compare, list or export."""
 
 
 @dataclass
@@ -51,6 +51,20 @@ class SolveConfig(StageConfig):
 
     output: str | None = MISSING
     """Where the chosen programs go; null means solved.jsonl in the run folder."""
+
+
+@dataclass
+class TeachConfig(StageConfig):
+    """Traces of a teacher for the problems that the student fails."""
+
+    split: str = MISSING
+    """train, val or test."""
+    student: str | None = MISSING
+    """Run folder of the student's stage=evaluate on these problems; null means that all problems of
+    the split are asked."""
+    output: str | None = MISSING
+    """Traces file; null means traces.jsonl in the run folder. What is wrong goes beside it, to
+    <name>_wrong.jsonl."""
 
 
 @dataclass

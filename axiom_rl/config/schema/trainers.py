@@ -23,7 +23,9 @@ class SftTrainerConfig(TrainerConfig):
     """Supervised fine-tuning on a solutions file."""
 
     solutions: str | None = MISSING
-    """JSONL file of gold solutions; without one the run stops with an error."""
+    """JSONL file of gold solutions, programs alone; exactly one of this and `traces` is given."""
+    traces: str | None = MISSING
+    """JSONL file of stage=teach, reasoning and program; needs problems.prompt=think."""
 
 
 @dataclass

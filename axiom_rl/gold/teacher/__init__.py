@@ -1,0 +1,1 @@
+"""A teacher's traces: reasoning and program, verified, for problems that a student fails."""

@@ -1,0 +1,105 @@
+"""Traces: gold records with the reasoning before the program, and the file they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_jsonl, write_jsonl
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A verified program and the reasoning that led to it. The fields are the file's columns."""
+
+    problem_id: str
+    problem_title: str
+    solution_code: str
+    passed_tests: int
+    total_tests: int
+    model_name: str
+    timestamp: str
+    reasoning: str
+    """What stood inside the <think> tags."""
+    teacher: str
+    """local, api or file, and the model's name."""
+    sample: int
+    """Index of the answer among those to the problem."""
+    prompt_tokens: int
+    tokens: int
+    """Of the answer, reasoning included."""
+    seconds: float
+    """That the answer took; other answers were written beside it."""
+
+
+COLUMNS = tuple(field.name for field in fields(Trace))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeachResult:
+    """What a teacher was asked, what came back, and what it cost."""
+
+    path: Path
+    """The traces file."""
+    traces: tuple[Trace, ...]
+    asked: int
+    """Problems."""
+    solved: int
+    """Problems with a trace."""
+    answers: int
+    right: int
+    """Answers whose program passes all hidden tests."""
+    prompt_tokens: int
+    tokens: int
+    """Of all answers, the wrong ones included."""
+    cost: float
+    """In the unit of the prices; 0 where nothing is paid."""
+    seconds: float
+    counts: Mapping[str, int]
+    """How often what went wrong: wrong answers by kind, failed requests by kind."""
+
+    @property
+    def share(self) -> float:
+        """The yield: right answers of all answers; 0 without any."""
+        return self.right / self.answers if self.answers else 0.0
+
+
+def write_traces(path: Path, traces: Iterable[Trace]) -> None:
+    """Write a traces file, whole or not at all."""
+    write_jsonl(path, ({"schema": SCHEMA} | asdict(item) for item in traces))
+
+
+def read_traces(path: Path) -> list[Trace]:
+    """Read a traces file.
+
+    Raises:
+        AxiomError: if the file is missing or empty, or a row lacks a column, holds no program or no
+            reasoning, or is of a program that did not pass all its tests; naming file and row.
+    """
+    traces = [_trace(row, f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), 1)]
+    if not traces:
+        raise AxiomError(f"{path} holds no traces; stage=teach writes them")
+    return traces
+
+
+def _trace(row: Mapping[str, Any], where: str) -> Trace:
+    missing = [column for column in COLUMNS if column not in row]
+    if missing:
+        raise AxiomError(
+            f"{where}: no {', '.join(missing)}; stage=teach teacher=file judges traces of others "
+            "and writes a file that can be trained on (docs/guides/teacher.md)"
+        )
+    for column in ("problem_id", "solution_code", "reasoning"):
+        if not isinstance(row[column], str) or not row[column].strip():
+            raise AxiomError(f"{where}: {column} must be text, and not empty")
+    if row["passed_tests"] != row["total_tests"]:
+        raise AxiomError(
+            f"{where}: {row['passed_tests']} of {row['total_tests']} tests passed; only programs "
+            "that pass all of them are trained on, so take the row out"
+        )
+    return Trace(**{column: row[column] for column in COLUMNS})
