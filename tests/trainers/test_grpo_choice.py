@@ -25,10 +25,10 @@ from axiom_rl.run.tracking import Tracker
 from axiom_rl.trainers.grpo.run import (
     Signal,
     _refuse_hopeless,
-    watch,
     baseline_by_type,
     choose_problems,
     expected_tokens,
+    watch,
 )
 
 

@@ -16,6 +16,7 @@ from axiom_rl.config.schema.model import (
     ModelConfig,
     WheelFile,
 )
+from axiom_rl.config.schema.pipeline import DistillConfig, PipelineConfig
 from axiom_rl.config.schema.problems import (
     BenchmarkConfig,
     JsonlConfig,
@@ -79,6 +80,7 @@ __all__ = [
     "CompareConfig",
     "Config",
     "CurriculumConfig",
+    "DistillConfig",
     "EvaluateConfig",
     "ExpertIterConfig",
     "ExportConfig",
@@ -89,6 +91,7 @@ __all__ = [
     "ListConfig",
     "LocalTeacherConfig",
     "ModelConfig",
+    "PipelineConfig",
     "ProblemsConfig",
     "ProceduralConfig",
     "RepairConfig",
@@ -153,6 +156,8 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("trainer", "base_sft"): SftTrainerConfig,
     ("trainer", "base_expert_iter"): ExpertIterConfig,
     ("trainer", "base_grpo"): GrpoConfig,
+    ("trainer", "base_pipeline"): PipelineConfig,
+    ("trainer", "base_distill"): DistillConfig,
     ("stage", "base_stage"): StageConfig,
     ("stage", "base_collect"): CollectConfig,
     ("stage", "base_evaluate"): EvaluateConfig,
@@ -197,7 +202,13 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
     "sandbox": ("", {"": SandboxConfig}),
     "trainer": (
         "kind",
-        {"sft": SftTrainerConfig, "expert_iter": ExpertIterConfig, "grpo": GrpoConfig},
+        {
+            "sft": SftTrainerConfig,
+            "expert_iter": ExpertIterConfig,
+            "grpo": GrpoConfig,
+            "pipeline": PipelineConfig,
+            "distill": DistillConfig,
+        },
     ),
     "stage": (
         "kind",

@@ -13,7 +13,7 @@ class TrainerConfig:
     """How the model is trained."""
 
     kind: str = MISSING
-    """sft, expert_iter or grpo."""
+    """sft, expert_iter, grpo, distill or pipeline."""
     args: dict[str, Any] = MISSING
     """Goes verbatim to the trainer's TRL config (trl.SFTConfig)."""
 

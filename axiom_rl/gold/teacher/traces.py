@@ -81,7 +81,9 @@ def read_traces(path: Path) -> list[Trace]:
         AxiomError: if the file is missing or empty, or a row lacks a column, holds no program or no
             reasoning, or is of a program that did not pass all its tests; naming file and row.
     """
-    traces = [_trace(row, f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), 1)]
+    traces = [
+        _trace(row, f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), 1)
+    ]
     if not traces:
         raise AxiomError(f"{path} holds no traces; stage=teach writes them")
     return traces

@@ -49,15 +49,24 @@ def run_sft(
     Raises:
         AxiomError: if there is no solutions file, or it is about other problems.
     """
-    if trainer.solutions is None:
-        raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
-    solutions = read_solutions(Path(trainer.solutions))
-    rows = sft_rows(solutions, _train_problems(context), context.style)
+    rows = rows_of(context, trainer)
     policy = context.policy(model.adapter)
     measure(context, 0, policy, "before")
     release(policy)
-    adapter = _train(context, 1, rows, trainer.args, model, resolved, model.adapter)
-    _measure_last(context, 1, adapter)
+    adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter)
+    measure_last(context, 1, adapter)
+
+
+def rows_of(context: RunContext, trainer: SftTrainerConfig) -> list[dict[str, Any]]:
+    """Return the rows that trainer=sft trains on.
+
+    Raises:
+        AxiomError: if there is no solutions file, or it is about other problems.
+    """
+    if trainer.solutions is None:
+        raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
+    solutions = read_solutions(Path(trainer.solutions))
+    return sft_rows(solutions, _train_problems(context), context.style)
 
 
 def run_expert_iteration(
@@ -68,22 +77,49 @@ def run_expert_iteration(
     Raises:
         AxiomError: if not one sample of any problem passed, so that there is nothing to train on.
     """
-    adapter, store = model.adapter, GoldStore()
-    policy = context.policy(adapter)
+    policy = context.policy(model.adapter)
     rollouts = measure(context, 0, policy, "before")
     _say_expected(context, rollouts, trainer)
-    for iteration in range(1, trainer.iterations + 1):
-        log.info("iteration %d of %d", iteration, trainer.iterations)
+    improve(context, model, resolved, trainer, rollouts, policy)
+    publish(context, trainer.iterations)
+
+
+def improve(
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: ExpertIterConfig,
+    rollouts: Sequence[Rollout],
+    policy: Policy,
+    first: int = 1,
+) -> tuple[str | None, tuple[Rollout, ...]]:
+    """Go round `trainer.iterations` times from a model that was measured.
+
+    Args:
+        context: of the run.
+        model: its adapter is the one that was measured.
+        resolved: where the weights are.
+        trainer: what is done in each iteration.
+        rollouts: of the measurement.
+        policy: the measured model.
+        first: number of the first iteration: a pipeline has other trainings before.
+
+    Returns:
+        The last adapter and what it drew when it was measured.
+    """
+    adapter, store = model.adapter, GoldStore()
+    for iteration in range(first, first + trainer.iterations):
+        log.info("iteration %d of %d", iteration - first + 1, trainer.iterations)
         store = _gather(context, iteration, rollouts, policy, store, trainer)
         rows = sft_rows(
             store.solutions, _train_problems(context), context.style, trainer.max_solutions
         )
         release(policy)
         start = adapter if trainer.start_from == "adapter" else None
-        adapter = _train(context, iteration, rows, trainer.args, model, resolved, start)
+        adapter = train_rows(context, iteration, rows, trainer.args, model, resolved, start)
         policy = context.policy(adapter)
         rollouts = measure(context, iteration, policy, f"iter_{iteration}")
-    publish(context, trainer.iterations)
+    return adapter, tuple(rollouts)
 
 
 def _say_expected(
@@ -104,7 +140,8 @@ def _say_expected(
     )
 
 
-def _measure_last(context: RunContext, iteration: int, adapter: str) -> None:
+def measure_last(context: RunContext, iteration: int, adapter: str) -> None:
+    """Measure the adapter of the last iteration and publish both."""
     measure(context, iteration, context.policy(adapter), f"iter_{iteration}")
     publish(context, iteration)
 
@@ -204,7 +241,7 @@ def _further(
     return more, {"draws": draws}
 
 
-def _train(
+def train_rows(
     context: RunContext,
     iteration: int,
     rows: Sequence[dict[str, Any]],
@@ -252,15 +289,19 @@ def _train(
     return str(target)
 
 
-def publish(context: RunContext, iteration: int) -> None:
-    """Copy the last adapter and evaluation to where readers look for them."""
+def publish(context: RunContext, iteration: int, phase: str | None = None) -> None:
+    """Copy the last adapter and evaluation to where readers look for them.
+
+    `phase` is that of the last evaluation; None means iter_<iteration>.
+    """
     folder = context.run.folder
     final = folder / "adapter"
     if not context.run.is_finished(f"publish/{iteration}"):
         shutil.rmtree(final, ignore_errors=True)
         shutil.copytree(folder / "checkpoints" / f"iter_{iteration}" / "adapter", final)
         evaluation = folder / "evaluation"
-        shutil.copyfile(evaluation / f"iter_{iteration}.json", evaluation / "after.json")
+        last = evaluation / f"{phase or f'iter_{iteration}'}.json"
+        shutil.copyfile(last, evaluation / "after.json")
         context.run.finish(f"publish/{iteration}")
 
 

@@ -243,7 +243,8 @@ class GroupSource:
     def _write(self, step: int, used: Sequence[Group], thrown_away: Sequence[Group]) -> None:
         kept = [(group, True) for group in used] + [(group, False) for group in thrown_away]
         rows = [
-            rollout_row(item, "grpo", self._iteration) | {"step": step, "reward": reward, "used": is_used}
+            rollout_row(item, "grpo", self._iteration)
+            | {"step": step, "reward": reward, "used": is_used}
             for group, is_used in kept
             for item, reward in zip(group.rollouts, group.rewards, strict=True)
         ]
