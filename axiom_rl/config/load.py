@@ -31,6 +31,7 @@ from axiom_rl.config.schema import (
     GrpoConfig,
     TrainerConfig,
 )
+from axiom_rl.config.secrets import check_secrets
 from axiom_rl.config.trl_options import check_trl_options, trl_class
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
@@ -70,6 +71,7 @@ def to_config(composed: DictConfig) -> Config:
         raise TypeError(f"expected a composed Config, got {type(config).__name__}")
     for key in _extra_keys(config):
         raise AxiomError(unknown_key(key))
+    check_secrets(config.teacher)
     check_lora_options(config.model.lora)
     check_steps(config)
     for step, own in trainings(config):
@@ -121,6 +123,14 @@ RESUME_MAY_CHANGE = (
     "sampler.in_flight",
     "sampler.timeout_s",
     "sampler.retries",
+    "teacher.samples",
+    "teacher.max_traces",
+    "teacher.min_yield",
+    "teacher.url",
+    "teacher.in_flight",
+    "teacher.timeout_s",
+    "teacher.retries",
+    "teacher.max_cost",
     "sandbox.servers",
     "tracking",
 )

@@ -166,3 +166,5 @@ class Solution:
     total_tests: int
     model_name: str
     timestamp: str
+    reasoning: str = ""
+    """What came before the program, where it was asked for (problems.prompt=think)."""

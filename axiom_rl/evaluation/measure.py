@@ -154,6 +154,11 @@ def _score(
     )
 
 
+def _thinking(evaluation: Evaluation) -> dict[str, int]:
+    count = evaluation.truncated_thinking
+    return {} if count is None else {"truncated_thinking": count}
+
+
 def _log(
     context: RunContext, iteration: int, evaluation: Evaluation, columns: Mapping[str, Any]
 ) -> None:
@@ -181,5 +186,6 @@ def _log(
         problems=evaluation.problems,
         faults=evaluation.faults,
         overfit_gap=evaluation.overfit_gap,
+        **_thinking(evaluation),
         **columns,
     )

@@ -21,6 +21,7 @@ from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Completion, Problem, Status, Verdict
 from axiom_rl.evaluation.statistics import Interval, Scope, pass_at_k, rate_interval
 from axiom_rl.problems.registry import get_type, is_registered
+from axiom_rl.verify.extract import cut_off_thinking
 
 SCHEMA = 1
 FRESH_TESTS = "fresh tests"
@@ -79,6 +80,8 @@ class Evaluation:
     that cannot be judged."""
     shared_inputs: Mapping[str, str] = field(default_factory=dict)
     """Types whose fresh tests repeat inputs that training saw, with the reason."""
+    truncated_thinking: int | None = None
+    """Samples that the token limit cut off inside <think>; None where none was asked for."""
     weak: Mapping[str, str] = field(default_factory=dict)
     """Problems whose tests a trivial program passes, by id, with the program."""
 
@@ -105,7 +108,9 @@ class Evaluation:
         if document.get("schema") != SCHEMA:
             raise AxiomError(f"evaluation has schema {document.get('schema')!r}, expected {SCHEMA}")
         try:
-            document = {"weak": {}} | dict(document)  # evaluations of older versions lack it
+            document = {"weak": {}, "truncated_thinking": None} | dict(
+                document
+            )  # evaluations of older versions lack it
             fields = {key: document[key] for key in cls.__dataclass_fields__}
             fields["pass_at_1"] = Interval(**{k: _nan(v) for k, v in fields["pass_at_1"].items()})
             fields["solved"] = fields["solved"]["value"]
@@ -186,8 +191,13 @@ def score(
         overfit_gap=_overfit_gap(fresh_verdicts, hidden_verdicts),
         left_out=dict(left_out or {}),
         shared_inputs=_shared_inputs(problems) if tests == FRESH_TESTS else {},
+        truncated_thinking=_cut_off(completions) if sampler.get("prompt") == "think" else None,
         weak={key: name for key, name in (weak or {}).items() if key in per_problem},
     )
+
+
+def _cut_off(completions: Sequence[Completion]) -> int:
+    return sum(item.truncated and cut_off_thinking(item.text) for item in completions)
 
 
 def _shared_inputs(problems: Sequence[Problem]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.rollouts.draw import Drawn, draw
 from axiom_rl.rollouts.judge import JudgedBy
 from axiom_rl.rollouts.records import Rollout
+from axiom_rl.verify.extract import split_thinking
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ def add_passing(
     for item in rollouts:
         if item.hidden and item.hidden.passed and item.code is not None:
             problem = problems[item.completion.problem_id]
-            store.add(make_solution(problem, item.code, item.hidden, model_name))
+            reasoning = split_thinking(item.completion.text).reasoning
+            store.add(make_solution(problem, item.code, item.hidden, model_name, reasoning))
 
 
 def try_unsolved(
@@ -88,7 +90,7 @@ def try_unsolved(
         if not missing or not samples:
             break
         log.info("%d problems without a solution: samples up to %d", len(missing), samples.stop)
-        tasks = [_attempt(problem, context.fresh_seed) for problem in missing]
+        tasks = [attempt(problem, context.fresh_seed) for problem in missing]
         drawn = draw(context, phase, tasks, samples, policy, iteration, temperature)
         asked = {problem.id for problem in missing}
         fresh = tuple(
@@ -103,7 +105,7 @@ def try_unsolved(
     return gathered
 
 
-def _attempt(problem: Problem, seed: int) -> JudgedBy:
+def attempt(problem: Problem, seed: int) -> JudgedBy:
     """Return how an attempt is judged: by the hidden tests; a pass again by fresh ones.
 
     The fresh tests select nothing. They tell how many of the passes that training will learn from

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
@@ -17,7 +18,9 @@ from axiom_rl.core.types import Problem, Solution, Verdict
 from axiom_rl.verify import extract_code
 
 SCHEMA = 1
-COLUMNS = tuple(Solution.__dataclass_fields__)
+REASONING = "reasoning"
+COLUMNS = tuple(name for name in Solution.__dataclass_fields__ if name != REASONING)
+"""Those that every solutions file has."""
 
 
 class GoldStore:
@@ -51,7 +54,12 @@ class GoldStore:
 
     def write(self, path: Path) -> None:
         """Write the solutions file, whole or not at all."""
-        write_jsonl(path, ({"schema": SCHEMA} | asdict(item) for item in self.solutions))
+        write_jsonl(path, map(_row, self.solutions))
+
+
+def _row(item: Solution) -> dict[str, Any]:
+    row = {"schema": SCHEMA} | asdict(item)
+    return row if item.reasoning else {key: row[key] for key in row if key != REASONING}
 
 
 def read_solutions(path: Path) -> list[Solution]:
@@ -80,7 +88,7 @@ def read_solutions(path: Path) -> list[Solution]:
         if not code.strip():
             raise AxiomError(f"{path}, row {number}: solution_code holds no program")
         columns = {column: row[column] for column in COLUMNS} | {"solution_code": code}
-        solutions.append(Solution(**columns))
+        solutions.append(Solution(**columns, reasoning=str(row.get(REASONING) or "")))
     return solutions
 
 
@@ -99,8 +107,10 @@ def _compiles(code: str) -> bool:
     return True
 
 
-def make_solution(problem: Problem, code: str, verdict: Verdict, model_name: str) -> Solution:
-    """Return the gold solution of an accepted verdict.
+def make_solution(
+    problem: Problem, code: str, verdict: Verdict, model_name: str, reasoning: str = ""
+) -> Solution:
+    """Return the gold solution of an accepted verdict, with the reasoning that led to it.
 
     Raises:
         ValueError: if the verdict is not a pass; wrong code must never become gold.
@@ -115,6 +125,7 @@ def make_solution(problem: Problem, code: str, verdict: Verdict, model_name: str
         total_tests=verdict.total_tests,
         model_name=model_name,
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        reasoning=reasoning,
     )
 
 

@@ -67,6 +67,14 @@ def template_text(given: str | None) -> str | None:
         raise AxiomError(f"model.chat_template={given}: cannot be read as text: {error}") from error
 
 
+def template_names(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """Return the names that a tokenizer's template uses, which has been set by `set_template`."""
+    return {
+        node.name
+        for node in _environment().parse(str(tokenizer.chat_template)).find_all(nodes.Name)
+    }
+
+
 def set_template(
     tokenizer: PreTrainedTokenizerBase, name: str, template: str | None, values: dict[str, Any]
 ) -> None:

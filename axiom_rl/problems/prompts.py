@@ -8,7 +8,7 @@ from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.registry import unknown_name
 from axiom_rl.problems.sources.assertions import is_condition
 
-Style = Literal["direct", "chain_of_thought", "few_shot"]
+Style = Literal["direct", "chain_of_thought", "few_shot", "think"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 Message = dict[str, str]
@@ -19,6 +19,10 @@ WHOLE_PROGRAM = "Answer with the whole program, imports included, in one ```pyth
 REASONED = (
     "First think step by step, in a few short sentences. Then give the function in one "
     "```python block."
+)
+THINK = (
+    "First reason inside <think> and </think> tags: the idea, why it is right, the edge cases. "
+    "After </think> give the function in one ```python block."
 )
 
 SHOTS: tuple[tuple[str, str], ...] = (
@@ -44,7 +48,7 @@ def render(problem: Problem, style: str) -> list[Message]:
     """Return the chat messages that put `problem` to a model.
 
     Raises:
-        AxiomError: for a style other than direct, chain_of_thought and few_shot.
+        AxiomError: for a style other than direct, chain_of_thought, few_shot and think.
     """
     match _style(style):
         case "direct":
@@ -58,8 +62,23 @@ def render(problem: Problem, style: str) -> list[Message]:
                 for message in (_user(question), {"role": "assistant", "content": answer})
             ]
             return [*shots, _user(_question(problem, DIRECT))]
+        case "think":
+            return [_user(_question(problem, THINK))]
         case unreachable:
             assert_never(unreachable)
+
+
+def thought_answer(reasoning: str, code: str) -> str:
+    """Return the one form in which an answer of the style `think` is trained on.
+
+    It is what templates that render thinking by themselves (Qwen3's) make of it, too.
+    """
+    return f"<think>\n{reasoning.strip()}\n</think>\n\n{fenced_answer(code)}"
+
+
+def fenced_answer(code: str) -> str:
+    """Return the form in which a program alone is trained on."""
+    return f"```python\n{code.strip()}\n```"
 
 
 def show_call(entry_point: str, test: TestCase) -> str:

@@ -12,6 +12,7 @@ from axiom_rl.config import (
     GrpoConfig,
     SearchStageConfig,
     SolveConfig,
+    TeachConfig,
 )
 from axiom_rl.core.program import command, override
 from axiom_rl.run.folder import options_of
@@ -52,6 +53,13 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
         return (
             command("stage=evaluate", *model, problems, "search=vote"),
             command("trainer=expert_iter", *model, problems),
+        )
+    if isinstance(config.stage, TeachConfig):
+        traces = override("trainer.traces", config.stage.output or folder / "traces.jsonl")
+        think = ("problems.prompt=think", "sampler.max_new_tokens=640")
+        return (
+            command("trainer=sft", traces, *model, problems, *think),
+            command("stage=evaluate", *model, problems, *think),
         )
     if config.stage.kind == "evaluate":
         adapter = config.model.adapter

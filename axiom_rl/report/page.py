@@ -37,6 +37,7 @@ from axiom_rl.report.sections.search import (
     vote_section,
 )
 from axiom_rl.report.sections.suspects import suspect_blocks
+from axiom_rl.report.sections.teacher import teacher_headline, teacher_section
 from axiom_rl.report.sections.timing import timing_blocks, training_section
 
 
@@ -64,6 +65,7 @@ def build_page(run: RunFolder) -> Page:
         Section("Result", _result(run, comparison, refusal)),
         search_section(run),
         solved_section(run),
+        teacher_section(run),
         Section("Problem by problem", _problems(run, comparison)),
         Section("Learning curves", curve_blocks(run)),
         Section("GRPO step by step", policy_blocks(run)),
@@ -102,7 +104,11 @@ def _headline(run: RunFolder, comparison: Comparison | None) -> str:
         return answers.answer_sentence(comparison)
     only = run.after or run.before
     if only is None:
-        return search_headline(run) or "No evaluation has finished in this run yet."
+        return (
+            search_headline(run)
+            or teacher_headline(run)
+            or "No evaluation has finished in this run yet."
+        )
     name = only.model.get("name", "The model")
     rate = with_interval(only.pass_at_1)
     text = (
@@ -172,6 +178,7 @@ def _faults(name: str, evaluation: Evaluation) -> str:
 
 def _score_table(named: list[tuple[str, str, Evaluation]]) -> Table:
     gaps = any(e.overfit_gap is not None for *_n, e in named)
+    thinks = any(e.truncated_thinking is not None for *_n, e in named)
     ks = sorted({k for _name, _series, e in named for k in e.pass_at_k if k > 1})
     rows = [
         ["pass rate per sample", *(percent(e.pass_at_1.value) for *_n, e in named)],
@@ -180,6 +187,7 @@ def _score_table(named: list[tuple[str, str, Evaluation]]) -> Table:
         *[[f"pass@{k}", *(percent(e.pass_at_k.get(k)) for *_n, e in named)] for k in ks],
         ["judged samples", *(str(e.samples) for *_n, e in named)],
         ["failed samples", *(str(_failed(e)) for *_n, e in named)],
+        *([["cut off inside <think>", *(_thinking(e) for *_n, e in named)]] if thinks else []),
         *([["overfit gap", *(_gap(e) for *_n, e in named)]] if gaps else []),
         ["split, seed", *(f"{e.split}, {e.seed}" for *_n, e in named)],
     ]
@@ -193,6 +201,11 @@ def _short(named: list[tuple[str, str, Evaluation]]) -> list[str]:
 
 def _failed(evaluation: Evaluation) -> int:
     return evaluation.samples - sum(row.passed for row in evaluation.per_problem.values())
+
+
+def _thinking(evaluation: Evaluation) -> str:
+    count = evaluation.truncated_thinking
+    return "not asked to" if count is None else f"{count} of {evaluation.samples}"
 
 
 def _gap(evaluation: Evaluation) -> str:

@@ -8,7 +8,7 @@ from axiom_rl.config import Config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
 from axiom_rl.stages.reading import compare, export, list_problems, replay
-from axiom_rl.stages.sampling import collect, evaluate, solve
+from axiom_rl.stages.sampling import collect, evaluate, solve, teach
 from axiom_rl.stages.training import train
 
 
@@ -38,6 +38,8 @@ def run_stage(config: Config, folder: Path) -> None:
             replay(config, folder)
         case "solve":
             solve(config, folder)
+        case "teach":
+            teach(config, folder)
         case "compare":
             compare(config, folder)
         case other:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from axiom_rl.config import (
-    CONF_DIR,
-    Config,
-    DistillConfig,
-    LocalTeacherConfig,
-    ModelConfig,
-    composed_option,
-)
+from axiom_rl.config import Config, DistillConfig, LocalTeacherConfig, ModelConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.gold.teacher.open import check_teacher
 
 if TYPE_CHECKING:
     from axiom_rl.models.weights.source import ResolvedModel
@@ -37,6 +30,7 @@ def check_distilling(config: Config) -> None:
             f"teacher={config.teacher.kind} has none: type teacher=local teacher.model=MODEL, or "
             f"{INSTEAD}"
         )
+    check_teacher(config.teacher)
     if config.teacher.adapter is not None:
         raise AxiomError(
             f"teacher.adapter={config.teacher.adapter}: trainer=distill takes whole models; write "
@@ -51,15 +45,17 @@ def resolve_teacher(config: Config, student: ResolvedModel) -> tuple[ModelConfig
         AxiomError: if there is no such model, its tokens are others, or both models do not fit.
     """
     from axiom_rl.context.resources import check_distilling_memory
+    from axiom_rl.gold.teacher.local import teacher_model
     from axiom_rl.models.load import load_tokenizer
     from axiom_rl.models.tokenizers import tokenizer_difference
     from axiom_rl.models.weights.resolve import resolve
     from axiom_rl.models.weights.source import read_config
 
-    model = teacher_model(config)
+    assert isinstance(config.teacher, LocalTeacherConfig)
+    model = teacher_model(config.teacher)
     teacher = resolve(model)
     difference = tokenizer_difference(load_tokenizer(student), load_tokenizer(teacher))
-    where = f"teacher.model={teacher_name(config)}"
+    where = f"teacher.model={config.teacher.model}"
     if difference:
         raise AxiomError(
             f"{where} has another tokenizer than {student.name} ({difference}), so that its "
@@ -78,28 +74,3 @@ def resolve_teacher(config: Config, student: ResolvedModel) -> tuple[ModelConfig
         )
     check_distilling_memory(config, student, model, teacher)
     return model, teacher
-
-
-def teacher_name(config: Config) -> str:
-    """Return teacher.model of a local teacher."""
-    assert isinstance(config.teacher, LocalTeacherConfig)
-    return config.teacher.model
-
-
-def teacher_model(config: Config) -> ModelConfig:
-    """Return the configuration of the teacher's model: a preset of conf/model, or a path."""
-    teacher = config.teacher
-    assert isinstance(teacher, LocalTeacherConfig)
-    if (CONF_DIR / "model" / f"{teacher.model}.yaml").is_file():
-        found: ModelConfig = composed_option("model", teacher.model)
-    else:
-        found = replace(
-            config.model, path=teacher.model, chat_template=None, chat_template_kwargs={}
-        )
-    return replace(
-        found,
-        adapter=None,
-        dtype=teacher.dtype,
-        quantization=teacher.quantization,
-        device=teacher.device,
-    )

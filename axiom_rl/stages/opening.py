@@ -84,12 +84,13 @@ def resolve_model(config: Config) -> ResolvedModel:
     from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
     from axiom_rl.models.lora.fit import check_adapter_fits, check_new_lora, model_config
     from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
+    from axiom_rl.models.thinking import with_thinking
     from axiom_rl.models.weights.resolve import resolve
 
     adapter = config.model.adapter
     if adapter is not None:
         check_adapter_folder(adapter)
-    resolved = resolve(config.model)
+    resolved = with_thinking(resolve(config.model), config.problems.prompt)
     tokenizer = load_tokenizer(resolved)  # one that cannot be used is refused before anything
     warn_of_endless_answers(resolved, tokenizer)
     if adapter is not None:

@@ -1,11 +1,11 @@
-"""Stages that sample from a model and train nothing: evaluate, collect, solve."""
+"""Stages that sample from a model and train nothing: evaluate, collect, solve, teach."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig
+from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig, TeachConfig
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
@@ -14,6 +14,9 @@ from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.gold.teacher.asked import failed, read_student
+from axiom_rl.gold.teacher.open import check_teacher
+from axiom_rl.gold.teacher.teach import teach as ask_teacher
 from axiom_rl.rollouts.draw import cost
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
@@ -82,3 +85,23 @@ def solve(config: Config, folder: Path) -> None:
     with open_context(config, folder, splits, resolve_model(config)) as context:
         run_solve(context, config, search, output)
     log.info("chosen programs: %s", output)
+
+
+def teach(config: Config, folder: Path) -> None:
+    """Ask a teacher for traces of the problems that the student fails."""
+    stage, teacher = config.stage, config.teacher
+    assert isinstance(stage, TeachConfig)
+    check_teacher(teacher)
+    check_present(config)
+    splits = make_problems(config, folder, only=stage.split)
+    problems = getattr(splits, stage.split)
+    if stage.student is None:
+        log.info("no student is named (stage.student=): all %d problems are asked", len(problems))
+    else:
+        rates = read_student(Path(stage.student), problems)
+        problems = failed(problems, rates, teacher.max_pass_rate)
+        log.info("the student fails %d of %d problems", len(problems), len(rates))
+    check_libraries(config)
+    output = Path(stage.output) if stage.output else None
+    with open_context(config, folder, splits, resolve_model(config)) as context:
+        ask_teacher(context, teacher, problems, output=output)

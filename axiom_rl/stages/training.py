@@ -9,6 +9,7 @@ from axiom_rl.config import (
     DistillConfig,
     ExpertIterConfig,
     GrpoConfig,
+    LocalTeacherConfig,
     PipelineConfig,
     SftTrainerConfig,
     TrainerConfig,
@@ -19,12 +20,17 @@ from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.gold.store import read_solutions
+from axiom_rl.gold.teacher.open import check_teacher
+from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems.splits import import_modules
 from axiom_rl.rollouts import rewards
 from axiom_rl.stages.distilling import check_distilling, resolve_teacher
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
-NO_SOLUTIONS = "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)"
+NO_SOLUTIONS = (
+    "trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one) or "
+    "trainer.traces=path.jsonl (stage=teach)"
+)
 
 
 def train(config: Config, folder: Path) -> None:
@@ -35,6 +41,10 @@ def train(config: Config, folder: Path) -> None:
     check_libraries(config)
     resolved = resolve_model(config)
     teacher = resolve_teacher(config, resolved) if isinstance(trainer, DistillConfig) else None
+    if _is_taught(config) and isinstance(config.teacher, LocalTeacherConfig):
+        from axiom_rl.gold.teacher.local import LocalTeacher
+
+        LocalTeacher(config.teacher, folder).close()  # found and planned for, not loaded
     with open_context(config, folder, splits, resolved) as context:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
 
@@ -59,25 +69,66 @@ def train(config: Config, folder: Path) -> None:
         recheck_claims(context)
 
 
+def _check_gold(trainer: SftTrainerConfig, style: str) -> None:
+    """Refuse files that cannot be read, or that hold what the prompt does not ask for."""
+    solutions, traces = trainer.solutions, trainer.traces
+    if (solutions is None) == (traces is None):
+        raise AxiomError(
+            NO_SOLUTIONS
+            if solutions is None
+            else "trainer.solutions and trainer.traces are two files: give one of them"
+        )
+    if traces is not None:
+        read_traces(Path(traces))
+        if style != "think":
+            raise AxiomError(
+                f"trainer.traces={traces} holds reasoning, which problems.prompt={style} does not "
+                "ask for: type problems.prompt=think, and give answers room for it "
+                "(sampler.max_new_tokens=640)"
+            )
+    elif not any(item.reasoning for item in read_solutions(Path(str(solutions)))):
+        if style == "think":
+            raise AxiomError(
+                f"trainer.solutions={solutions} holds programs alone, and problems.prompt=think "
+                "asks for reasoning: give trainer.traces= (stage=teach makes one), or "
+                "problems.prompt=direct"
+            )
+
+
 def check_training(config: Config) -> None:
     """Refuse what would fail later, before anything is written, fetched or loaded."""
-    taught = isinstance(config.trainer, PipelineConfig) and TEACH in config.trainer.steps
+    taught = _is_taught(config)
     for step, own in trainings(config):
         with named(step):
-            _check_trainer(own.trainer, taught=taught)
+            _check_trainer(own.trainer, config.problems.prompt, taught=taught)
+    if taught:
+        _check_teaching(config)
     check_distilling(config)
     check_present(config)
 
 
-def _check_trainer(trainer: TrainerConfig, *, taught: bool) -> None:
+def _is_taught(config: Config) -> bool:
+    return isinstance(config.trainer, PipelineConfig) and TEACH in config.trainer.steps
+
+
+def _check_teaching(config: Config) -> None:
+    """Refuse a pipeline with a teacher that lacks something, or whose traces nobody asks for."""
+    if config.problems.prompt != "think":
+        raise AxiomError(
+            f"a teacher's traces hold reasoning, which problems.prompt={config.problems.prompt} "
+            "does not ask for: type problems.prompt=think, and give answers room for it "
+            "(sampler.max_new_tokens=640)"
+        )
+    check_teacher(config.teacher)
+
+
+def _check_trainer(trainer: TrainerConfig, style: str, *, taught: bool) -> None:
     """Refuse one training whose data, modules or reward are not there.
 
     `taught`: its data come from a teacher of the same run.
     """
     if isinstance(trainer, SftTrainerConfig) and not taught:
-        if trainer.solutions is None:
-            raise AxiomError(NO_SOLUTIONS)
-        read_solutions(Path(trainer.solutions))
+        _check_gold(trainer, style)
     if isinstance(trainer, GrpoConfig):
         import_modules("trainer.imports", trainer.imports)
         rewards.get(trainer.reward)

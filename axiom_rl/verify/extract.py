@@ -78,6 +78,19 @@ _AFTER_CODE = re.compile(r"(?<=[^\s`])[ \t]?(?:`{1,2}|\*\*)[ \t.]{0,3}$", re.MUL
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """A completion in two parts: what was thought, and what was answered."""
+
+    reasoning: str
+    """What stood inside the tags; '' where there are none."""
+    answer: str
+    tagged: bool
+    """Whether there are tags."""
+    open: bool
+    """Whether the text ends inside them."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     """What one reading of a text holds, each in the order of the text."""
 
@@ -233,31 +246,57 @@ def _visible(text: str) -> Iterator[str]:
         position = end
 
 
+def split_thinking(completion_text: str) -> Thinking:
+    """Return the thinking of a completion, and the rest, as `extract_code` tells them apart."""
+    return _split_thinking(completion_text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def cut_off_thinking(completion_text: str) -> bool:
+    """Tell whether an answer that the token limit ended never came out of its thinking."""
+    thinking = split_thinking(completion_text)
+    return thinking.open or (not thinking.tagged and extract_code(completion_text) is None)
+
+
 def _without_thinking(text: str) -> str:
-    """Drop thinking: a closing tag without an opening one ends thinking that the prompt began.
+    return _split_thinking(text).answer
+
+
+def _split_thinking(text: str) -> Thinking:
+    """Take thinking out: a closing tag without an opening one ends thinking that the prompt began.
 
     A tag inside code that parses stands in a string or a comment, and is part of the program.
     """
     tags = list(_THINK.finditer(text))
     if not tags:
-        return text
+        return Thinking("", text, tagged=False, open=False)
     in_code, starts = _code_lines(text), _line_starts(text)
     kept: list[str] = []
+    thought: list[str] = []
+    tagged = False
     start, thinking = 0, False
     for tag in tags:
         line = bisect_right(starts, tag.start()) - 1
         if thinking:
             if tag["close"]:
+                thought.append(text[start : tag.start()])
                 start, thinking = tag.end(), False
         elif line in in_code:
             continue
         elif tag["close"] and _ends_thinking(text, tag, starts[line]):
+            thought[:] = [_THINK.sub("", text[: tag.start()])]  # all of it was thinking
             kept.clear()
-            start = tag.end()
+            start, tagged = tag.end(), True
         elif tag["open"] and not text[starts[line] : tag.start()].strip():
             kept.append(text[start : tag.start()])
-            start, thinking = tag.end(), True
-    return "\n".join([*kept, "" if thinking else text[start:]])
+            start, thinking, tagged = tag.end(), True, True
+    if thinking:
+        thought.append(text[start:])
+    return Thinking(
+        "\n".join(part.strip() for part in thought),
+        "\n".join([*kept, "" if thinking else text[start:]]),
+        tagged=tagged,
+        open=thinking,
+    )
 
 
 def _ends_thinking(text: str, tag: re.Match[str], line_start: int) -> bool:

@@ -9,23 +9,20 @@ from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
+from axiom_rl.core.types import Solution
 
 SCHEMA = 1
+RIGHT_FILE = "what is right stands in traces.jsonl beside it"
+
+
+WRONG = "why"
+"""Column of the files of wrong traces alone: why each is not trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """A verified program and the reasoning that led to it. The fields are the file's columns."""
+class Trace(Solution):
+    """A verified program, and the reasoning that led to it. The fields are the file's columns."""
 
-    problem_id: str
-    problem_title: str
-    solution_code: str
-    passed_tests: int
-    total_tests: int
-    model_name: str
-    timestamp: str
-    reasoning: str
-    """What stood inside the <think> tags."""
     teacher: str
     """local, api or file, and the model's name."""
     sample: int
@@ -34,7 +31,7 @@ class Trace:
     tokens: int
     """Of the answer, reasoning included."""
     seconds: float
-    """That the answer took; other answers were written beside it."""
+    """Between the answer before it and this one, which other answers were written beside."""
 
 
 COLUMNS = tuple(field.name for field in fields(Trace))
@@ -78,8 +75,9 @@ def read_traces(path: Path) -> list[Trace]:
     """Read a traces file.
 
     Raises:
-        AxiomError: if the file is missing or empty, or a row lacks a column, holds no program or no
-            reasoning, or is of a program that did not pass all its tests; naming file and row.
+        AxiomError: if the file is missing or empty, is one of wrong traces, or a row lacks a
+            column, holds no program or no reasoning, or is of a program that did not pass all its
+            tests; naming file and row.
     """
     traces = [
         _trace(row, f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), 1)
@@ -90,6 +88,8 @@ def read_traces(path: Path) -> list[Trace]:
 
 
 def _trace(row: Mapping[str, Any], where: str) -> Trace:
+    if WRONG in row:
+        raise AxiomError(f"{where}: it is wrong ({row[WRONG]}), and never trained on; {RIGHT_FILE}")
     missing = [column for column in COLUMNS if column not in row]
     if missing:
         raise AxiomError(

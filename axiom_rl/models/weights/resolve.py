@@ -97,7 +97,10 @@ def without_leftovers(config: ModelConfig) -> ModelConfig:
 def as_resolved(config: ModelConfig, resolved: ResolvedModel) -> ModelConfig:
     """Return the configuration as a run records it, with nothing in it of another model."""
     own = replace(
-        without_leftovers(config), name=resolved.name, chat_template=resolved.chat_template
+        without_leftovers(config),
+        name=resolved.name,
+        chat_template=resolved.chat_template,
+        chat_template_kwargs=dict(resolved.chat_template_kwargs),
     )
     if config.path is not None:
         return replace(own, hub_id=resolved.hub_id, revision=resolved.revision, gguf=None)

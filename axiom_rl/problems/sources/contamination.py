@@ -219,3 +219,39 @@ def _form(file: str) -> str:
             is_mbpp |= str(row.get("task_id")).lower().startswith("mbpp/")
             return "mbpp" if is_mbpp else "humaneval"
     return "humaneval"
+
+
+class AnswerCheck:
+    """Answers of a teacher compared with the tasks of benchmarks, by text and by program."""
+
+    def __init__(self, benchmarks: Iterable[Loaded]) -> None:
+        """Take the tasks to compare with."""
+        loaded = list(benchmarks)
+        self._phrases: dict[tuple[str, ...], str] = {}
+        """Where a phrase occurs in several tasks, the last."""
+        self._shapes: list[tuple[str, tuple[str, ...]]] = []
+        for benchmark in loaded:
+            for task in benchmark.problems:
+                self._phrases |= dict.fromkeys(_phrases(task.statement), task.id)
+                shape = _shape(benchmark.solutions[task.id], task.entry_point)
+                if len(shape) >= SMALLEST_PROGRAM:
+                    self._shapes.append((task.id, shape))
+
+    def overlap(self, answer: str, code: str, problem: Problem) -> str:
+        """Return which task an answer repeats and by which sign; '' if none.
+
+        Args:
+            answer: the whole text, reasoning included.
+            code: the program in it, which parses.
+            problem: whose own statement an answer may repeat.
+        """
+        for phrase in sorted(_phrases(answer) - _phrases(problem.statement)):
+            if phrase in self._phrases:
+                return f"{self._phrases[phrase]} (same text)"
+        own = _shape(code, problem.entry_point)
+        for task, shape in self._shapes if len(own) >= SMALLEST_PROGRAM else ():
+            matcher = SequenceMatcher(None, own, shape, autojunk=False)
+            quick = min(matcher.real_quick_ratio(), matcher.quick_ratio())
+            if quick >= SIMILAR and matcher.ratio() >= SIMILAR:
+                return f"{task} (same program)"
+        return ""

@@ -12,7 +12,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl, read_jsonl, write_jsonl
 
 SCHEMA = 1
-Phase = Literal["evaluate", "collect", "train", "timing"]
+Phase = Literal["evaluate", "collect", "teach", "train", "timing"]
 
 
 class Tracker:
@@ -29,7 +29,7 @@ class Tracker:
         """Append one row and wait until it is on disk.
 
         Args:
-            phase: evaluate, collect, train or timing.
+            phase: evaluate, collect, teach, train or timing.
             iteration: 0 before training, then 1, 2, ...
             **numbers: the row's columns; NaN and infinity, which JSON lacks, become null.
 

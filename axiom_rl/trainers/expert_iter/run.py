@@ -20,11 +20,12 @@ from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
-from axiom_rl.core.types import Problem
+from axiom_rl.core.types import Problem, Solution
 from axiom_rl.evaluation.measure import measure
 from axiom_rl.gold.collect import add_passing, try_unsolved
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.store import GoldStore, read_solutions
+from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.card import describe_adapter
 from axiom_rl.models.lora.options import save_adapter, trainable_adapter
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 def run_sft(
     context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: SftTrainerConfig
 ) -> None:
-    """Train on a solutions file, measured before and after.
+    """Train on a solutions file, or on a teacher's traces, measured before and after.
 
     Raises:
         AxiomError: if there is no solutions file, or it is about other problems.
@@ -61,11 +62,14 @@ def rows_of(context: RunContext, trainer: SftTrainerConfig) -> list[dict[str, An
     """Return the rows that trainer=sft trains on.
 
     Raises:
-        AxiomError: if there is no solutions file, or it is about other problems.
+        AxiomError: if there is no file, or it is about other problems.
     """
-    if trainer.solutions is None:
+    if trainer.traces is not None:
+        solutions: Sequence[Solution] = read_traces(Path(trainer.traces))
+    elif trainer.solutions is not None:
+        solutions = read_solutions(Path(trainer.solutions))
+    else:
         raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
-    solutions = read_solutions(Path(trainer.solutions))
     return sft_rows(solutions, _train_problems(context), context.style)
 
 

@@ -21,6 +21,7 @@ from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.measure import held_out, measure
 from axiom_rl.evaluation.recheck import FILE as CLAIMS
+from axiom_rl.gold.teacher.asked import failed, pass_rates
 from axiom_rl.gold.teacher.teach import teach
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.records import Rollout
@@ -160,18 +161,16 @@ def _take(steps: _Steps, step: str, then: str | None, student: _Student) -> None
 
 def _teach(steps: _Steps, number: int, student: _Student) -> None:
     """Ask the teacher for the training problems that the student fails."""
-    limit = steps.teacher.max_pass_rate
     problems = steps.context.splits.train
-    hard = [p for p in problems if _rate(p.id, student.rollouts) <= limit]
+    hard = failed(problems, pass_rates(student.rollouts), steps.teacher.max_pass_rate)
     if not hard:
         raise AxiomError(
-            f"the student passes more than {limit:.0%} of its samples of every training problem "
-            "(teacher.max_pass_rate), so there is nothing to teach: leave teach out of "
-            "trainer.steps, raise problems.levels, or give e.g. teacher.max_pass_rate=0.5"
+            f"the student passes more than {steps.teacher.max_pass_rate:.0%} of its samples of "
+            "every training problem (teacher.max_pass_rate), so there is nothing to teach: leave "
+            "teach out of trainer.steps, raise problems.levels, or give e.g. "
+            "teacher.max_pass_rate=0.5"
         )
-    log.info(
-        "the student fails %d of %d training problems: teaching these", len(hard), len(problems)
-    )
+    log.info("the student fails %d of %d training problems", len(hard), len(problems))
     teach(
         steps.context,
         steps.teacher,
@@ -180,16 +179,6 @@ def _teach(steps: _Steps, number: int, student: _Student) -> None:
         phase=TEACH,
         iteration=number,
     )
-
-
-def _rate(problem_id: str, rollouts: Sequence[Rollout]) -> float:
-    """Share of a problem's samples that pass the hidden tests; 0 where none was judged."""
-    judged = [
-        item.hidden.passed
-        for item in rollouts
-        if item.completion.problem_id == problem_id and item.hidden is not None
-    ]
-    return sum(judged) / len(judged) if judged else 0.0
 
 
 def _keep_evaluation(context: RunContext, phase: str, name: str) -> None:

@@ -1,0 +1,1 @@
+"""A teacher behind a chat endpoint with OpenAI's interface."""
