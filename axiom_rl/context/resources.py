@@ -149,9 +149,7 @@ def _extent(work: Workload) -> str:
 def _workloads(config: Config, engine: bool, device: str) -> dict[str, Workload]:
     longest = config.sampler.max_new_tokens + PROMPT_TOKENS
     works: dict[str, Workload] = {}
-    if (
-        config.stage.kind == "teach"
-    ):  # the student is not sampled; its teacher has a plan of its own
+    if config.stage.kind == "teach":  # no student is sampled, and a teacher has its own plan
         return works
     if isinstance(config.sampler, TransformersSamplerConfig):
         works["sampling"] = Workload(

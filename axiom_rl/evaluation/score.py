@@ -108,9 +108,8 @@ class Evaluation:
         if document.get("schema") != SCHEMA:
             raise AxiomError(f"evaluation has schema {document.get('schema')!r}, expected {SCHEMA}")
         try:
-            document = {"weak": {}, "truncated_thinking": None} | dict(
-                document
-            )  # evaluations of older versions lack it
+            newer = {"weak": {}, "truncated_thinking": None}  # older versions lack these
+            document = newer | dict(document)
             fields = {key: document[key] for key in cls.__dataclass_fields__}
             fields["pass_at_1"] = Interval(**{k: _nan(v) for k, v in fields["pass_at_1"].items()})
             fields["solved"] = fields["solved"]["value"]

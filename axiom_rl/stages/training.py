@@ -86,13 +86,13 @@ def _check_gold(trainer: SftTrainerConfig, style: str) -> None:
                 "ask for: type problems.prompt=think, and give answers room for it "
                 "(sampler.max_new_tokens=640)"
             )
-    elif not any(item.reasoning for item in read_solutions(Path(str(solutions)))):
-        if style == "think":
-            raise AxiomError(
-                f"trainer.solutions={solutions} holds programs alone, and problems.prompt=think "
-                "asks for reasoning: give trainer.traces= (stage=teach makes one), or "
-                "problems.prompt=direct"
-            )
+        return
+    thought = [item for item in read_solutions(Path(str(solutions))) if item.reasoning]
+    if style == "think" and not thought:
+        raise AxiomError(
+            f"trainer.solutions={solutions} holds programs alone, and problems.prompt=think asks "
+            "for reasoning: give trainer.traces= (stage=teach makes one), or problems.prompt=direct"
+        )
 
 
 def check_training(config: Config) -> None:

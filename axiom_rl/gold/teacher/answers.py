@@ -20,6 +20,8 @@ class Judged:
 
     why: str
     reasoning: str
+    program: str = ""
+    """Normalised; two answers with the same program and reasoning are one trace."""
 
 
 def judged(item: Rollout, problem: Problem, refusal: str = "") -> Judged:
@@ -40,9 +42,10 @@ def judged(item: Rollout, problem: Problem, refusal: str = "") -> Judged:
         return Judged("no_reasoning", "")
     whole = thought_answer(reasoning, item.code)
     again = extract_code(whole, problem.entry_point, shown=problem.statement)
-    if again is None or normalise(again) != normalise(item.code):
+    program = normalise(item.code)
+    if again is None or normalise(again) != program:
         return Judged("not_in_one_form", "")  # such as reasoning that holds a closing tag
-    return Judged("", reasoning)
+    return Judged("", reasoning, program)
 
 
 def _failure(item: Rollout, refusal: str) -> str:

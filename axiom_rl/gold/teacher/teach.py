@@ -17,7 +17,6 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_json, write_jsonl
 from axiom_rl.core.types import Problem, Status
 from axiom_rl.gold.collect import attempt, rounds
-from axiom_rl.gold.store import normalise
 from axiom_rl.gold.teacher.answers import Judged, judged
 from axiom_rl.gold.teacher.asking import AskedSampler, Ledger, Teacher
 from axiom_rl.gold.teacher.compared import Compared, load_compared
@@ -74,6 +73,24 @@ class _Asking:
                 refusal = str(self.ledger.of(*key).get("refusal") or "")
                 seen[key] = self._judge(item, by_id[key[0]], refusal)
         return [seen[item.completion.problem_id, item.completion.sample] for item in rollouts]
+
+    def kept(self) -> list[tuple[Rollout, Judged, str]]:
+        """Return each answer, what it is worth, and why it is no trace of its own ('' if it is).
+
+        The first of each problem are kept, up to teacher.traces_per_problem.
+        """
+        rollouts, known = self.rollouts(), defaultdict[str, set[tuple[str, str]]](set)
+        marked: list[tuple[Rollout, Judged, str]] = []
+        for item, found in zip(rollouts, self.judged(rollouts), strict=True):
+            of_problem, why = known[item.completion.problem_id], found.why
+            if not why and (found.program, found.reasoning) in of_problem:
+                why = "duplicate"
+            elif not why and len(of_problem) >= self.config.traces_per_problem:
+                why = "surplus"
+            elif not why:
+                of_problem.add((found.program, found.reasoning))
+            marked.append((item, found, why))
+        return marked
 
     def _judge(self, item: Rollout, problem: Problem, refusal: str) -> Judged:
         found = judged(item, problem, refusal)
@@ -178,8 +195,8 @@ def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
     for samples in rounds(range(config.samples), config.traces_per_problem):
         left = _lacking(asking)
         while left:
-            share, right, answers = _share(asking)
-            if config.max_traces is not None and right >= config.max_traces:
+            share, traces, answers = _so_far(asking)
+            if config.max_traces is not None and traces >= config.max_traces:
                 return gathered, False
             if answers >= config.judged_after and share < config.min_yield:
                 return gathered, True
@@ -189,12 +206,12 @@ def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
             wanted = size
             if config.max_traces is not None:
                 likely = max(share, config.min_yield, 0.05) if answers else 1.0
-                wanted = min(size, math.ceil((config.max_traces - right) / likely))
+                wanted = min(size, math.ceil((config.max_traces - traces) / likely))
             count = max(1, wanted // len(samples))
             some, left = left[:count], left[count:]
             gathered += _draw(asking, teacher, some, samples)
             size = min(2 * size, LARGEST_ROUND)
-    share, _right, answers = _share(asking)
+    share, _traces, answers = _so_far(asking)
     return gathered, bool(answers) and share < config.min_yield
 
 
@@ -218,52 +235,35 @@ def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], sample
 
 
 def _lacking(asking: _Asking) -> list[Problem]:
-    """Return the problems that have too few right answers."""
-    rollouts = asking.rollouts()
-    right = Counter(
-        item.completion.problem_id
-        for item, found in zip(rollouts, asking.judged(rollouts), strict=True)
-        if not found.why
-    )
-    return [p for p in asking.problems if right[p.id] < asking.config.traces_per_problem]
+    """Return the problems that have too few traces."""
+    kept = Counter(item.completion.problem_id for item, _found, why in asking.kept() if not why)
+    return [p for p in asking.problems if kept[p.id] < asking.config.traces_per_problem]
 
 
-def _share(asking: _Asking) -> tuple[float, int, int]:
-    """Return the yield so far, right answers, and answers; the sandbox's own faults are in none."""
-    rollouts = asking.rollouts()
-    found = asking.judged(rollouts)
-    answers = sum(item.why != Status.SANDBOX_FAULT for item in found)
-    right = sum(not item.why for item in found)
-    return right / answers if answers else 0.0, right, answers
+def _so_far(asking: _Asking) -> tuple[float, int, int]:
+    """Return the yield, the traces and the answers; the sandbox's own faults are in none."""
+    marked = asking.kept()
+    answers = sum(found.why != Status.SANDBOX_FAULT for _item, found, _why in marked)
+    right = sum(not found.why for _item, found, _why in marked)
+    traces = sum(not why for _item, _found, why in marked)
+    return right / answers if answers else 0.0, traces, answers
 
 
 def _write(asking: _Asking, output: Path) -> TeachResult:
     """Write the traces and what is wrong; return what came of it."""
-    rollouts = asking.rollouts()
-    traces, wrong, why = list[Trace](), list[dict[str, Any]](), Counter[str]()
-    known: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    by_id = {problem.id: problem for problem in asking.problems}
-    right = 0
-    for item, found in zip(rollouts, asking.judged(rollouts), strict=True):
-        problem = by_id[item.completion.problem_id]
-        if found.why:
-            why[found.why.partition(":")[0]] += 1
-            wrong.append(_wrong_row(asking, item, found.why))
-            continue
-        right += 1
-        trace = _trace(asking, item, problem, found.reasoning)
-        form = (normalise(trace.solution_code), trace.reasoning)
-        if form in known[problem.id]:
-            why["duplicate"] += 1
-        elif len(known[problem.id]) >= asking.config.traces_per_problem:
-            why["surplus"] += 1
-        else:
-            known[problem.id].add(form)
-            traces.append(trace)
-    surplus = traces[asking.config.max_traces :] if asking.config.max_traces else []
-    if surplus:
-        why["surplus"] += len(surplus)
-        traces = traces[: asking.config.max_traces]
+    marked, by_id = asking.kept(), {problem.id: problem for problem in asking.problems}
+    counts = Counter(why.partition(":")[0] for _item, _found, why in marked if why)
+    wrong = [_wrong_row(asking, item, found.why) for item, found, _why in marked if found.why]
+    traces = [
+        _trace(asking, item, by_id[item.completion.problem_id], found.reasoning)
+        for item, found, why in marked
+        if not why
+    ]
+    most = asking.config.max_traces
+    if most is not None and len(traces) > most:
+        counts["surplus"] += len(traces) - most
+        traces = traces[:most]
+    rollouts = [item for item, _found, _why in marked]
     write_traces(output, traces)
     write_jsonl(output.with_name(f"{output.stem}_wrong{output.suffix}"), wrong)
     ledger = asking.ledger
@@ -273,13 +273,13 @@ def _write(asking: _Asking, output: Path) -> TeachResult:
         traces=tuple(traces),
         asked=len(asking.problems),
         solved=len({trace.problem_id for trace in traces}),
-        answers=len(rollouts) - why[Status.SANDBOX_FAULT],
-        right=right,
+        answers=len(rollouts) - counts[Status.SANDBOX_FAULT],
+        right=sum(not found.why for _item, found, _why in marked),
         prompt_tokens=sum(item.completion.prompt_tokens for item in rollouts),
         tokens=sum(item.completion.completion_tokens for item in rollouts),
         cost=ledger.cost,
         seconds=sum(_seconds(asking, item) for item in rollouts),
-        counts=dict(sorted((why | Counter(failures)).items())),
+        counts=dict(sorted((counts | Counter(failures)).items())),
     )
 
 
