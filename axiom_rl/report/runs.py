@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
@@ -16,6 +16,7 @@ from axiom_rl.report.blocks import Block, Code, Page, Section, Text, harmless
 from axiom_rl.report.render import to_html, to_markdown
 from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
+from axiom_rl.report.sections.pipeline.bought import bought_blocks
 
 ADAPTER = "adapter_config.json"
 """What PEFT writes beside the weights of an adapter."""
@@ -54,6 +55,9 @@ def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()
     base, *others = _entries(paths)
     comparisons = _compare_all(base, others, across)
     page = build_page(base, others, comparisons)
+    taught = bought_blocks([(e.name, read_run(p)) for e, p in _run_folders([base, *others], paths)])
+    if taught:
+        page = replace(page, sections=[*page.sections, Section("What the teacher bought", taught)])
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
     return page.headline
@@ -90,6 +94,12 @@ def build_page(base: Entry, others: Sequence[Entry], comparisons: Sequence[Compa
         weights=answers.weights_text(base.evaluation),
         sections=[section for section in sections if section.blocks],
     )
+
+
+def _run_folders(entries: Sequence[Entry], paths: Sequence[Path]) -> list[tuple[Entry, Path]]:
+    """Return the entries that are whole run folders, with their folders."""
+    pairs = zip(entries, paths, strict=True)
+    return [(entry, path) for entry, path in pairs if path.is_dir() and _is_run(path)]
 
 
 def _pair(comparison: Comparison) -> list[Block]:
@@ -186,7 +196,11 @@ def _evaluation_of(run: RunFolder, adapter: Path) -> Evaluation | None:
     """RUN/adapter is the last one; RUN/checkpoints/iter_K/adapter that of iteration K."""
     if adapter.parent == run.path:
         return run.after
-    return run.evaluations.get(adapter.parent.name)
+    name = adapter.parent.name
+    for step, numbers in run.numbers.items():  # a pipeline names its evaluations by step
+        if name == f"iter_{numbers[-1]}":
+            return run.evaluations.get(f"after_{step}")
+    return run.evaluations.get(name)
 
 
 def _is_run(folder: Path) -> bool:

@@ -27,7 +27,9 @@ MOST_LINES = 4
 def curve_blocks(run: RunFolder) -> list[Block]:
     """Pass rate by split, as a chart where three points or more were measured, and as a table."""
     rows = [row for row in run.rows("evaluate") if "of" not in row]
-    by_step = any(known(row.get("step")) for row in rows)
+    by_step = not run.steps and any(known(row.get("step")) for row in rows)
+    if run.steps:  # GRPO's own steps are of one step of the pipeline; its charts show them
+        rows = [row for row in rows if not known(row.get("step"))]
     unit = "step" if by_step else "iteration"
     last = last_step(run)
     placed = [(_place(row, last) if by_step else row["iteration"], row) for row in rows]
