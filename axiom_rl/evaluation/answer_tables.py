@@ -63,10 +63,10 @@ def _displayed(node: ast.AST) -> Iterator[dict[Any, Any]]:
                 if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
             }
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            values = [item.value if isinstance(item, ast.Constant) else None for item in elements]
-            if len(values) >= FEWEST and None not in values:
+            listed = [item.value for item in elements if isinstance(item, ast.Constant)]
+            if FEWEST <= len(listed) == len(elements):
                 for offset in OFFSETS:
-                    yield dict(enumerate(values, start=offset))
+                    yield dict(enumerate(listed, start=offset))
         case _:
             return
 
