@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl, read_jsonl
 from axiom_rl.core.types import Completion
 from axiom_rl.sampling import SampleRequest
@@ -140,18 +141,23 @@ class AskedSampler:
     def __init__(self, teacher: Teacher, ledger: Ledger) -> None:
         """Ask `teacher`."""
         self._teacher, self._ledger = teacher, ledger
+        self.failure: AxiomError | None = None
+        """What ended asking; the answers before it are judged and written first."""
 
     def sample(
         self, requests: Sequence[SampleRequest], *, temperature: float | None = None
     ) -> Iterator[Completion]:
         """Yield the answers; the temperature is the teacher's own."""
         last = time.monotonic()
-        for item in self._teacher.answers(requests):
-            now = time.monotonic()
-            self._ledger.note(item, now - last)
-            if isinstance(item, Answer):
-                last = now
-                yield item.completion
+        try:
+            for item in self._teacher.answers(requests):
+                now = time.monotonic()
+                self._ledger.note(item, now - last)
+                if isinstance(item, Answer):
+                    last = now
+                    yield item.completion
+        except AxiomError as error:
+            self.failure = error
 
 
 def _key(row: dict[str, Any]) -> tuple[str, int]:

@@ -220,17 +220,19 @@ def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], sample
         "asking %s for %d problems, answers %d to %d of each",
         teacher.name, len(problems), samples.start + 1, samples.stop,
     )  # fmt: skip
-    context = asking.context
+    context, sampler = asking.context, AskedSampler(teacher, asking.ledger)
     drawn = draw_rollouts(
         asking.path,
         [attempt(problem, context.fresh_seed) for problem in problems],
         samples,
-        sampler=lambda: AskedSampler(teacher, asking.ledger),
+        sampler=lambda: sampler,
         verifier=context.verifier,
         style=STYLE,
         stream=asking.stream,
         iteration=asking.iteration,
     )
+    if sampler.failure is not None:
+        raise sampler.failure
     return replace(drawn, rollouts=())
 
 

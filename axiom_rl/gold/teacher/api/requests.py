@@ -126,6 +126,7 @@ class ApiTeacher:
                 "url": str(self._config.url).rstrip("/"),
                 "body": body,
                 "stream": wanted.request.stream,
+                "problem_id": wanted.request.problem_id,
                 "sample": wanted.sample,
             }
         )
@@ -143,34 +144,23 @@ class ApiTeacher:
                     "spent, and another answer might cost more than the rest"
                 )
                 return failures
-            last = attempt == self._config.retries
+            cost = 0.0
             try:
-                reply = self._endpoint.ask(body)
+                entry = self._entry(self._endpoint.ask(body))
+                cost = self._spending.price(entry)
+                self._cache.keep(path, entry)
+                return [*failures, self._answer(wanted, entry, cached=False)]
             except RequestFailure as error:
-                uncertain = worst if error.uncertain else 0.0
-                self._spending.settle(worst, uncertain)
+                cost = worst if error.uncertain else 0.0
+                last = attempt == self._config.retries
                 final = last or not error.again or (error.wait_s or 0) > LONGEST_ASKED_S
-                failures.append(
-                    Failure(
-                        problem_id=wanted.request.problem_id,
-                        sample=wanted.sample,
-                        kind=error.kind,
-                        detail=error.detail,
-                        final=final,
-                        uncertain=uncertain,
-                    )
-                )
+                failures.append(_failure(wanted, error, cost, final=final))
                 if final:
                     return failures
-                self._pause(error, attempt)
-                continue
-            except BaseException:
-                self._spending.settle(worst, 0.0)
-                raise
-            entry = self._entry(reply)
-            self._cache.keep(path, entry)
-            self._spending.settle(worst, self._spending.price(entry))
-            return [*failures, self._answer(wanted, entry, cached=False)]
+                wait_s = self._pause(error, attempt)
+            finally:  # others may wait for what this one does not need
+                self._spending.settle(worst, cost)
+            self._stopping.wait(wait_s)
         return failures
 
     def _body(self, request: SampleRequest) -> dict[str, Any]:
@@ -212,14 +202,17 @@ class ApiTeacher:
             refusal=finish if finish in REFUSALS else "",
         )
 
-    def _pause(self, error: RequestFailure, attempt: int) -> None:
-        """Wait before the next try, as long as the endpoint asks, or longer each time."""
+    def _pause(self, error: RequestFailure, attempt: int) -> float:
+        """Return the seconds before the next try: longer each time, or what the endpoint asks for.
+
+        What it asks for holds for all requests.
+        """
         own = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1.5)
         seconds = own if error.wait_s is None else error.wait_s
         if error.kind == "rate_limit" or error.wait_s is not None:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
-        else:
-            self._stopping.wait(seconds)
+            return 0.0
+        return seconds
 
     def _wait(self) -> bool:
         """Wait until requests may be sent; False where no more are to be."""
@@ -227,3 +220,14 @@ class ApiTeacher:
             if self._stopping.wait(seconds):
                 break
         return not (self._stopping.is_set() or self.exhausted)
+
+
+def _failure(wanted: _Wanted, error: RequestFailure, cost: float, *, final: bool) -> Failure:
+    return Failure(
+        problem_id=wanted.request.problem_id,
+        sample=wanted.sample,
+        kind=error.kind,
+        detail=error.detail,
+        final=final,
+        uncertain=cost,
+    )
