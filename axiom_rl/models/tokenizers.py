@@ -35,22 +35,11 @@ def tokenizer_difference(student: PreTrainedTokenizerBase, teacher: PreTrainedTo
                 for tokenizer, number in zip((student, teacher), pair, strict=True)
             ]
             return f"{mark.removesuffix('_id')} is {names[0]} and {names[1]}"
-    special = [set(tokenizer.all_special_tokens) for tokenizer in (student, teacher)]
-    begun = [
-        {token for token in each if token not in _filling(t)}
-        for each, t in zip(special, (student, teacher), strict=True)
-    ]
-    if begun[0] != begun[1]:
-        return f"special tokens differ: {', '.join(sorted(begun[0] ^ begun[1]))}"
     for text in PROBES:
         cuts = [t(text, add_special_tokens=False)["input_ids"] for t in (student, teacher)]
         if cuts[0] != cuts[1]:
             return f"they cut {text[:20]!r} into {len(cuts[0])} and {len(cuts[1])} tokens"
     return ""
-
-
-def _filling(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    return {str(tokenizer.pad_token)}
 
 
 def _number(vocabulary: dict[str, int], token: str) -> str:

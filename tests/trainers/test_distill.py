@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from scripted_run import Stopped, composed
 from test_grpo_run import TIMES, torn_model  # noqa: F401 (fixture)
-from transformers import AutoTokenizer
+from torn_model import TASKS, answers
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl.trainer.distillation_trainer import DistillationTrainer
 
 import axiom_rl.stages
@@ -20,9 +22,13 @@ import axiom_rl.stages.opening
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json
+from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.models.tokenizers import tokenizer_difference
+from axiom_rl.problems import make_problem
+from axiom_rl.problems.prompts import render
 from axiom_rl.run.folder import Run as FinishedRun
 from axiom_rl.run.tracking import Tracker, read_metrics
+from axiom_rl.sampling.hf.sampler import prompt_tokens
 from axiom_rl.trainers.distill.options import check_distill
 from axiom_rl.trainers.distill.trainer import StudentTrainer
 
@@ -30,20 +36,43 @@ Run = Callable[..., Path]
 
 
 @pytest.fixture
+def teacher(torn_model: Path, tmp_path: Path) -> Path:  # noqa: F811
+    """The torn model, taught a little more: it prefers the right ones of the answers it gives."""
+    folder = tmp_path / "teacher"
+    shutil.copytree(torn_model, folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(12):
+        for name in TASKS:
+            problem = make_problem(name, difficulty=1, split="train", seed=0, index=0)
+            prompt = prompt_tokens(tokenizer, render(problem, "direct"))
+            right = [*tokenizer(answers(name)[0])["input_ids"], tokenizer.eos_token_id]
+            labels = [-100] * len(prompt) + right
+            model(
+                input_ids=torch.tensor([[*prompt, *right]]), labels=torch.tensor([labels])
+            ).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
 def run(
-    tiny_model_folder: Path,
     torn_model: Path,  # noqa: F811
+    teacher: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """Return a function that distils the torn model into the tiny one; the report is left out."""
-    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
+    """Return a function that distils the teacher into the torn model; the report is left out."""
+    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: "")
 
     def run(folder: Path, *overrides: str) -> Path:
         config = composed(
             *("trainer=distill", "problems.types=[reverse_string,is_palindrome]", "sandbox=debug"),
-            *(f"model.path={tiny_model_folder}", "model.dtype=float32", "model.device=cpu"),
-            *(f"teacher.model={torn_model}", "model.lora.r=8", "sampler.n=2"),
-            *("sampler.max_new_tokens=24", "trainer.args.learning_rate=1e-2"),
+            *(f"model.path={torn_model}", "model.dtype=float32", "model.device=cpu"),
+            *(f"teacher.model={teacher}", "model.lora.r=4", "sampler.n=8"),
+            *("sampler.max_new_tokens=48", "trainer.args.learning_rate=5e-3"),
             *("trainer.args.max_steps=4", "trainer.args.save_steps=2"),
             *("trainer.args.gradient_accumulation_steps=2",),
             *overrides,
@@ -66,19 +95,21 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def test_the_divergence_from_the_teacher_falls(run: Run, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", "trainer.args.max_steps=16")
+    folder = run(tmp_path / "run", "trainer.args.max_steps=8")
     rows = read_metrics(folder, "train")
-    assert [row["step"] for row in rows] == list(range(1, 17))
+    assert [row["step"] for row in rows] == list(range(1, 9))
     losses = [row["loss"] for row in rows]
-    assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
+    assert sum(losses[-2:]) < 0.5 * sum(losses[:2])
+    before, after = (read_evaluation(folder / f"evaluation/{n}.json") for n in ("before", "after"))
+    assert after.pass_at_1.value > before.pass_at_1.value, "it gives the teacher's answers"
     samples = list(read_jsonl(folder / "completions" / "distill.jsonl"))
-    assert len(samples) == sum(row["samples"] for row in rows) == 16 * 8
+    assert len(samples) == sum(row["samples"] for row in rows) == 8 * 8
     assert sum(row["tokens"] for row in rows) == sum(r["completion_tokens"] for r in samples)
     assert all(row["hidden"]["status"] and row["token_ids"] for row in samples)
     for name in ("before", "after", "iter_1"):
         assert (folder / "evaluation" / f"{name}.json").exists()
     trained = [row for row in read_metrics(folder, "timing") if row["name"] == "train"]
-    assert trained[0]["steps"] == 16 and trained[0]["tokens"] == sum(r["tokens"] for r in rows)
+    assert trained[0]["steps"] == 8 and trained[0]["tokens"] == sum(r["tokens"] for r in rows)
     recorded = read_json(folder / "adapter" / "adapter_config.json")
     assert recorded["peft_type"] == "LORA"
 
@@ -188,10 +219,12 @@ def test_what_cannot_be_distilled_is_refused_before_anything_is_written(
 
 
 def test_the_student_itself_is_no_teacher(
-    run: Run, tmp_path: Path, tiny_model_folder: Path
+    run: Run,
+    tmp_path: Path,
+    torn_model: Path,  # noqa: F811
 ) -> None:
     with pytest.raises(AxiomError, match="is the student itself"):
-        run(tmp_path / "run", f"teacher.model={tiny_model_folder}")
+        run(tmp_path / "run", f"teacher.model={torn_model}")
 
 
 def test_what_is_overridden_in_trl_has_trls_signatures() -> None:

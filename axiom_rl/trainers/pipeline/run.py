@@ -15,13 +15,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from axiom_rl.config import ModelConfig, PipelineConfig, TeacherConfig
+from axiom_rl.config import LocalTeacherConfig, ModelConfig, PipelineConfig, TeacherConfig
 from axiom_rl.config.parts import TEACH, iterations_of, named
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.measure import held_out, measure
 from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.gold.teacher.asked import failed, pass_rates
+from axiom_rl.gold.teacher.local import LocalTeacher
 from axiom_rl.gold.teacher.teach import teach
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.records import Rollout
@@ -171,6 +172,8 @@ def _teach(steps: _Steps, number: int, student: _Student) -> None:
             "teacher.max_pass_rate=0.5"
         )
     log.info("the student fails %d of %d training problems", len(hard), len(problems))
+    if steps.trainer.measure_teacher and isinstance(steps.teacher, LocalTeacherConfig):
+        _measure_teacher(steps, steps.teacher, number)
     teach(
         steps.context,
         steps.teacher,
@@ -179,6 +182,19 @@ def _teach(steps: _Steps, number: int, student: _Student) -> None:
         phase=TEACH,
         iteration=number,
     )
+
+
+def _measure_teacher(steps: _Steps, config: LocalTeacherConfig, number: int) -> None:
+    """Measure the teacher on the held-out problems of the student; once."""
+    if steps.context.run.is_finished("evaluate/teacher"):
+        return
+    teacher = LocalTeacher(config, steps.context.run.folder)
+    context, policy = teacher.measured(steps.measured_before(None))
+    try:
+        measure(context, number, policy, "teacher", of="teacher")
+    finally:
+        release(policy)
+        teacher.close()
 
 
 def _keep_evaluation(context: RunContext, phase: str, name: str) -> None:
