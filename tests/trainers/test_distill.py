@@ -197,8 +197,6 @@ def test_what_makes_two_tokenizers_differ(tiny_model_folder: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["teacher=file", "teacher.traces=a.jsonl"], r"teacher=file has none: .*teacher=local"),
-        (["teacher=api"], r"teacher=api has none.*stage=teach"),
         (["teacher.adapter=somewhere"], r"^teacher\.adapter=somewhere: .*stage=export"),
         (["teacher.model=qwen2.5-coder-9b"], r"^teacher\.model=qwen2\.5-coder-9b: neither"),
         (["+trainer.args.use_vllm=true"], r"^trainer\.args\.use_vllm cannot be given"),
@@ -215,6 +213,14 @@ def test_what_cannot_be_distilled_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(AxiomError, match=said):
         run(tmp_path / "run", *given)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("given", [["teacher=file", "teacher.traces=a.jsonl"], ["teacher=api"]])
+def test_a_teacher_that_gives_text_alone_is_refused(tmp_path: Path, given: list[str]) -> None:
+    said = rf"{given[0]} has none: type teacher=local teacher\.model=MODEL, or .*stage=teach"
+    with pytest.raises(AxiomError, match=said):
+        axiom_rl.stages.run_stage(load_config("trainer=distill", *given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -257,6 +257,7 @@ def _is_reported(folder: Path) -> None:
     assert "## Step by step" in text
     for row in ("| student, before |", "| teach |", "| sft |", "| grpo |"):
         assert row in text
+    assert "1 of 3 problems before, 2 of 3 when GRPO began" in text
 
 
 @pytest.mark.usefixtures("recwarn")
@@ -289,7 +290,7 @@ def test_expert_iteration_and_grpo_one_after_the_other(pipelined: Stage, tmp_pat
     ("given", "said"),
     [
         (["problems.prompt=direct"], r"type problems\.prompt=think"),
-        (["trainer.grpo.reward=none"], r"unknown trainer\.grpo\.reward|trainer\.grpo\.reward"),
+        (["trainer.grpo.reward=none"], "unknown reward 'none'; known: binary, fraction"),
         (["trainer.grpo.imports=[no_such_module]"], r"trainer\.grpo\.imports"),
         (["trainer.sft.args.max_length=0"], r"trainer\.sft\.args\.max_length=0: must be"),
         (["trainer.grpo.args.save_steps=0"], r"trainer\.grpo\.args\.save_steps=0: must be"),

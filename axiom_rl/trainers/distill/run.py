@@ -35,7 +35,7 @@ from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.distill.options import distill_config, samples_per_step
 from axiom_rl.trainers.distill.session import Session
 from axiom_rl.trainers.distill.trainer import StudentTrainer
-from axiom_rl.trainers.expert_iter.run import measure_last, release
+from axiom_rl.trainers.expert_iter.run import measure_last, release, remove_checkpoints
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
 from axiom_rl.trainers.sft.run import last_whole_checkpoint
 
@@ -83,6 +83,7 @@ def _train(
     folder = run.folder / "checkpoints" / f"iter_{ITERATION}"
     target = folder / "adapter"
     if run.is_finished(f"train/{ITERATION}"):
+        remove_checkpoints(folder)
         return str(target)
     shutil.rmtree(target, ignore_errors=True)
     with run.timed("train", ITERATION) as columns:
@@ -103,8 +104,7 @@ def _train(
     del policy, session, base
     free_memory()
     run.finish(f"train/{ITERATION}")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+    remove_checkpoints(folder)
     return str(target)
 
 

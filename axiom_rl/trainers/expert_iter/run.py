@@ -259,6 +259,7 @@ def train_rows(
     folder = run.folder / "checkpoints" / f"iter_{iteration}"
     target = folder / "adapter"
     if run.is_finished(f"train/{iteration}"):
+        remove_checkpoints(folder)  # where it was stopped just before
         return str(target)
     shutil.rmtree(target, ignore_errors=True)
 
@@ -288,9 +289,14 @@ def train_rows(
     del model, base
     free_memory()
     run.finish(f"train/{iteration}")
+    remove_checkpoints(folder)
+    return str(target)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove TRL's checkpoints of a training that is finished."""
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
-    return str(target)
 
 
 def publish(context: RunContext, iteration: int, phase: str | None = None) -> None:
