@@ -33,7 +33,7 @@ from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.prompts import render
 from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.distill.options import distill_config, samples_per_step
-from axiom_rl.trainers.distill.session import Session
+from axiom_rl.trainers.distill.session import DistillSession
 from axiom_rl.trainers.distill.trainer import StudentTrainer
 from axiom_rl.trainers.expert_iter.run import measure_last, release, remove_checkpoints
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
@@ -96,7 +96,7 @@ def _train(
         four_bit = model_config.quantization == "4bit"
         policy = TrainingPolicy(base, tokenizer, context, trainer, resolved, four_bit=four_bit)
         policy.model = trainable_adapter(base, model_config.lora, model_config.adapter, resolved)
-        session = Session(context, policy, completions, ITERATION)
+        session = DistillSession(context, policy, completions, ITERATION)
         columns["steps"] = _steps(context, trainer, policy, session, folder, teacher, tokenizer)
         columns["tokens"] = sum(int(row["completion_tokens"]) for row in read_jsonl(completions))
         how = f"distilled from {teacher[1].name}, {columns['steps']} steps"
@@ -112,7 +112,7 @@ def _steps(
     context: RunContext,
     trainer: DistillConfig,
     policy: TrainingPolicy,
-    session: Session,
+    session: DistillSession,
     folder: Path,
     teacher: tuple[ModelConfig, ResolvedModel],
     tokenizer: PreTrainedTokenizerBase,

@@ -29,7 +29,7 @@ LOGGED = ("loss", "grad_norm", "learning_rate", "entropy")
 """What TRL logs of a step; the loss is the divergence from the teacher, in nats per token."""
 
 
-class Session(TrainerCallback):
+class DistillSession(TrainerCallback):
     """Draws the samples of each step, and writes down what came of it."""
 
     def __init__(
