@@ -196,7 +196,7 @@ def _score_table(named: list[tuple[str, str, Evaluation]]) -> Table:
         *[[f"pass@{k}", *(percent(e.pass_at_k.get(k)) for *_n, e in named)] for k in ks],
         ["judged samples", *(str(e.samples) for *_n, e in named)],
         ["failed samples", *(str(_failed(e)) for *_n, e in named)],
-        *([["cut off inside <think>", *(_thinking(e) for *_n, e in named)]] if thinks else []),
+        *([["cut off while thinking", *(_thinking(e) for *_n, e in named)]] if thinks else []),
         *([["overfit gap", *(_gap(e) for *_n, e in named)]] if gaps else []),
         ["split, seed", *(f"{e.split}, {e.seed}" for *_n, e in named)],
     ]

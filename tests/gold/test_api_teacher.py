@@ -23,7 +23,7 @@ from axiom_rl.core.files import read_json
 from axiom_rl.gold.teacher.api import endpoint, requests
 from axiom_rl.gold.teacher.api.endpoint import retry_after
 from axiom_rl.gold.teacher.api.requests import ApiTeacher
-from axiom_rl.gold.teacher.asking import Answer, Failure
+from axiom_rl.gold.teacher.asking import Failure, TeacherAnswer
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.sampling import SampleRequest
 
@@ -48,9 +48,9 @@ def asked(count: int) -> list[SampleRequest]:
     ]
 
 
-def gather(teacher: ApiTeacher, count: int) -> tuple[list[Answer], list[Failure]]:
+def gather(teacher: ApiTeacher, count: int) -> tuple[list[TeacherAnswer], list[Failure]]:
     given = list(teacher.answers(asked(count)))
-    answers = [item for item in given if isinstance(item, Answer)]
+    answers = [item for item in given if isinstance(item, TeacherAnswer)]
     return answers, [item for item in given if isinstance(item, Failure)]
 
 
@@ -123,7 +123,7 @@ def test_tries_are_bounded_and_one_bad_request_costs_the_others_nothing(tmp_path
     )
     with serving(script) as server:
         given = list(ApiTeacher(api(server.url, tmp_path, retries=2), "r", 0.0).answers(items))
-    assert Counter(type(item).__name__ for item in given) == {"Answer": 5, "Failure": 3}
+    assert Counter(type(item).__name__ for item in given) == {"TeacherAnswer": 5, "Failure": 3}
     assert [item.final for item in given if isinstance(item, Failure)] == [False, False, True]
     assert len(server.requests) == 8
 

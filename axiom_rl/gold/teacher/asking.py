@@ -18,7 +18,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class TeacherAnswer:
     """One answer, and what it cost."""
 
     completion: Completion
@@ -56,7 +56,7 @@ class Teacher(Protocol):
     exhausted: str
     """Why no more can be asked, such as money that is spent; '' while more can be."""
 
-    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[Answer | Failure]:
+    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[TeacherAnswer | Failure]:
         """Yield an answer or a final failure for each sample, and every failure before it."""
         ...
 
@@ -75,7 +75,7 @@ class Ledger:
         self._answers = {_key(row): row for row in rows if "kind" not in row}
         self._failures = [row for row in rows if "kind" in row]
 
-    def note(self, item: Answer | Failure, seconds: float) -> None:
+    def note(self, item: TeacherAnswer | Failure, seconds: float) -> None:
         """Write a row; an answer that was there before (killed before it was judged) gives way."""
         if isinstance(item, Failure):
             row: dict[str, Any] = {
@@ -153,7 +153,7 @@ class AskedSampler:
             for item in self._teacher.answers(requests):
                 now = time.monotonic()
                 self._ledger.note(item, now - last)
-                if isinstance(item, Answer):
+                if isinstance(item, TeacherAnswer):
                     last = now
                     yield item.completion
         except AxiomError as error:

@@ -11,7 +11,7 @@ from axiom_rl.config import FileTeacherConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Completion, Problem
-from axiom_rl.gold.teacher.asking import Answer
+from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.problems.prompts import thought_answer
 from axiom_rl.sampling import SampleRequest
 
@@ -53,14 +53,14 @@ class FileTeacher:
                 len(others), others[0],
             )  # fmt: skip
 
-    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[Answer]:
+    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[TeacherAnswer]:
         """Yield the traces there are."""
         for request in requests:
             texts = self._texts.get(request.problem_id, [])
             for sample in request.samples:
                 if sample < len(texts):
                     text, tokens = texts[sample]
-                    yield Answer(
+                    yield TeacherAnswer(
                         completion=Completion(
                             problem_id=request.problem_id,
                             sample=sample,

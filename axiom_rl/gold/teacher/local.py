@@ -20,7 +20,7 @@ from axiom_rl.config import (
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
-from axiom_rl.gold.teacher.asking import Answer
+from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
 from axiom_rl.models.lora.options import RECORDED, check_adapter_folder, check_same_base
 from axiom_rl.models.memory import Workload, check_memory, free_memory, memory_plan
@@ -65,12 +65,12 @@ class LocalTeacher:
         self._sampler: Sampler | None = None
         self._load = self._loader(model, folder / "vllm_teacher.log")
 
-    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[Answer]:
+    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[TeacherAnswer]:
         """Yield what the model samples."""
         if self._sampler is None:
             self._sampler = self._load(self._adapter)
         for completion in self._sampler.sample(requests):
-            yield Answer(completion=completion)
+            yield TeacherAnswer(completion=completion)
 
     def measured(self, context: RunContext) -> tuple[RunContext, Policy]:
         """Return a context whose evaluations are of the teacher, and the teacher as a policy."""

@@ -23,7 +23,7 @@ from axiom_rl.core.types import Completion
 from axiom_rl.gold.teacher.api.cache import AnswerCache
 from axiom_rl.gold.teacher.api.endpoint import ChatEndpoint, Reply, RequestFailure
 from axiom_rl.gold.teacher.api.spending import Spending
-from axiom_rl.gold.teacher.asking import Answer, Failure
+from axiom_rl.gold.teacher.asking import Failure, TeacherAnswer
 from axiom_rl.sampling import SampleRequest
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class ApiTeacher:
         """Close the connections."""
         self._endpoint.close()
 
-    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[Answer | Failure]:
+    def answers(self, requests: Sequence[SampleRequest]) -> Iterator[TeacherAnswer | Failure]:
         """Yield answers as they come, and every failure.
 
         Raises:
@@ -81,7 +81,7 @@ class ApiTeacher:
         """
         wanted = [_Wanted(each, sample) for each in requests for sample in each.samples]
         pool = ThreadPoolExecutor(self._config.in_flight, thread_name_prefix="teacher")
-        left, open_ = iter(wanted), set[Future[list[Answer | Failure]]]()
+        left, open_ = iter(wanted), set[Future[list[TeacherAnswer | Failure]]]()
         in_a_row = 0
         self._stopping.clear()
         try:
@@ -118,7 +118,7 @@ class ApiTeacher:
             "what was answered is kept, and resume= goes on"
         )
 
-    def _one(self, wanted: _Wanted) -> list[Answer | Failure]:
+    def _one(self, wanted: _Wanted) -> list[TeacherAnswer | Failure]:
         """Return the answer from the cache or the endpoint, after the failures on the way."""
         body = self._body(wanted.request)
         path = self._cache.path(
@@ -133,7 +133,7 @@ class ApiTeacher:
         found = self._cache.find(path)
         if found is not None:
             return [self._answer(wanted, found, cached=True)]
-        failures: list[Answer | Failure] = []
+        failures: list[TeacherAnswer | Failure] = []
         for attempt in range(self._config.retries + 1):
             if not self._wait():
                 return failures
@@ -185,9 +185,9 @@ class ApiTeacher:
             "paid_by": self._paid_by,
         }
 
-    def _answer(self, wanted: _Wanted, entry: dict[str, Any], *, cached: bool) -> Answer:
+    def _answer(self, wanted: _Wanted, entry: dict[str, Any], *, cached: bool) -> TeacherAnswer:
         finish, own = str(entry["finish_reason"]), entry["paid_by"] == self._paid_by
-        return Answer(
+        return TeacherAnswer(
             completion=Completion(
                 problem_id=wanted.request.problem_id,
                 sample=wanted.sample,
