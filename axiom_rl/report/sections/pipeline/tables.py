@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from axiom_rl.core.text import percent
-from axiom_rl.core.types import Problem
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.evaluation.answer_tables import holds_answers
 from axiom_rl.report.blocks import Block, Table, Text
 from axiom_rl.report.run_folder import Row, RunFolder
@@ -17,7 +17,7 @@ def table_blocks(run: RunFolder) -> list[Block]:
     phases = {"before": "before", "after": run.after_phase if run.after else ""}
     counts = {name: _counts(run, phase) for name, phase in phases.items() if phase}
     found = {kind for by_type in counts.values() for kind, (held, _of) in by_type.items() if held}
-    kinds = sorted(found | {p.type for p in run.problems.values() if _can_be_listed(p)})
+    kinds = sorted(found | _listed_types(run))
     seen = [kind for kind in kinds if any(kind in by_type for by_type in counts.values())]
     if not seen:
         return []
@@ -34,15 +34,31 @@ def _counts(run: RunFolder, phase: str) -> dict[str, tuple[int, int]]:
     """Return by type how many accepted programs hold a table, and how many there are."""
     found: dict[str, list[bool]] = defaultdict(list)
     known: dict[tuple[str, str], bool] = {}
+    listed = {kind: _tests_of(run, kind) for kind in _listed_types(run)}
     for row in run.completions.get(phase, []):
         problem = run.problems.get(str(row.get("problem_id")))
         if problem is None or not row.get("code") or not _passed(row):
             continue
         key = (problem.id, str(row["code"]))
         if key not in known:
-            known[key] = holds_answers(key[1], problem.hidden_tests)
+            tests = listed.get(problem.type, problem.hidden_tests)
+            known[key] = holds_answers(key[1], tests)
         found[problem.type].append(known[key])
     return {kind: (sum(held), len(held)) for kind, held in found.items()}
+
+
+def _listed_types(run: RunFolder) -> set[str]:
+    """Types whose inputs are few; one problem's tests hold some of them, all problems' most."""
+    types = {problem.type for problem in run.problems.values()}
+    return {
+        kind
+        for kind in types
+        if all(_can_be_listed(p) for p in run.problems.values() if p.type == kind)
+    }
+
+
+def _tests_of(run: RunFolder, kind: str) -> list[TestCase]:
+    return [t for p in run.problems.values() if p.type == kind for t in p.hidden_tests]
 
 
 def _passed(row: Row) -> bool:
