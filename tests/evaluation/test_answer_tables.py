@@ -60,7 +60,7 @@ def test_a_table_is_told_from_a_program(code: str, held: bool) -> None:
 def test_answers_to_long_inputs_are_not_looked_for() -> None:
     problem = make_problem("edit_distance", difficulty=1, split="train", seed=0, index=0)
     assert not holds_answers("T = {'a': 1, 'b': 2, 'c': 3}", problem.hidden_tests)
-    queens = [
-        make_problem("n_queens", difficulty=1, split="train", seed=0, index=i) for i in range(3)
-    ]
-    assert holds_answers(CHAIN, [test for problem in queens for test in problem.hidden_tests])
+    queens = make_problem("n_queens", difficulty=3, split="train", seed=0, index=0)
+    assert holds_answers(CHAIN, queens.hidden_tests)
+    few = make_problem("n_queens", difficulty=1, split="train", seed=0, index=0)
+    assert not holds_answers(CHAIN, few.hidden_tests), "one board alone tells nothing"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from axiom_rl.core.text import percent
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.evaluation.answer_tables import holds_answers
+from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.report.blocks import Block, Table, Text
 from axiom_rl.report.run_folder import Row, RunFolder
 
@@ -58,7 +59,12 @@ def _listed_types(run: RunFolder) -> set[str]:
 
 
 def _tests_of(run: RunFolder, kind: str) -> list[TestCase]:
-    return [t for p in run.problems.values() if p.type == kind for t in p.hidden_tests]
+    """Tests of a type's problems, fresh ones too: each split has other inputs of the few."""
+    tests: list[TestCase] = []
+    for problem in (p for p in run.problems.values() if p.type == kind):
+        own = with_fresh_tests(problem, 0) if has_fresh_tests(problem) else problem
+        tests += [*own.hidden_tests, *own.fresh_tests]
+    return tests
 
 
 def _passed(row: Row) -> bool:
