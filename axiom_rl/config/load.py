@@ -21,6 +21,7 @@ from yaml import YAMLError
 from axiom_rl.config.checks import check_values
 from axiom_rl.config.explain import check_choices, explain, unknown_key
 from axiom_rl.config.lora_options import check_lora_options
+from axiom_rl.config.parts import check_steps, named, trainings
 from axiom_rl.config.schema import (
     CONF_DIR,
     KINDS,
@@ -31,7 +32,7 @@ from axiom_rl.config.schema import (
     TrainerConfig,
 )
 from axiom_rl.config.secrets import check_secrets
-from axiom_rl.config.trl_options import check_trl_options
+from axiom_rl.config.trl_options import check_trl_options, trl_class
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 
@@ -71,10 +72,12 @@ def to_config(composed: DictConfig) -> Config:
     for key in _extra_keys(config):
         raise AxiomError(unknown_key(key))
     check_secrets(config.teacher)
-    check_values(config)
     check_lora_options(config.model.lora)
-    trl_class = "GRPOConfig" if isinstance(config.trainer, GrpoConfig) else "SFTConfig"
-    check_trl_options(trl_class, config.trainer.args)
+    check_steps(config)
+    for step, own in trainings(config):
+        with named(step):
+            check_values(own)
+            check_trl_options(trl_class(own.trainer.kind), own.trainer.args)
     return config
 
 

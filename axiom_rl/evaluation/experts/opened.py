@@ -97,7 +97,7 @@ def open_expert(
     context: RunContext,
     name: str,
     problems: Mapping[str, Problem],
-    search: SearchConfig,
+    search: SearchConfig | None,
     policy: Policy,
     phase: str,
 ) -> Expert:
@@ -107,7 +107,7 @@ def open_expert(
         context: of the run.
         name: of the expert.
         problems: by id.
-        search: its settings.
+        search: its settings; None for an expert that does not search.
         policy: writes tests, where the search has some.
         phase: of the samples; tests that the model writes are kept under its name.
     """
