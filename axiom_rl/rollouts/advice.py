@@ -47,8 +47,10 @@ def nothing_passed(
         )
     larger = LARGER.get(model, "a larger model (model=qwen2.5-coder-1.5b)")
     cures = [cure for cure in (larger, _easier(problems), *others) if cure]
-    what = "passed" if expert == "hidden" else f"is gold by the expert {expert}"
-    return f"none of {count} samples {what}: try {', or '.join(cures)}"
+    advice = ", or ".join(cures)
+    if expert == "hidden":
+        return f"none of {count} samples passed: try {advice}"
+    return f"none of {count} samples is gold by the expert {expert}: try {advice}"
 
 
 def _easier(problems: Sequence[Problem]) -> str:
