@@ -188,7 +188,8 @@ def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | Non
     if missing:
         raise AxiomError(_older(path, f"it has no {', '.join(missing)}"))
     config = replace(to_config(merged), resume=str(folder))
-    _check_not_less(folder, config.trainer, was)
+    if trainer is None:  # a pool's run does not go on
+        _check_not_less(folder, config.trainer, was)
     return config
 
 

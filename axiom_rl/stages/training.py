@@ -16,6 +16,7 @@ from axiom_rl.gold.store import read_solutions
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
+from axiom_rl.stages.knowing import search_in_use
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model, say_end
 
 NO_SOLUTIONS = (
@@ -37,13 +38,14 @@ def train(config: Config, folder: Path) -> None:
     check_val(config, splits)
     check_libraries(config)
     resolved = resolve_model(config)
+    search = search_in_use(config, resolved, splits)
     with open_context(config, folder, splits, resolved) as context:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
 
         if isinstance(trainer, ExpertIterConfig):
-            run_expert_iteration(context, config.model, resolved, trainer, config.search)
+            run_expert_iteration(context, config.model, resolved, trainer, search)
         elif isinstance(trainer, SftTrainerConfig):
-            run_sft(context, config.model, resolved, trainer, config.search)
+            run_sft(context, config.model, resolved, trainer, search)
         elif isinstance(trainer, GrpoConfig):
             from axiom_rl.trainers.grpo.run import run_grpo
 
