@@ -193,7 +193,13 @@ def test_stopped_anywhere_it_reads_nothing_twice_and_finds_the_same_gold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _search, head = a_head(tmp_path, resolved)
-    options = ("trainer.expert=vote_value", "search=vote_value", head, "trainer.iterations=2")
+    options = (
+        "trainer.expert=vote_value",
+        "search=vote_value",
+        head,
+        TESTED,
+        "trainer.iterations=2",
+    )
     whole = stage.run(tmp_path / "whole", *options)
     written, count = features.append_jsonl, [0]
 
@@ -219,7 +225,7 @@ def test_stopped_anywhere_it_reads_nothing_twice_and_finds_the_same_gold(
     assert both[0]["retention"] == both[1]["retention"]
 
     events.clear()
-    again = (f"trainer.pool={stopped}", *options[:3], "trainer.arms=[hidden,vote_value]")
+    again = (f"trainer.pool={stopped}", *options[:4], "trainer.arms=[hidden,vote_value]")
     third = stage.run(tmp_path / "arm", *again)
     assert read_json(third / "arms.json")["arms"].keys() == {"hidden", "vote_value"}
     assert "read" not in events, "what the pool's run read comes with the pool"
