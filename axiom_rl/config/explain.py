@@ -228,7 +228,7 @@ def _options_with(group: str, name: str) -> list[str]:
 
 def _verbatim(group: str) -> tuple[Collection[str], Mapping[str, str]]:
     """Return the options of TRL or PEFT that a group takes, and why it does not take the others."""
-    if group == "trainer.args":
+    if re.fullmatch(r"trainer\.(\w+\.)?args", group):
         return frozenset().union(*trl_options.ALLOWED.values()), trl_options.REFUSED["GRPOConfig"]
     if group == "model.lora":
         reasons = {key: reason for key, (_default, reason) in lora_options.REFUSED.items()}

@@ -21,6 +21,7 @@ from yaml import YAMLError
 from axiom_rl.config.checks import check_values
 from axiom_rl.config.explain import check_choices, explain, unknown_key
 from axiom_rl.config.lora_options import check_lora_options
+from axiom_rl.config.parts import check_steps, named, trainings
 from axiom_rl.config.schema import (
     CONF_DIR,
     KINDS,
@@ -31,7 +32,7 @@ from axiom_rl.config.schema import (
     TrainerConfig,
 )
 from axiom_rl.config.secrets import check_secrets
-from axiom_rl.config.trl_options import check_trl_options
+from axiom_rl.config.trl_options import check_trl_options, trl_class
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 
@@ -71,10 +72,12 @@ def to_config(composed: DictConfig) -> Config:
     for key in _extra_keys(config):
         raise AxiomError(unknown_key(key))
     check_secrets(config.teacher)
-    check_values(config)
     check_lora_options(config.model.lora)
-    trl_class = "GRPOConfig" if isinstance(config.trainer, GrpoConfig) else "SFTConfig"
-    check_trl_options(trl_class, config.trainer.args)
+    check_steps(config)
+    for step, own in trainings(config):
+        with named(step):
+            check_values(own)
+            check_trl_options(trl_class(own.trainer.kind), own.trainer.args)
     return config
 
 
@@ -140,24 +143,25 @@ OPTIONAL = {"trainer.args.max_steps": "grpo"}
 
 
 def pool_config(folder: Path) -> Config:
-    """Return the config saved with a pool of samples, whose trainer drew none of them.
+    """Return the config saved with a pool of samples, whose trainer and teacher drew none of them.
 
-    It is read with the trainer of this version, so that a pool serves versions whose trainers have
-    more keys.
+    These are read as they are in this version, so that a pool serves versions with more keys.
 
     Raises:
         AxiomError: as `resumed_config`.
     """
-    return resumed_config(folder, [], trainer="expert_iter")
+    return resumed_config(folder, [], instead={"trainer": "expert_iter", "teacher": "local"})
 
 
-def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | None = None) -> Config:
+def resumed_config(
+    folder: Path, overrides: Sequence[str], *, instead: Mapping[str, str] | None = None
+) -> Config:
     """Return the config saved in a run folder, with the few keys that may change.
 
     Args:
         folder: of the run.
         overrides: `key=value` as typed beside resume=.
-        trainer: option of conf/trainer/ in the place of the trainer that is saved.
+        instead: groups whose options take the place of what is saved.
 
     Raises:
         AxiomError: if the folder has no config.yaml or one of another version, or if an override
@@ -170,8 +174,8 @@ def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | Non
         saved = OmegaConf.load(path)
         if not isinstance(saved, DictConfig):
             raise AxiomError(f"{path} is not a saved config")
-        if trainer is not None:
-            saved.trainer = OmegaConf.create(asdict(composed_option("trainer", trainer)))
+        for group, option in (instead or {}).items():
+            saved[group] = OmegaConf.create(asdict(composed_option(group, option)))
         was = OmegaConf.select(saved, "trainer.args.max_steps")
         for override in sorted(overrides, key=lambda given: not given.startswith("tracking=")):
             _change(saved, override)
@@ -188,7 +192,7 @@ def resumed_config(folder: Path, overrides: Sequence[str], *, trainer: str | Non
     if missing:
         raise AxiomError(_older(path, f"it has no {', '.join(missing)}"))
     config = replace(to_config(merged), resume=str(folder))
-    if trainer is None:  # a pool's run does not go on
+    if instead is None:  # a pool's run does not go on
         _check_not_less(folder, config.trainer, was)
     return config
 

@@ -1,7 +1,8 @@
 """Which options of TRL a run honours, by name: known here, so that a typo costs no import of TRL.
 
-Every field of trl.SFTConfig and trl.GRPOConfig is allowed, set by the run itself, or refused with a
-reason; tests/trainers/test_trl_options.py walks the fields, so that a new one must be classified.
+Every field of trl.SFTConfig, trl.GRPOConfig and trl.DistillationConfig is allowed, set by the run
+itself, or refused with a reason; tests/trainers/test_trl_options.py walks the fields, so that a new
+one must be classified.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ _GRPO = (
     "beta num_iterations epsilon epsilon_high delta loss_type scale_rewards "
     "importance_sampling_level use_bias_correction_kl disable_dropout"
 )
+_DISTILL = "max_completion_length temperature beta disable_dropout"
 ALLOWED: Mapping[str, frozenset[str]] = {
     "SFTConfig": frozenset(f"{_BOTH} {_SFT}".split()),
     "GRPOConfig": frozenset(f"{_BOTH} {_GRPO}".split()),
+    "DistillationConfig": frozenset(f"{_BOTH} {_DISTILL}".split()),
 }
 """What trainer.args may hold, by the class of TRL that it goes to."""
 
@@ -46,6 +49,10 @@ OURS: Mapping[str, frozenset[str]] = {
     "GRPOConfig": frozenset(
         f"{_OURS} logging_steps logging_strategy logging_first_step num_train_epochs "
         "shuffle_dataset reward_weights multi_objective_aggregation".split()
+    ),
+    "DistillationConfig": frozenset(
+        f"{_OURS} logging_steps logging_strategy logging_first_step num_train_epochs "
+        "shuffle_dataset".split()
     ),
 }
 """What the run sets itself, from its other options."""
@@ -174,6 +181,24 @@ _GRPO_REASONS: tuple[tuple[str, str], ...] = (
         "train_sampling_strategy",
     ),
 )
+_DISTILL_REASONS: tuple[tuple[str, str], ...] = (
+    (
+        "the teacher is teacher.model",
+        "teacher_model_name_or_path teacher_model_revision teacher_model_init_kwargs",
+    ),
+    (
+        "both models are to see the same tokens",
+        "neftune_noise_alpha",
+    ),
+    (
+        "the loss is the divergence from the teacher",
+        "label_smoothing_factor",
+    ),
+    (
+        "every pass over the problems has an order of its own, by the seed",
+        "train_sampling_strategy",
+    ),
+)
 
 
 def _by_name(reasons: tuple[tuple[str, str], ...]) -> dict[str, str]:
@@ -183,6 +208,7 @@ def _by_name(reasons: tuple[tuple[str, str], ...]) -> dict[str, str]:
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "SFTConfig": _by_name(_REASONS),
     "GRPOConfig": _by_name(_REASONS) | _by_name(_GRPO_REASONS),
+    "DistillationConfig": _by_name(_REASONS) | _by_name(_DISTILL_REASONS),
 }
 """Why an option of TRL cannot be given."""
 
@@ -205,15 +231,21 @@ CHOICES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "scale_rewards": ("none", "group", "batch", False, True),
         "importance_sampling_level": ("token", "sequence"),
     },
+    "DistillationConfig": {"save_strategy": ("steps",)},
 }
 """What there is to choose, where TRL looks only when it trains or has more than we do."""
+
+
+def trl_class(trainer: str) -> str:
+    """Return the name of the configuration class of TRL that a kind of trainer has."""
+    return {"grpo": "GRPOConfig", "distill": "DistillationConfig"}.get(trainer, "SFTConfig")
 
 
 def check_trl_options(config: str, args: Mapping[str, Any]) -> None:
     """Refuse options that TRL lacks, that the run sets itself or that it cannot honour.
 
     Args:
-        config: SFTConfig or GRPOConfig.
+        config: SFTConfig, GRPOConfig or DistillationConfig.
         args: trainer.args.
 
     Raises:

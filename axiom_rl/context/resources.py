@@ -6,12 +6,20 @@ import logging
 import math
 from dataclasses import replace
 
-from axiom_rl.config import Config, GrpoConfig, TransformersSamplerConfig
+from axiom_rl.config import (
+    Config,
+    DistillConfig,
+    GrpoConfig,
+    ModelConfig,
+    TransformersSamplerConfig,
+)
+from axiom_rl.config.parts import named, trainings
 from axiom_rl.core.files import read_json
 from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
 from axiom_rl.models.memory import (
     CHUNK,
     PASS_TOKENS,
+    TEACHER,
     MemoryPlan,
     Workload,
     available_memory,
@@ -55,15 +63,59 @@ def check_memory_plans(config: Config, resolved: ResolvedModel) -> None:
     Raises:
         AxiomError: if the weights alone do not fit.
     """
-    for plan in _plans(config, resolved):
-        log.info("%s", plan)
-        check_memory(plan, choose_device(config.model.device))
+    said = set[str]()
+    for step, own in trainings(config):
+        for plan in _plans(own, resolved):
+            if str(plan) in said:  # every step of a pipeline samples alike
+                continue
+            said.add(str(plan))
+            if step:
+                log.info("step %s:", step)
+            log.info("%s", plan)
+            with named(step):
+                check_memory(plan, choose_device(config.model.device))
+
+
+def check_distilling_memory(
+    config: Config, student: ResolvedModel, model: ModelConfig, teacher: ResolvedModel
+) -> None:
+    """Print what student and teacher take together; warn where it may not fit.
+
+    The teacher's own pass keeps nothing for a backward pass: of its activations one block's are
+    alive at a time.
+
+    Raises:
+        AxiomError: if the weights alone do not fit.
+    """
+    device = choose_device(config.model.device)
+    training = _plans(config, student)[-1]
+    work = _training_work(config, 0, engine=True)
+    beside = memory_plan(
+        "",
+        read_json(teacher.folder / "config.json"),
+        replace(work, trained=True, checkpointing=True, merged_copy=False),
+        dtype=choose_dtype(model.dtype, device),
+        four_bit=model.quantization == "4bit",
+    )
+    sizes = dict(beside.parts)
+    parts = (
+        *training.parts,
+        (TEACHER, sizes["weights"]),
+        ("the teacher's logits", sizes["logits"]),
+        ("the teacher's activations", sizes["activations"]),
+    )
+    plan = MemoryPlan(f"{training.purpose}, beside its teacher {teacher.name}", parts)
+    log.info("%s", plan)
+    check_memory(plan, device)
 
 
 def engine_stays(config: Config, resolved: ResolvedModel) -> bool:
     """Whether there is memory for vLLM's engine and the training at the same time."""
-    needed = sum(plan.total for plan in _plans(config, resolved)[:2])
-    return needed < available_memory(choose_device(config.model.device))
+    free = available_memory(choose_device(config.model.device))
+    needed = (
+        sum(plan.total for plan in _plans(own, resolved)[:2]) for _step, own in trainings(config)
+    )
+    return max(needed) < free
 
 
 def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
@@ -82,7 +134,7 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
         )
         for purpose, work in _workloads(config, engine, device.type).items()
     ]
-    if engine and len(plans) > 1 and isinstance(config.trainer, GrpoConfig):
+    if engine and len(plans) > 1 and isinstance(config.trainer, GrpoConfig | DistillConfig):
         parts = tuple(part for plan in plans for part in plan.parts)
         plans.append(MemoryPlan("vLLM's engine beside the training", parts))
     return plans
@@ -116,6 +168,16 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
     args = config.trainer.args
     rows = int(args.get("per_device_train_batch_size", 8))
     checkpointing = bool(args.get("gradient_checkpointing", True))
+    if isinstance(config.trainer, DistillConfig):
+        return Workload(
+            rows=rows,
+            tokens=int(args["max_completion_length"]) + PROMPT_TOKENS,
+            logit_tokens=int(args["max_completion_length"]),
+            trained=True,
+            copied_inputs=True,
+            checkpointing=checkpointing,
+            merged_copy=config.model.quantization != "4bit" and not engine,
+        )
     if isinstance(config.trainer, GrpoConfig):
         answers = rows * int(args["max_completion_length"])
         prompts = math.ceil(rows / int(args["num_generations"])) * PROMPT_TOKENS

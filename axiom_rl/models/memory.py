@@ -38,7 +38,8 @@ FOUR_BIT_BYTES = 0.53
 
 
 COPY = "merged copy for sampling"
-RESIDENT = frozenset({"weights", COPY, "adapter", "gradients", "optimizer"})
+TEACHER = "the teacher's weights"
+RESIDENT = frozenset({"weights", COPY, TEACHER, "adapter", "gradients", "optimizer"})
 """Parts of a plan that are counted and not estimated."""
 
 KERNELS = {"LRU_CACHE_CAPACITY": 32, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": 64}

@@ -29,19 +29,21 @@ from axiom_rl.report.sections.claims import claim_blocks
 from axiom_rl.report.sections.curves import bounds, curve_blocks
 from axiom_rl.report.sections.forgetting import forgetting_blocks, lost_sentence
 from axiom_rl.report.sections.grpo import policy_blocks, step_time_blocks
+from axiom_rl.report.sections.pipeline.steps import step_blocks
+from axiom_rl.report.sections.pipeline.tables import table_blocks
 from axiom_rl.report.sections.provenance import changes_section, provenance_section, raw_section
-from axiom_rl.report.sections.retention import retention_section
 from axiom_rl.report.sections.samples import sample_links, sample_section
-from axiom_rl.report.sections.search import (
+from axiom_rl.report.sections.search.retention import retention_section
+from axiom_rl.report.sections.search.selectors import (
     search_headline,
     search_section,
     solved_section,
     vote_section,
 )
+from axiom_rl.report.sections.search.value import value_headline, value_section
 from axiom_rl.report.sections.suspects import suspect_blocks
 from axiom_rl.report.sections.teacher import teacher_headline, teacher_section
 from axiom_rl.report.sections.timing import timing_blocks, training_section
-from axiom_rl.report.sections.value import value_headline, value_section
 
 
 def write_report(run_folder: Path) -> str:
@@ -72,11 +74,13 @@ def build_page(run: RunFolder) -> Page:
         retention_section(run),
         solved_section(run),
         teacher_section(run),
+        Section("Step by step", step_blocks(run)),
         Section("Problem by problem", _problems(run, comparison)),
         Section("Learning curves", curve_blocks(run)),
         Section("GRPO step by step", policy_blocks(run)),
         Section("What was forgotten", forgetting_blocks(run)),
         Section("Verdicts of the samples", _verdicts(run)),
+        Section("Tables of answers", table_blocks(run)),
         Section("Tests in doubt", suspect_blocks(run)),
         Section("Claimed passes, checked again", claim_blocks(run)),
         training_section(run),
@@ -167,6 +171,11 @@ def _named(run: RunFolder) -> list[tuple[str, str, Evaluation]]:
 
 
 def _unfinished(run: RunFolder) -> str:
+    if run.after and run.steps:
+        return (
+            f"The run has not finished: 'after' is the model of {run.after_phase.replace('_', ' ')}"
+            f", the last that was measured; the steps are {', '.join(run.steps)}."
+        )
     if run.after:
         return (
             f"The run has not finished: 'after' is iteration {run.last_iteration}, its last so far."

@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from axiom_rl.config.parts import TEACH, iterations_of
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.core.types import Problem
@@ -60,6 +61,31 @@ class RunFolder:
         return OmegaConf.select(OmegaConf.create(self.config), key, default=unknown)
 
     @property
+    def steps(self) -> list[str]:
+        """Steps of a pipeline; none for other trainers."""
+        return [str(step) for step in self.setting("trainer.steps", None) or []]
+
+    @property
+    def numbers(self) -> Mapping[str, range]:
+        """Iterations of each step of a pipeline."""
+        return iterations_of(self.steps, int(self.setting("trainer.expert_iter.iterations", 1)))
+
+    def phase_before(self, step: str) -> str:
+        """Return the phase of the evaluation that a step of a pipeline began with."""
+        trained = [s for s in self.steps[: self.steps.index(step)] if s != TEACH]
+        return self._phase_of(trained[-1]) if trained else "before"
+
+    def _phase_of(self, step: str) -> str:
+        """Phase of the completions of a step's evaluation: expert iteration measures each round."""
+        return f"iter_{self.numbers[step][-1]}" if step == "expert_iter" else f"after_{step}"
+
+    @property
+    def _reached(self) -> str:
+        """The last step of a pipeline that trained and was evaluated; '' where none was."""
+        done = [s for s in self.steps if s != TEACH and f"after_{s}" in self.evaluations]
+        return done[-1] if done else ""
+
+    @property
     def before(self) -> Evaluation | None:
         """Model N, or the one model of a run that evaluates alone."""
         others = [e for name, e in self.evaluations.items() if not _trained(name)]
@@ -73,11 +99,14 @@ class RunFolder:
     @property
     def after(self) -> Evaluation | None:
         """Model N+1: the run's last, or the last iteration reached by an unfinished run."""
-        return self.evaluations.get("after", self.evaluations.get(f"iter_{self.last_iteration}"))
+        last = f"after_{self._reached}" if self.steps else f"iter_{self.last_iteration}"
+        return self.evaluations.get("after", self.evaluations.get(last))
 
     @property
     def after_phase(self) -> str:
         """Phase of the completions that `after` was scored on."""
+        if self._reached:
+            return self._phase_of(self._reached)
         return "after" if "after" in self.completions else f"iter_{self.last_iteration}"
 
     @property
@@ -92,6 +121,8 @@ class RunFolder:
             return True
         state = self.path / "checkpoints" / "state.json"
         last = f"publish/{self.setting('trainer.iterations', 1)}"
+        if self.steps:
+            last = f"publish/{self.numbers[self.steps[-1]][-1]}"
         goes_on = state.exists() and last not in read_json(state)["finished"]
         return "after" in self.evaluations and not goes_on
 
@@ -158,7 +189,7 @@ def _forgetting(
 
 
 def _trained(name: str) -> bool:
-    return name == "after" or name.startswith("iter_")
+    return name.startswith(("after", "iter_")) or name == "teacher"
 
 
 def _stage(config: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axiom_rl.core.errors import AxiomError
@@ -29,6 +29,7 @@ from axiom_rl.report.comparison.samples import MOST_PROBLEMS, Side, pair_links, 
 from axiom_rl.report.render import save_charts, to_html, to_markdown
 from axiom_rl.report.run_folder import RunFolder, read_run
 from axiom_rl.report.sections import result as answers
+from axiom_rl.report.sections.pipeline.bought import bought_blocks
 
 ADAPTER = "adapter_config.json"
 """What PEFT writes beside the weights of an adapter."""
@@ -76,6 +77,9 @@ def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()
     base, *others = _entries(paths)
     comparisons = _compare_all(base, others, across)
     page = build_page(base, others, comparisons, output)
+    taught = bought_blocks([(e.name, read_run(p)) for e, p in _run_folders([base, *others], paths)])
+    if taught:
+        page = replace(page, sections=[*page.sections, Section("What the teacher bought", taught)])
     save_charts(page)
     write_text(output / "comparison.html", to_html(page))
     write_text(output / "comparison.md", to_markdown(page))
@@ -160,6 +164,12 @@ def _beside(base: Entry, other: Entry, comparison: Comparison, number: int) -> S
         "one passes and the other fails, where there is one. Largest losses first."
     )
     return Section(title, [Text(note), *pairs] if pairs else [], screen_only=True, filtered=True)
+
+
+def _run_folders(entries: Sequence[Entry], paths: Sequence[Path]) -> list[tuple[Entry, Path]]:
+    """Return the entries that are whole run folders, with their folders."""
+    pairs = zip(entries, paths, strict=True)
+    return [(entry, path) for entry, path in pairs if path.is_dir() and _is_run(path)]
 
 
 def _pair(base: Entry, other: Entry, comparison: Comparison, number: int) -> list[Block]:
@@ -277,7 +287,11 @@ def _evaluation_of(run: RunFolder, adapter: Path) -> Evaluation | None:
     """RUN/adapter is the last one; RUN/checkpoints/iter_K/adapter that of iteration K."""
     if adapter.parent == run.path:
         return run.after
-    return run.evaluations.get(adapter.parent.name)
+    name = adapter.parent.name
+    for step, numbers in run.numbers.items():  # a pipeline names its evaluations by step
+        if name == f"iter_{numbers[-1]}":
+            return run.evaluations.get(f"after_{step}")
+    return run.evaluations.get(name)
 
 
 def _is_run(folder: Path) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from axiom_rl.config import CollectConfig, Config, SelectConfig
 from axiom_rl.core.types import Problem
+from axiom_rl.evaluation.experts.opened import SearchInUse, head_asked
 from axiom_rl.evaluation.measure import headline_split
-from axiom_rl.evaluation.search.expert import SearchInUse, head_asked
 from axiom_rl.evaluation.search.searched import PolicyKnown
 from axiom_rl.problems.splits import Splits
 

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 from axiom_rl.config import (
     SPLITS,
     Config,
+    DistillConfig,
     GrpoConfig,
+    PipelineConfig,
+    TrainerConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
     VllmServerConfig,
     saved_yaml,
 )
+from axiom_rl.config.parts import named, trainings
 from axiom_rl.context.problems import keep_problems
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
@@ -56,14 +60,25 @@ def check_libraries(config: Config) -> None:
     lora_config(config.model.lora)
     if isinstance(config.sampler, VllmServerConfig):
         check_plain_lora(config.model.lora)
-    if isinstance(config.trainer, GrpoConfig):
+    for step, own in trainings(config):
+        with named(step):
+            _check_options(own.trainer)
+
+
+def _check_options(trainer: TrainerConfig) -> None:
+    """Refuse options of one training that TRL refuses or a run cannot use."""
+    if isinstance(trainer, GrpoConfig):
         from axiom_rl.trainers.grpo.options import check_grpo
 
-        check_grpo(config.trainer)
+        check_grpo(trainer)
+    elif isinstance(trainer, DistillConfig):
+        from axiom_rl.trainers.distill.options import check_distill
+
+        check_distill(trainer.args)
     else:
         from axiom_rl.trainers.sft.run import check_args
 
-        check_args(config.trainer.args)
+        check_args(trainer.args)
 
 
 def resolve_model(config: Config) -> ResolvedModel:
@@ -186,7 +201,7 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
     """Say what the run will be able to tell, before anything is sampled."""
     if config.stage.kind not in ("train", "evaluate"):
         return
-    if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig):
+    if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig | PipelineConfig):
         splits = held_out(splits)
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)

@@ -9,8 +9,8 @@ from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig, 
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.evaluation.experts.opened import open_expert, with_expert
 from axiom_rl.evaluation.measure import headline_split, measure
-from axiom_rl.evaluation.search.expert import open_expert, with_expert
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved

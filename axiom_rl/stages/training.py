@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from axiom_rl.config import Config, ExpertIterConfig, GrpoConfig, SftTrainerConfig, ValueConfig
+from axiom_rl.config import (
+    Config,
+    DistillConfig,
+    ExpertIterConfig,
+    GrpoConfig,
+    LocalTeacherConfig,
+    PipelineConfig,
+    SftTrainerConfig,
+    TrainerConfig,
+    ValueConfig,
+)
+from axiom_rl.config.parts import TEACH, named, trainings
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.evaluation.experts.opened import check_arms, with_expert
+from axiom_rl.evaluation.experts.pool import with_pool
 from axiom_rl.evaluation.recheck import recheck_claims
-from axiom_rl.evaluation.search.expert import check_arms, with_expert
-from axiom_rl.evaluation.search.pool import with_pool
 from axiom_rl.evaluation.search.replayed import refuse_of_pools
 from axiom_rl.gold.store import read_solutions
+from axiom_rl.gold.teacher.open import check_teacher
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
+from axiom_rl.stages.distilling import check_distilling, resolve_teacher
 from axiom_rl.stages.knowing import search_in_use
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model, say_end
 
@@ -39,6 +52,11 @@ def train(config: Config, folder: Path) -> None:
     check_libraries(config)
     resolved = resolve_model(config)
     search = search_in_use(config, resolved, splits)
+    teacher = resolve_teacher(config, resolved) if isinstance(trainer, DistillConfig) else None
+    if _is_taught(config) and isinstance(config.teacher, LocalTeacherConfig):
+        from axiom_rl.gold.teacher.local import LocalTeacher
+
+        LocalTeacher(config.teacher, folder).close()  # found and planned for, not loaded
     with open_context(config, folder, splits, resolved) as context:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
 
@@ -50,6 +68,14 @@ def train(config: Config, folder: Path) -> None:
             from axiom_rl.trainers.grpo.run import run_grpo
 
             run_grpo(context, config.model, resolved, trainer)
+        elif isinstance(trainer, PipelineConfig):
+            from axiom_rl.trainers.pipeline.run import run_pipeline
+
+            run_pipeline(context, config.model, resolved, trainer, config.teacher)
+        elif isinstance(trainer, DistillConfig) and teacher is not None:
+            from axiom_rl.trainers.distill.run import run_distill
+
+            run_distill(context, config.model, resolved, trainer, teacher)
         else:
             raise AxiomError(f"trainer.kind={trainer.kind}: no such trainer; see conf/trainer/")
         recheck_claims(context)
@@ -107,19 +133,45 @@ def _check_gold(trainer: SftTrainerConfig, style: str) -> None:
 
 def check_training(config: Config) -> None:
     """Refuse what would fail later, before anything is written, fetched or loaded."""
-    if isinstance(config.trainer, SftTrainerConfig):
-        _check_gold(config.trainer, config.problems.prompt)
-    if isinstance(config.trainer, GrpoConfig):
-        import_modules("trainer.imports", config.trainer.imports)
-        rewards.WeightedRewards(config.trainer.rewards)
-    if (
-        isinstance(config.trainer, ExpertIterConfig)
-        and config.trainer.problems_per_iteration is None
-    ):
-        curriculum = config.trainer.curriculum
+    taught = _is_taught(config)
+    for step, own in trainings(config):
+        with named(step):
+            _check_trainer(own.trainer, config.problems.prompt, taught=taught)
+    if taught:
+        _check_teaching(config)
+    check_distilling(config)
+    check_present(config)
+
+
+def _is_taught(config: Config) -> bool:
+    return isinstance(config.trainer, PipelineConfig) and TEACH in config.trainer.steps
+
+
+def _check_teaching(config: Config) -> None:
+    """Refuse a pipeline with a teacher that lacks something, or whose traces nobody asks for."""
+    if config.problems.prompt != "think":
+        raise AxiomError(
+            f"a teacher's traces hold reasoning, which problems.prompt={config.problems.prompt} "
+            "does not ask for: type problems.prompt=think, and give answers room for it "
+            "(sampler.max_new_tokens=640)"
+        )
+    check_teacher(config.teacher)
+
+
+def _check_trainer(trainer: TrainerConfig, style: str, *, taught: bool) -> None:
+    """Refuse one training whose data, modules or reward are not there.
+
+    `taught`: its data come from a teacher of the same run.
+    """
+    if isinstance(trainer, SftTrainerConfig) and not taught:
+        _check_gold(trainer, style)
+    if isinstance(trainer, GrpoConfig):
+        import_modules("trainer.imports", trainer.imports)
+        rewards.WeightedRewards(trainer.rewards)
+    if isinstance(trainer, ExpertIterConfig) and trainer.problems_per_iteration is None:
+        curriculum = trainer.curriculum
         if curriculum.focus or curriculum.kind != "uniform":
             raise AxiomError(
                 f"trainer.curriculum.kind={curriculum.kind} and focus={curriculum.focus} choose "
                 "nothing without draws: set trainer.problems_per_iteration, e.g. to 20"
             )
-    check_present(config)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from axiom_rl.config import CONF_DIR, CollectConfig, ExpertIterConfig, GrpoConfig, load_config
-from axiom_rl.evaluation.search.expert import check_arms, with_expert
+from axiom_rl.evaluation.experts.opened import check_arms, with_expert
 
 DOCS = CONF_DIR.parent / "docs" / "results" / "experiments"
 NAMES = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
@@ -39,7 +39,7 @@ def jobs(arguments: list[str]) -> Iterator[tuple[str, ...]]:
 
 def test_the_experiments_of_the_manual_are_there() -> None:
     assert [name[:2] for name in NAMES] == [
-        *("00", "01", "02", "03", "06", "07", "09", "10", "11", "12", "13"),
+        *("00", "01", "02", "03", "06", "07", "09", "10", "11", "12", "13", "co"),
     ]
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     assert all(f"[{name}]({name}.md)" in index for name in NAMES)

@@ -38,7 +38,9 @@ def test_every_page_is_in_the_navigation_or_is_a_result() -> None:
     assert listed <= there
     rest = there - listed
     dated = {name for name in rest if re.match(r"results/\d{4}-\d\d-\d\d_\w+\.md$", name)}
-    experiments = {name for name in rest if re.match(r"results/experiments/\d\d_\w+\.md$", name)}
+    experiments = {
+        name for name in rest if re.match(r"results/experiments/(\d\d_|cold_)\w+\.md$", name)
+    }
     assert rest == dated | experiments
     overview = links(DOCS / "results" / "index.md")
     named = {f"results/{link.partition('#')[0]}" for link in overview}

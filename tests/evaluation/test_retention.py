@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axiom_rl.evaluation.retention import format_gain, retention
+from axiom_rl.evaluation.experts.retention import format_gain, retention
 
 N = 8
 TRIALS = 400

@@ -320,14 +320,17 @@ def test_rows_of_the_style_think_have_the_one_form() -> None:
         passed_tests=1, total_tests=1, model_name="m", timestamp="",
     )  # fmt: skip
     (row,) = sft_rows(
-        [replace(plain, reasoning=" Backwards. "), plain], {problem.id: problem}, "think"
+        [replace(plain, reasoning=" Backwards. "), plain],
+        {problem.id: problem},
+        "think",
+        "completion",
     )
     text = row["completion"][0]["content"]
     assert text == f"<think>\nBackwards.\n</think>\n\n{FENCE}"
     assert extract_code(text, "reverse_string") == FENCE.split("\n", 1)[1].removesuffix("\n```")
     assert "<think>" in row["prompt"][-1]["content"]
     with pytest.raises(AxiomError, match="none of the solutions has reasoning"):
-        sft_rows([plain], {problem.id: problem}, "think")
+        sft_rows([plain], {problem.id: problem}, "think", "completion")
 
 
 @pytest.mark.parametrize(

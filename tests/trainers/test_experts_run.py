@@ -13,7 +13,7 @@ import axiom_rl.evaluation.search.replayed
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
-from axiom_rl.evaluation.search.pool import _drawn_beside, with_pool
+from axiom_rl.evaluation.experts.pool import _drawn_beside, with_pool
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.report.page import write_report
 from axiom_rl.run.tracking import read_metrics

@@ -25,10 +25,10 @@ from axiom_rl.run.tracking import Tracker
 from axiom_rl.trainers.grpo.run import (
     Signal,
     _refuse_hopeless,
-    _watch,
     baseline_by_type,
     choose_problems,
     expected_tokens,
+    watch,
 )
 
 
@@ -356,7 +356,7 @@ def test_what_is_trained_on_is_not_measured_as_forgetting(
     said: list[str],
 ) -> None:
     with caplog.at_level(logging.INFO):
-        found = _watch(context(*trained, folder=tmp_path), trainer(forgetting=families))
+        found = watch(context(*trained, folder=tmp_path), trainer(forgetting=families))
     types = {
         name: sorted({p.type for p in (*of.splits.train, *of.splits.test)})
         for name, of in found.items()
@@ -373,7 +373,7 @@ def test_what_is_trained_on_is_not_measured_as_forgetting(
 
 def test_an_unknown_family_is_named_with_what_was_meant(tmp_path: Path) -> None:
     with pytest.raises(AxiomError, match=r"problems=basik: did you mean basic"):
-        _watch(context("lis", folder=tmp_path), trainer(forgetting=["basik"]))
+        watch(context("lis", folder=tmp_path), trainer(forgetting=["basik"]))
 
 
 def test_the_expected_length_is_that_of_training() -> None:

@@ -122,7 +122,7 @@ def _trains_in_its_own_style(folder: Path) -> None:
     """What reasoning found is trained as a program that answers the run's own prompt."""
     problems = {p.id: p for p in read_problems(folder / "problems" / "train.jsonl")}
     gold = read_solutions(folder / "solutions" / "iter_1.jsonl")
-    for row in sft_rows(gold, problems, "direct"):
+    for row in sft_rows(gold, problems, "direct", "completion"):
         assert REASONED not in row["prompt"][0]["content"]
         assert row["completion"][0]["content"].startswith("```python\n")
         assert "First I think" not in row["completion"][0]["content"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import TrainingArguments
+from trl.trainer.distillation_config import DistillationConfig
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.sft_config import SFTConfig
 
@@ -32,8 +33,12 @@ from axiom_rl.trainers.options import build_options, check_options, name_the_dev
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "guides" / "trl_options.md"
 FIND = "axiom_rl.config.trl_options.importlib.util.find_spec"
-CONFIGS = (SFTConfig, GRPOConfig)
-TRAINERS = {"SFTConfig": ("sft", "expert_iter"), "GRPOConfig": ("grpo",)}
+CONFIGS = (SFTConfig, GRPOConfig, DistillationConfig)
+TRAINERS = {
+    "SFTConfig": ("sft", "expert_iter"),
+    "GRPOConfig": ("grpo",),
+    "DistillationConfig": ("distill",),
+}
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -56,7 +61,7 @@ def test_the_manual_names_every_option() -> None:
     assert not [key for names in ALLOWED.values() for key in names if f"`{key}`" not in page]
 
 
-@pytest.mark.parametrize("config", ["SFTConfig", "GRPOConfig"])
+@pytest.mark.parametrize("config", [config.__name__ for config in CONFIGS])
 def test_what_a_run_cannot_honour_is_refused_with_the_reason(config: str) -> None:
     for key, reason in REFUSED[config].items():
         wanted = rf"^trainer\.args\.{key} cannot be given: {re.escape(reason)}; leave it out$"

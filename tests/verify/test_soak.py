@@ -21,7 +21,7 @@ from corpus.honest import HONEST
 from corpus.world import World, footprint, settles
 
 from axiom_rl.config import load_config
-from axiom_rl.core.types import Status
+from axiom_rl.core.types import Problem, Status
 from axiom_rl.verify import Verifier
 
 pytestmark = [
@@ -65,6 +65,14 @@ def test_soak(world: World) -> None:
 SLOW_SHARE = 0.02
 """Of programs that a time limit ends or that take long alone; more would only take longer."""
 SLOW_S = 0.3
+ALONE_TRIES = 300
+"""A race that ends otherwise in one of thousands of runs may take many to do so again."""
+
+
+def comes_alone(program: tuple[Problem, str], status: Status) -> bool:
+    """Whether a program whose threads race each other gets this verdict alone as well."""
+    with Verifier(load_config("sandbox.servers=1").sandbox) as verifier:
+        return any(verifier.verify([program])[0].status is status for _ in range(ALONE_TRIES))
 
 
 def test_a_verdict_does_not_depend_on_neighbours(world: World) -> None:
@@ -94,7 +102,7 @@ def test_a_verdict_does_not_depend_on_neighbours(world: World) -> None:
             wrong = [
                 (programs[at][1], alone[at], verdict)
                 for at, verdict in zip(order, verdicts, strict=True)
-                if verdict.status is not alone[at]
+                if verdict.status is not alone[at] and not comes_alone(programs[at], verdict.status)
             ]
             assert not wrong, wrong[:3]
         assert verifier.stats.faults == 0

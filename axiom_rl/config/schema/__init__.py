@@ -16,6 +16,7 @@ from axiom_rl.config.schema.model import (
     ModelConfig,
     WheelFile,
 )
+from axiom_rl.config.schema.pipeline import DistillConfig, PipelineConfig
 from axiom_rl.config.schema.problems import (
     BenchmarkConfig,
     JsonlConfig,
@@ -82,6 +83,7 @@ __all__ = [
     "CompareConfig",
     "Config",
     "CurriculumConfig",
+    "DistillConfig",
     "EvaluateConfig",
     "ExpertIterConfig",
     "ExportConfig",
@@ -92,6 +94,7 @@ __all__ = [
     "ListConfig",
     "LocalTeacherConfig",
     "ModelConfig",
+    "PipelineConfig",
     "ProblemsConfig",
     "ProceduralConfig",
     "RepairConfig",
@@ -160,6 +163,8 @@ SCHEMAS: dict[tuple[str | None, str], type] = {
     ("trainer", "base_expert_iter"): ExpertIterConfig,
     ("trainer", "base_grpo"): GrpoConfig,
     ("trainer", "base_value"): ValueConfig,
+    ("trainer", "base_pipeline"): PipelineConfig,
+    ("trainer", "base_distill"): DistillConfig,
     ("stage", "base_stage"): StageConfig,
     ("stage", "base_collect"): CollectConfig,
     ("stage", "base_evaluate"): EvaluateConfig,
@@ -210,6 +215,8 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "expert_iter": ExpertIterConfig,
             "grpo": GrpoConfig,
             "value": ValueConfig,
+            "pipeline": PipelineConfig,
+            "distill": DistillConfig,
         },
     ),
     "stage": (

@@ -15,7 +15,7 @@ class TrainerConfig:
     """How the model is trained."""
 
     kind: str = MISSING
-    """sft, expert_iter, grpo or value."""
+    """sft, expert_iter, grpo, distill, value or pipeline."""
     args: dict[str, Any] = MISSING
     """Goes verbatim to trl.SFTConfig or, for grpo, trl.GRPOConfig; TRL's manual explains them."""
 

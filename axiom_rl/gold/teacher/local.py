@@ -17,11 +17,12 @@ from axiom_rl.config import (
     VllmSamplerConfig,
     composed_option,
 )
+from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
-from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
+from axiom_rl.models.lora.options import RECORDED, check_adapter_folder, check_same_base
 from axiom_rl.models.memory import Workload, check_memory, free_memory, memory_plan
 from axiom_rl.models.thinking import with_thinking
 from axiom_rl.models.weights.resolve import resolve
@@ -70,6 +71,19 @@ class LocalTeacher:
             self._sampler = self._load(self._adapter)
         for completion in self._sampler.sample(requests):
             yield TeacherAnswer(completion=completion)
+
+    def measured(self, context: RunContext) -> tuple[RunContext, Policy]:
+        """Return a context whose evaluations are of the teacher, and the teacher as a policy."""
+        found, config = self._resolved, self._config
+        identity = {key: getattr(found, key) for key in RECORDED} | {"source": found.source}
+        sampler = replace(
+            context.sampler,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_new_tokens=config.max_new_tokens,
+        )
+        own = replace(context, model=identity, sampler=sampler)
+        return own, Policy(self._adapter, self._load)
 
     def close(self) -> None:
         """Let go of the model's memory, for the student."""

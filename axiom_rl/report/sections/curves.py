@@ -55,7 +55,9 @@ def measured_lines(run: RunFolder) -> tuple[str, list[Series]]:
 
 def _placed(run: RunFolder) -> tuple[str, list[tuple[float, Row]]]:
     rows = [row for row in run.rows("evaluate") if "of" not in row]
-    by_step = any(known(row.get("step")) for row in rows)
+    by_step = not run.steps and any(known(row.get("step")) for row in rows)
+    if run.steps:  # GRPO's own steps are of one step of the pipeline; its charts show them
+        rows = [row for row in rows if not known(row.get("step"))]
     last = last_step(run)
     placed = [(_place(row, last) if by_step else float(row["iteration"]), row) for row in rows]
     return ("step" if by_step else "iteration"), placed

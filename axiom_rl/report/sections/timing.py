@@ -101,7 +101,7 @@ def timing_blocks(run: RunFolder) -> list[Block]:
     rows = run.rows("timing") + [row | {"unfinished": True} for row in read_unfinished(run.path)]
     if not rows:
         return []
-    within = _within_training(rows)
+    within = within_training(rows)
     whole = math.fsum(
         row["seconds"] for row in rows if known(row.get("seconds")) and row not in within
     )
@@ -133,7 +133,7 @@ def timing_blocks(run: RunFolder) -> list[Block]:
     return [Text(_totals(rows, whole)), Table(headers, cells, key=2)]
 
 
-def _within_training(rows: list[Row]) -> list[Row]:
+def within_training(rows: list[Row]) -> list[Row]:
     """Return the evaluations during training, whose time is in the training's own row too.
 
     They are written before it; the evaluation of an iteration's model comes after it, also where
@@ -165,7 +165,7 @@ def _totals(rows: list[Row], seconds: float) -> str:
     )
     peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
     text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"
-    within = _within_training(rows)
+    within = within_training(rows)
     measured = math.fsum(_measured(row) for row in rows if row not in within)
     if judged and measured:
         text += (

@@ -13,9 +13,9 @@ from itertools import pairwise
 from axiom_rl.core.files import read_json
 from axiom_rl.core.text import percent
 from axiom_rl.evaluation.compare import answer_of, difference_interval
+from axiom_rl.evaluation.experts.retained import FILE as RETENTION
+from axiom_rl.evaluation.experts.retained import shown_share
 from axiom_rl.evaluation.score import Evaluation, ProblemScore, read_evaluation
-from axiom_rl.evaluation.search.retained import FILE as RETENTION
-from axiom_rl.evaluation.search.retained import shown_share
 from axiom_rl.evaluation.statistics import CONFIDENCE, Interval
 from axiom_rl.report.blocks import Block, Table, Text
 from axiom_rl.report.sections.result import brief_difference

@@ -63,7 +63,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Served:
     """What a request gets."""
 
     status: HTTPStatus
@@ -137,7 +137,7 @@ class _Request(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = _refuse
 
-    def _reply(self) -> Reply:
+    def _reply(self) -> Served:
         if not is_ours(self.headers.get_all("Host") or []):
             return _text(HTTPStatus.FORBIDDEN, f"open http://{HERE}:{self.server.server_port}/")
         try:
@@ -146,7 +146,7 @@ class _Request(BaseHTTPRequestHandler):
             log.debug("why", exc_info=True)
             return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "this page could not be made; try again")
 
-    def _send(self, found: Reply) -> None:
+    def _send(self, found: Served) -> None:
         with found.body as body:
             self.send_response(found.status)
             self.send_header("Content-Type", found.kind)
@@ -187,7 +187,7 @@ def parts_of(target: str) -> list[str] | None:
     return None if refused else parts
 
 
-def reply(root: Path, target: str) -> Reply:
+def reply(root: Path, target: str) -> Served:
     """Return the answer to a GET: the list, the files of a folder, or a file."""
     parts = parts_of(target)
     if parts is None:
@@ -207,7 +207,7 @@ def reply(root: Path, target: str) -> Reply:
     if folder or not stat.S_ISREG(there.st_mode) or not kind:
         os.close(opened)
         return _missing()
-    return Reply(HTTPStatus.OK, kind, os.fdopen(opened, "rb"), there.st_size)
+    return Served(HTTPStatus.OK, kind, os.fdopen(opened, "rb"), there.st_size)
 
 
 def _open(root: Path, names: Sequence[str]) -> int | None:
@@ -263,7 +263,7 @@ def _files_page(names: Sequence[str], opened: int) -> Page:
     return Page(title, f"Files of {names[-1]}", "", "", [Section("Files", [table])])
 
 
-def _with_slash(names: Sequence[str]) -> Reply:
+def _with_slash(names: Sequence[str]) -> Served:
     """Send the browser to the folder itself, for its links are relative to it."""
     place = "".join(f"/{_quoted(name)}" for name in names)
     moved = _text(HTTPStatus.MOVED_PERMANENTLY, "a folder")
@@ -275,15 +275,15 @@ def _quoted(name: str) -> str:
     return quote_from_bytes(os.fsencode(name), safe="")
 
 
-def _html(page: Page) -> Reply:
+def _html(page: Page) -> Served:
     body = to_html(page).encode("utf-8", errors="backslashreplace")
-    return Reply(HTTPStatus.OK, HTML, BytesIO(body), len(body))
+    return Served(HTTPStatus.OK, HTML, BytesIO(body), len(body))
 
 
-def _missing() -> Reply:
+def _missing() -> Served:
     return _text(HTTPStatus.NOT_FOUND, "no such page")
 
 
-def _text(status: HTTPStatus, text: str) -> Reply:
+def _text(status: HTTPStatus, text: str) -> Served:
     body = f"{text}\n".encode()
-    return Reply(status, "text/plain; charset=utf-8", BytesIO(body), len(body))
+    return Served(status, "text/plain; charset=utf-8", BytesIO(body), len(body))

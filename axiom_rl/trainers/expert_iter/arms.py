@@ -10,7 +10,7 @@ from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Solution
-from axiom_rl.evaluation.search.expert import SearchInUse, open_expert
+from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
 from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.store import GoldStore

@@ -9,23 +9,20 @@ begins, so a stopped run goes on after its last finished phase.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Solution
+from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
+from axiom_rl.evaluation.experts.pool import take_pool
+from axiom_rl.evaluation.experts.retained import score_phase, write_retention
 from axiom_rl.evaluation.measure import measure
-from axiom_rl.evaluation.search.expert import SearchInUse, open_expert
-from axiom_rl.evaluation.search.pool import take_pool
-from axiom_rl.evaluation.search.retained import score_phase, write_retention
 from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.experts import Expert
@@ -34,19 +31,14 @@ from axiom_rl.gold.search_rounds import search_rounds, yield_of
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.gold.truth import judge_gold
-from axiom_rl.models.load import load_model
-from axiom_rl.models.lora.card import describe_adapter
-from axiom_rl.models.lora.options import save_adapter, trainable_adapter
-from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import Drawn, cost
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.run.tracking import read_metrics
+from axiom_rl.trainers.adapter import publish, release, train_rows
 from axiom_rl.trainers.expert_iter.arms import rows_of_arms, that_fit
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
-from axiom_rl.trainers.sft.run import row_lengths, train_adapter
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +55,8 @@ def run_sft(
     Raises:
         AxiomError: if there is no solutions file, or it is about other problems.
     """
-    if trainer.traces is not None:
-        solutions: Sequence[Solution] = read_traces(Path(trainer.traces))
-    elif trainer.solutions is not None:
-        solutions = read_solutions(Path(trainer.solutions))
-    else:
-        raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
-    rows = sft_rows(solutions, _train_problems(context), context.style, trainer.target)
+    solutions = solutions_of(trainer)
+    rows = rows_of(context, trainer)
     experts = {solution.expert for solution in solutions}
     expert = next(iter(experts)) if len(experts) == 1 else "hidden"
     policy = context.policy(model.adapter)
@@ -77,13 +64,36 @@ def run_sft(
     if search.config.kind != "none":
         score_phase(context, expert, search, policy, "before", rollouts)
     release(policy)
-    adapter = _train(context, 1, rows, trainer.args, model, resolved, model.adapter)
+    adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter)
     policy = context.policy(adapter)
     rollouts = measure(context, 1, policy, "iter_1")
     if search.config.kind != "none":
         score_phase(context, expert, search, policy, "iter_1", rollouts)
         write_retention(context, expert, 1, "iter_1")
     publish(context, 1)
+
+
+def solutions_of(trainer: SftTrainerConfig) -> Sequence[Solution]:
+    """Return what trainer=sft trains on: a teacher's traces, or a solutions file.
+
+    Raises:
+        AxiomError: if there is no file.
+    """
+    if trainer.traces is not None:
+        return read_traces(Path(trainer.traces))
+    if trainer.solutions is not None:
+        return read_solutions(Path(trainer.solutions))
+    raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
+
+
+def rows_of(context: RunContext, trainer: SftTrainerConfig) -> list[dict[str, Any]]:
+    """Return the rows that trainer=sft trains on.
+
+    Raises:
+        AxiomError: if there is no file, or it is about other problems.
+    """
+    solutions = solutions_of(trainer)
+    return sft_rows(solutions, train_problems(context), context.style, trainer.target)
 
 
 def run_expert_iteration(
@@ -99,32 +109,67 @@ def run_expert_iteration(
         AxiomError: if the expert takes not one sample of any problem, so that there is nothing to
             train on.
     """
-    adapter, store = model.adapter, GoldStore()
-    policy = context.policy(adapter)
+    policy = context.policy(model.adapter)
     take_pool(context, trainer)
     rollouts = measure(context, 0, policy, "before")
     score_phase(context, trainer.expert, search, policy, "before", rollouts)
     total = rows_of_arms(context, trainer, search, policy, rollouts, resolved, "before")
     _say_expected(context, rollouts, trainer)
-    for iteration in range(1, trainer.iterations + 1):
-        log.info("iteration %d of %d", iteration, trainer.iterations)
+    improve(context, model, resolved, trainer, rollouts, policy, search=search, total=total)
+    publish(context, trainer.iterations)
+
+
+def improve(
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: ExpertIterConfig,
+    rollouts: Sequence[Rollout],
+    policy: Policy,
+    first: int = 1,
+    *,
+    search: SearchInUse | None = None,
+    total: int | None = None,
+) -> tuple[str | None, tuple[Rollout, ...]]:
+    """Go round `trainer.iterations` times from a model that was measured.
+
+    Args:
+        context: of the run.
+        model: its adapter is the one that was measured.
+        resolved: where the weights are.
+        trainer: what is done in each iteration.
+        rollouts: of the measurement.
+        policy: the measured model.
+        first: number of the first iteration: a pipeline has other trainings before.
+        search: what the expert reads, and what is scored beside each evaluation; None: nothing is.
+        total: rows of each iteration, where arms are compared.
+
+    Returns:
+        The last adapter and what it drew when it was measured.
+    """
+    adapter, store = model.adapter, GoldStore()
+    iterations = range(first, first + trainer.iterations)
+    for iteration in iterations:
+        log.info("iteration %d of %d", iteration - first + 1, trainer.iterations)
         phase = f"iter_{iteration}"
         store = _gather(context, iteration, rollouts, policy, store, trainer, search)
-        rows = _rows(context, iteration, store, trainer, resolved, total)
+        rows = _rows(context, iterations, iteration, store, trainer, resolved, total)
         release(policy)
         start = adapter if trainer.start_from == "adapter" else None
-        adapter = _train(
+        adapter = train_rows(
             context, iteration, rows, trainer.args, model, resolved, start, trainer.expert
         )
         policy = context.policy(adapter)
         rollouts = measure(context, iteration, policy, phase)
-        score_phase(context, trainer.expert, search, policy, phase, rollouts)
-        write_retention(context, trainer.expert, iteration, phase)
-    publish(context, trainer.iterations)
+        if search is not None:
+            score_phase(context, trainer.expert, search, policy, phase, rollouts)
+            write_retention(context, trainer.expert, iteration, phase)
+    return adapter, tuple(rollouts)
 
 
 def _rows(
     context: RunContext,
+    iterations: range,
     iteration: int,
     store: GoldStore,
     trainer: ExpertIterConfig,
@@ -135,7 +180,7 @@ def _rows(
     solutions = list(store.solutions)
     if total is not None:
         solutions = that_fit(context, solutions, trainer, resolved)
-    found = _found_in(context, iteration)
+    found = _found_in(context, range(iterations.start, iteration + 1))
     chosen = choose_solutions(
         solutions,
         trainer.max_solutions,
@@ -143,13 +188,13 @@ def _rows(
         iterations=[found[(one.problem_id, one.solution_code)] for one in solutions],
         total=total,
     )
-    return sft_rows(chosen, _train_problems(context), context.style, trainer.target)
+    return sft_rows(chosen, train_problems(context), context.style, trainer.target)
 
 
-def _found_in(context: RunContext, iteration: int) -> dict[tuple[str, str], int]:
+def _found_in(context: RunContext, iterations: range) -> dict[tuple[str, str], int]:
     """Return in which iteration each gold solution was found."""
     found: dict[tuple[str, str], int] = {}
-    for number in range(1, iteration + 1):
+    for number in iterations:
         for one in read_solutions(_gold_file(context, number)):
             found.setdefault((one.problem_id, one.solution_code), number)
     return found
@@ -185,13 +230,13 @@ def _gather(
     policy: Policy,
     store: GoldStore,
     trainer: ExpertIterConfig,
-    search: SearchInUse,
+    search: SearchInUse | None,
 ) -> GoldStore:
     """Add the samples of the train split that the expert takes; try unsolved problems again."""
     path = _gold_file(context, iteration)
     if context.run.is_finished(f"collect/{iteration}"):
         return GoldStore(read_solutions(path))
-    problems, before, had = _train_problems(context), store.solutions, store.solved()
+    problems, before, had = train_problems(context), store.solutions, store.solved()
     phase = f"iter_{iteration - 1}" if iteration > 1 else "before"
     expert = open_expert(context, trainer.expert, problems, search, policy, phase)
     with context.run.timed("collect", iteration) as columns:
@@ -253,7 +298,7 @@ def _search(
         expert: decides what a solution is.
         trainer: its rounds.
     """
-    problems, yields = _train_problems(context), dict[str, Any]()
+    problems, yields = train_problems(context), dict[str, Any]()
     for name, drawn in zip(("first", "more"), before, strict=True):
         if drawn.rollouts:
             yields[name] = asdict(yield_of(drawn.rollouts, had))
@@ -279,7 +324,7 @@ def _passed(item: Rollout) -> bool:
 def _nothing_passed(context: RunContext, drawn: Sequence[Drawn], trainer: ExpertIterConfig) -> str:
     """Say what to change, given which limit ended the tries."""
     rollouts = [item for part in drawn for item in part.rollouts]
-    problems = [*_train_problems(context).values()]
+    problems = [*train_problems(context).values()]
     asked = context.sampler.n + len(drawn[-1].rollouts) // max(len(problems), 1)
     limit = "max_retries" if asked < trainer.max_attempts else "max_attempts"
     more = f"more attempts (trainer.{limit}={max(2 * getattr(trainer, limit), 1)})"
@@ -303,7 +348,7 @@ def _further(
     trainer: ExpertIterConfig,
 ) -> tuple[Drawn, dict[str, Any]]:
     """Draw more samples: of what the curriculum picks, or else of what has no solution yet."""
-    problems = _train_problems(context)
+    problems = train_problems(context)
     if trainer.problems_per_iteration is None:
         more = try_unsolved(
             context,
@@ -326,80 +371,8 @@ def _further(
     return more, {"draws": draws}
 
 
-def _train(
-    context: RunContext,
-    iteration: int,
-    rows: Sequence[dict[str, Any]],
-    args: dict[str, Any],
-    model_config: ModelConfig,
-    resolved: ResolvedModel,
-    start: str | None,
-    expert: str = "hidden",
-) -> str:
-    """Train a new adapter, or go on with the one in `start`; return its folder."""
-    run = context.run
-    folder = run.folder / "checkpoints" / f"iter_{iteration}"
-    target = folder / "adapter"
-    if run.is_finished(f"train/{iteration}"):
-        return str(target)
-    shutil.rmtree(target, ignore_errors=True)
-
-    def saved(checkpoint: Path) -> None:
-        describe_adapter(checkpoint, resolved)
-        run.save_state()
-
-    def log_step(**numbers: Any) -> None:
-        run.tracker.log("train", iteration, **numbers)
-        context.publish()
-
-    with run.timed("train", iteration) as columns:
-        torch.manual_seed(context.seed)
-        base, tokenizer = load_model(resolved, model_config)
-        model = trainable_adapter(base, model_config.lora, start, resolved)
-        run.tracker.cut_training(iteration, max(whole_checkpoints(folder), default=0))
-        log.info("training on %d solutions (trainer.max_solutions of each problem)", len(rows))
-        columns["steps"] = train_adapter(
-            model,
-            tokenizer,
-            rows,
-            args,
-            folder=folder,
-            seed=context.seed,
-            log=log_step,
-            on_save=saved,
-        )
-        columns["solutions"] = len(rows)
-        columns["row_tokens"] = sum(row_lengths(rows, tokenizer))
-        what = "that pass" if expert == "hidden" else f"that the expert {expert} took"
-        how = f"fine-tuned on {len(rows)} programs {what}, {columns['steps']} steps"
-        save_adapter(model, target, resolved, how)
-    del model, base
-    free_memory()
-    run.finish(f"train/{iteration}")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    return str(target)
-
-
-def publish(context: RunContext, iteration: int) -> None:
-    """Copy the last adapter and evaluation to where readers look for them."""
-    folder = context.run.folder
-    final = folder / "adapter"
-    if not context.run.is_finished(f"publish/{iteration}"):
-        shutil.rmtree(final, ignore_errors=True)
-        shutil.copytree(folder / "checkpoints" / f"iter_{iteration}" / "adapter", final)
-        evaluation = folder / "evaluation"
-        shutil.copyfile(evaluation / f"iter_{iteration}.json", evaluation / "after.json")
-        context.run.finish(f"publish/{iteration}")
-
-
-def release(policy: Policy) -> None:
-    """Free the memory of a model that is not sampled from again."""
-    policy.close()
-    free_memory()
-
-
-def _train_problems(context: RunContext) -> dict[str, Problem]:
+def train_problems(context: RunContext) -> dict[str, Problem]:
+    """Return the training problems by id."""
     return {problem.id: problem for problem in context.splits.train}
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 STATE = "axiom_state.json"
 ITERATION = 1
-"""GRPO goes round once: its adapter is that of iteration 1."""
+"""GRPO goes round once: alone in a run, its adapter is that of iteration 1."""
 
 
 def write_state(context: RunContext, folder: Path, step: int, curriculum: Curriculum) -> None:
@@ -46,9 +46,13 @@ class _Checkpoint:
     state: dict[str, Any]
 
 
-def steps_done(run_folder: Path) -> int:
+def steps_done(run_folder: Path, iteration: int = ITERATION) -> int:
     """Return the step at which training last ended; 0 if it has not."""
-    rows = [row for row in read_metrics(run_folder, "timing") if row["name"] == "train"]
+    rows = [
+        row
+        for row in read_metrics(run_folder, "timing")
+        if row["name"] == "train" and row["iteration"] == iteration
+    ]
     return int(rows[-1]["steps"]) if rows else 0
 
 

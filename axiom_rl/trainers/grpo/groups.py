@@ -134,6 +134,7 @@ class GroupSource:
         group_size: int,
         max_length: int,
         completions: Path,
+        iteration: int = 1,
     ) -> None:
         """Take what stays the same over the steps.
 
@@ -147,6 +148,7 @@ class GroupSource:
             group_size: samples of one problem.
             max_length: tokens of a completion at most.
             completions: file that every sample is appended to.
+            iteration: written into each of its lines.
         """
         self.curriculum = curriculum
         self._trainer = trainer
@@ -158,6 +160,7 @@ class GroupSource:
         self._size = group_size
         self._max_length = max_length
         self._completions = completions
+        self._iteration = iteration
         self._shaping = Shaping(
             failure=trainer.failure_reward,
             format_weight=trainer.format_weight,
@@ -255,7 +258,7 @@ class GroupSource:
     def _write(self, step: int, used: Sequence[Group], thrown_away: Sequence[Group]) -> None:
         kept = [(group, True) for group in used] + [(group, False) for group in thrown_away]
         rows = [
-            rollout_row(item, "grpo", 1)
+            rollout_row(item, "grpo", self._iteration)
             | {"step": step, "reward": reward, "rewards": parts, "used": is_used}
             for group, is_used in kept
             for item, reward, parts in zip(group.rollouts, group.rewards, group.parts, strict=True)

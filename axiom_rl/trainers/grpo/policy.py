@@ -13,7 +13,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from axiom_rl.config import GrpoConfig, TransformersSamplerConfig
+from axiom_rl.config import TrainerConfig, TransformersSamplerConfig
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.lora.card import describe_adapter
@@ -35,7 +35,7 @@ class TrainingPolicy:
         base: Any,
         tokenizer: PreTrainedTokenizerBase,
         context: RunContext,
-        trainer: GrpoConfig,
+        trainer: TrainerConfig,
         resolved: ResolvedModel,
         *,
         four_bit: bool,
@@ -46,8 +46,8 @@ class TrainingPolicy:
         """
         if not isinstance(context.sampler, TransformersSamplerConfig):
             raise AxiomError(
-                f"trainer=grpo samples with sampler=transformers or sampler=vllm, not with "
-                f"{context.sampler.backend}"
+                f"trainer={trainer.kind} samples with sampler=transformers or sampler=vllm, not "
+                f"with {context.sampler.backend}"
             )
         self.tokenizer = tokenizer
         self._resolved = resolved

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
 from axiom_rl.context.run_context import Policy, RunContext
@@ -33,7 +34,7 @@ from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import Sampler
-from axiom_rl.trainers.expert_iter.run import publish, release
+from axiom_rl.trainers.adapter import publish, release
 from axiom_rl.trainers.grpo.checkpoints import ITERATION
 from axiom_rl.trainers.grpo.rehearsal import draw_rehearsal
 from axiom_rl.trainers.grpo.train import train_grpo
@@ -49,21 +50,63 @@ def run_grpo(
     Raises:
         AxiomError: if no sample of the baseline gives a signal to learn from.
     """
-    import_modules("trainer.imports", trainer.imports)
-    rewards.WeightedRewards(trainer.rewards)
+    prepare(trainer)
     measured = replace(context, splits=held_out(context.splits))
-    families = _watch(context, trainer)
+    families = watch(context, trainer)
     _say_plan(measured, trainer, families)
     _say_goal(trainer)
     policy = context.policy(model.adapter)
     rollouts = measure(measured, 0, policy, "before", step=0)
     _say_expected(context, rollouts, trainer, families)
-    for name, family in families.items():
-        measure(family, 0, policy, f"forgetting_{name}_before", watched=True, of=name)
+    measure_families(families, 0, policy, "before")
+    adapter = learn(context, model, resolved, trainer, rollouts, policy)
+    policy = context.policy(adapter)
+    steps = int(trainer.args["max_steps"])
+    measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    measure_families(families, ITERATION, policy, "after", step=steps)
+    if not context.run.is_finished(f"publish/{ITERATION}"):
+        (context.run.folder / CLAIMS).unlink(missing_ok=True)  # of an earlier end of this run
+    publish(context, ITERATION)
+
+
+def prepare(trainer: GrpoConfig) -> None:
+    """Import what registers a reward of the user's own, and find it.
+
+    Raises:
+        AxiomError: naming the module or the reward.
+    """
+    import_modules("trainer.imports", trainer.imports)
+    rewards.WeightedRewards(trainer.rewards)
+
+
+def learn(
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: GrpoConfig,
+    rollouts: Sequence[Rollout],
+    policy: Policy,
+    iteration: int = ITERATION,
+) -> str:
+    """Choose problems by the baseline's rollouts, train on them, and return the adapter's folder.
+
+    Args:
+        context: of the run.
+        model: its adapter is where training starts.
+        resolved: where the weights are.
+        trainer: of the run, or of one step of it.
+        rollouts: of the baseline.
+        policy: that drew them; what is rehearsed is drawn by it too, then it is released.
+        iteration: of the rows and checkpoints: a pipeline has other trainings before.
+
+    Raises:
+        AxiomError: if no sample of the baseline gives a signal to learn from.
+    """
+    measured = held_out(context.splits)
     problems = choose_problems(
-        measured.splits, context.splits.train, trainer, rollouts, _advice(context, rollouts)
+        measured, context.splits.train, trainer, rollouts, _advice(context, rollouts)
     )
-    signals = baseline_by_type(measured.splits.val or measured.splits.train, rollouts)
+    signals = baseline_by_type(measured.val or measured.train, rollouts)
     write_types(context.run.folder, _baselines(context.splits.train, problems, signals))
     rehearsed = problems_to_rehearse(context.splits.train, problems, signals, trainer)
     draw_rehearsal(context, trainer, policy, rehearsed)
@@ -72,18 +115,18 @@ def run_grpo(
     def evaluate(step: int, load: Callable[[], Sampler]) -> None:
         splits = Splits(train=(), val=context.splits.val, test=())
         now = Policy(None, lambda _adapter, _settings=None: load())
-        measure(replace(context, splits=splits), ITERATION, now, f"step_{step}", step=step)
+        measure(replace(context, splits=splits), iteration, now, f"step_{step}", step=step)
 
-    adapter = train_grpo(context, model, resolved, trainer, problems, evaluate, rehearsed)
-    policy = context.policy(adapter)
-    steps = int(trainer.args["max_steps"])
-    measure(measured, ITERATION, policy, f"iter_{ITERATION}", step=steps)
+    return train_grpo(context, model, resolved, trainer, problems, evaluate, rehearsed, iteration)
+
+
+def measure_families(
+    families: Mapping[str, RunContext], iteration: int, policy: Policy, when: str, **columns: Any
+) -> None:
+    """Evaluate a model on the families that are watched, `before` training or `after` it."""
     for name, family in families.items():
-        phase = f"forgetting_{name}_after"
-        measure(family, ITERATION, policy, phase, watched=True, of=name, step=steps)
-    if not context.run.is_finished(f"publish/{ITERATION}"):
-        (context.run.folder / CLAIMS).unlink(missing_ok=True)  # of an earlier end of this run
-    publish(context, ITERATION)
+        phase = f"forgetting_{name}_{when}"
+        measure(family, iteration, policy, phase, watched=True, of=name, **columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +282,7 @@ def _advice(context: RunContext, rollouts: Sequence[Rollout]) -> str:
     )
 
 
-def _watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
+def watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
     """Return the families to watch for forgetting; say and write down what cannot be watched."""
     found = {name: _family(context, name) for name in dict.fromkeys(trainer.forgetting)}
     for name, (_family_scene, trained) in found.items():

@@ -23,7 +23,7 @@ from axiom_rl.core.text import duration
 from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.sampling import Sampler
-from axiom_rl.trainers.grpo.checkpoints import ITERATION, write_state
+from axiom_rl.trainers.grpo.checkpoints import write_state
 from axiom_rl.trainers.grpo.groups import Batch, GroupSource, goal
 from axiom_rl.trainers.grpo.options import grpo_config
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
@@ -49,9 +49,10 @@ class Session(TrainerCallback):
         policy: TrainingPolicy,
         folder: Path,
         evaluate: Evaluate,
+        iteration: int,
         rehearsal: Rehearsal | None = None,
     ) -> None:
-        self._context, self._config = context, trainer
+        self._context, self._config, self._iteration = context, trainer, iteration
         self._curriculum, self._policy, self._evaluate = curriculum, policy, evaluate
         args = grpo_config(trainer.args, policy.model, folder, context.seed)
         self._batch: Batch | None = None
@@ -90,6 +91,7 @@ class Session(TrainerCallback):
                 group_size=size,
                 max_length=int(self._config.args["max_completion_length"]),
                 completions=self._context.run.folder / "completions" / "grpo.jsonl",
+                iteration=self._iteration,
             )
             batch = source.draw(step, groups)
         free_memory()
@@ -133,7 +135,7 @@ class Session(TrainerCallback):
             return
         spent, self._trainer.spent = self._trainer.spent, Spent()
         row = self._row(state.global_step, logs, spent)
-        self._context.run.tracker.log("train", ITERATION, **row)
+        self._context.run.tracker.log("train", self._iteration, **row)
         _say(row, state)
         self._context.publish()
         self._batch = None

@@ -37,25 +37,27 @@ def train_grpo(
     problems: Sequence[Problem],
     evaluate: Evaluate,
     rehearsed: Sequence[Problem] = (),
+    iteration: int = ITERATION,
 ) -> str:
     """Train an adapter on `problems` and return its folder; `model.adapter` is where it starts.
 
     Of the problems in `rehearsed` the answers of `draw_rehearsal` are trained on beside them.
+    `iteration` numbers the rows and the checkpoints: a pipeline has other trainings before.
 
     Raises:
         AxiomError: if sampler and trainer disagree, or a checkpoint is damaged.
     """
     run = context.run
-    folder = run.folder / "checkpoints" / f"iter_{ITERATION}"
+    folder = run.folder / "checkpoints" / f"iter_{iteration}"
     target = folder / "adapter"
-    done = steps_done(run.folder)
-    if run.is_finished(f"train/{ITERATION}"):
+    done = steps_done(run.folder, iteration)
+    if run.is_finished(f"train/{iteration}"):
         if int(trainer.args["max_steps"]) <= done:
             keep_last(folder)
             return str(target)
         reopen(context, folder)
     shutil.rmtree(target, ignore_errors=True)
-    with run.timed("train", ITERATION) as columns:
+    with run.timed("train", iteration) as columns:
         curriculum = Curriculum(problems, trainer.curriculum, context.seed)
         checkpoint = cut_back(context, folder, curriculum)
         torch.manual_seed(context.seed)
@@ -66,15 +68,19 @@ def train_grpo(
         if policy.merges and compute_dtype(policy.model) == torch.bfloat16:
             leave_inputs_in_bfloat16(policy.model)
         rehearsal = read_rehearsal(context, trainer, rehearsed, tokenizer)
-        session = Session(context, trainer, curriculum, policy, folder, evaluate, rehearsal)
+        session = Session(
+            context, trainer, curriculum, policy, folder, evaluate, iteration, rehearsal
+        )
         columns["steps"] = session.train(checkpoint)
         columns["tokens"] = sum(
-            row.get("tokens", 0) for row in read_metrics(run.folder, "train") if row["step"] > done
+            row.get("tokens", 0)
+            for row in read_metrics(run.folder, "train")
+            if row["iteration"] == iteration and row["step"] > done
         )
         how = f"GRPO on {len(problems)} problems, {columns['steps']} steps"
         save_adapter(policy.model, target, resolved, how)
     del policy, session, base
     free_memory()
-    run.finish(f"train/{ITERATION}")
+    run.finish(f"train/{iteration}")
     keep_last(folder)
     return str(target)

@@ -11,7 +11,7 @@ from axiom_rl.config import (
     JsonlConfig,
     ProceduralConfig,
     ValueConfig,
-    resumed_config,
+    pool_config,
 )
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Status
@@ -101,7 +101,7 @@ def _read(name: str, device: str) -> ValuePool:
     folder = Path(name)
     if not (folder / "config.yaml").is_file():
         raise AxiomError(f"trainer.pools={name}: there is no config.yaml; {HOW}")
-    config = resumed_config(folder, [])
+    config = pool_config(folder)
     if config.stage.kind != "evaluate":
         raise AxiomError(f"trainer.pools={name}: it is a run of stage={config.stage.kind}; {HOW}")
     if isinstance(config.problems, ProceduralConfig | JsonlConfig):

@@ -35,6 +35,19 @@ if call(222, 107, 0, event, ctypes.byref(timer)) == 0:
 """A POSIX timer (`sigevent`: value, signal, how, thread) that sends a signal at once."""
 
 SIGNALS = [
+    _end(
+        "kill_by_readable_socket",
+        "asks for SIGKILL as soon as a socket of its own can be read",
+        """
+import fcntl, os, socket
+a, b = socket.socketpair()
+fcntl.fcntl(a, 10, 9)  # F_SETSIG
+fcntl.fcntl(a, fcntl.F_SETOWN, os.getpid())
+fcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+b.send(b"x")
+time.sleep(0.05)
+""",
+    ),
     *(
         _end(
             f"timer_{name.lower()}",

@@ -142,7 +142,7 @@ def open_expert(
     context: RunContext,
     name: str,
     problems: Mapping[str, Problem],
-    search: SearchInUse,
+    search: SearchInUse | None,
     policy: Policy,
     phase: str,
 ) -> Expert:
@@ -152,12 +152,13 @@ def open_expert(
         context: of the run.
         name: of the expert.
         problems: by id.
-        search: its settings and its head.
+        search: its settings and its head; None for an expert that does not search.
         policy: that draws the samples; it writes tests, where the search has some.
         phase: of the samples; tests that the model writes are kept under its name.
     """
-    searching, settings = None, search.config
-    if name in SELECTORS and isinstance(settings, SelectConfig):
+    searching = None
+    if name in SELECTORS and search is not None and isinstance(search.config, SelectConfig):
+        settings = search.config
 
         def valued(items: Sequence[tuple[Problem, Rollout]]) -> Sequence[float]:
             values = search.values(context, policy, items)

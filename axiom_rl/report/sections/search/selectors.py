@@ -24,7 +24,7 @@ from axiom_rl.report.blocks import (
     with_interval,
 )
 from axiom_rl.report.run_folder import Row, RunFolder
-from axiom_rl.report.sections.value import stopping_blocks
+from axiom_rl.report.sections.search.value import stopping_blocks
 
 MOST_CLUSTERS = 6
 """Of one problem in the browser."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from axiom_rl.core.files import read_json
 from axiom_rl.core.text import duration, percent
-from axiom_rl.evaluation.search.retained import FILE, format_text, shown_share
+from axiom_rl.evaluation.experts.retained import FILE, format_text, shown_share
 from axiom_rl.evaluation.search.words import shown_interval
 from axiom_rl.report.blocks import Block, Section, Table, Text
 from axiom_rl.report.run_folder import RunFolder

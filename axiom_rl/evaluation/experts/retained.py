@@ -18,9 +18,9 @@ from axiom_rl.config import CONTROLS, SELECTORS, SelectConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.text import percent
+from axiom_rl.evaluation.experts.opened import SearchInUse, written_by
+from axiom_rl.evaluation.experts.retention import Retention, format_gain, retention
 from axiom_rl.evaluation.measure import headline_split
-from axiom_rl.evaluation.retention import Retention, format_gain, retention
-from axiom_rl.evaluation.search.expert import SearchInUse, written_by
 from axiom_rl.evaluation.search.scores import Pool, make_pool, oracle_rates, unit_of
 from axiom_rl.evaluation.search.searched import ORACLE, pool_items, prepare
 from axiom_rl.evaluation.search.words import plain, shown_interval

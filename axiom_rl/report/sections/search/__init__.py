@@ -1,0 +1,1 @@
+"""Search beside the policy: selectors, a value head, what training kept."""

@@ -1,0 +1,1 @@
+"""Trainers one after the other in one run."""
