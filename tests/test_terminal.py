@@ -74,6 +74,8 @@ def test_a_list_without_brackets(
         ("evaluate", ["trainer=grpo", "+trainer.args.x=1"], ["trainer", "trainer.args.x"]),
         ("evaluate", ["search=vote", "sampler.n=2", "stage.split=val", "seed=1", "name=a"], []),
         ("train", ["trainer=grpo", "problems=hard", "experiment=01_baseline"], []),
+        ("train", ["trainer.expert=value", "search=value", "search.head=x"], []),
+        ("collect", ["stage.expert=vote", "search=vote", "trainer=grpo"], ["trainer"]),
         ("list", ["problems=hard", "sampler.n=2", "model=x"], ["sampler.n", "model"]),
         ("compare", ["stage.runs=[a,b]", "problems=hard"], ["problems"]),
         ("search", ["search=vote", "model=x"], []),

@@ -192,7 +192,8 @@ def resumed_config(
     if missing:
         raise AxiomError(_older(path, f"it has no {', '.join(missing)}"))
     config = replace(to_config(merged), resume=str(folder))
-    _check_not_less(folder, config.trainer, was)
+    if instead is None:  # a pool's run does not go on
+        _check_not_less(folder, config.trainer, was)
     return config
 
 

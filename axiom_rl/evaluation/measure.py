@@ -39,6 +39,7 @@ def measure(
     phase: str,
     *,
     watched: bool = False,
+    subject: str | None = None,
     **columns: Any,
 ) -> tuple[Rollout, ...]:
     """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
@@ -49,6 +50,8 @@ def measure(
 
     `watched` is for problems that the run does not train on, whatever their split is called: they
     are judged once, by fresh tests, and by hidden ones only where they have no others.
+
+    `subject` names the model in the log where nothing is trained, so nothing is 'before training'.
     """
     splits = context.splits
     tasks = [
@@ -71,7 +74,7 @@ def measure(
             context.sampler.max_new_tokens,
         )
     for evaluation in _by_split(context, tasks, drawn.rollouts, policy.adapter):
-        _log(context, iteration, evaluation, columns)
+        _log(context, iteration, evaluation, subject, columns)
         if is_headline(evaluation, splits):
             write_evaluation(context.run.folder / "evaluation" / f"{phase}.json", evaluation)
     context.run.finish(f"evaluate/{phase}")
@@ -162,12 +165,17 @@ def _thinking(evaluation: Evaluation) -> dict[str, int]:
 
 
 def _log(
-    context: RunContext, iteration: int, evaluation: Evaluation, columns: Mapping[str, Any]
+    context: RunContext,
+    iteration: int,
+    evaluation: Evaluation,
+    subject: str | None,
+    columns: Mapping[str, Any],
 ) -> None:
     rate = evaluation.pass_at_1
+    trained = f"after iteration {iteration}" if iteration else "before training"
     log.info(
         "%s: %s of %d samples pass, 95 %% interval %s to %s (%s, %s)",
-        "before training" if not iteration else f"after iteration {iteration}",
+        trained if subject is None else subject,
         percent(rate.value),
         evaluation.samples,
         percent(rate.low),

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -53,6 +53,8 @@ class Searching:
     seed: int
     written: Callable[[Sequence[PublicProblem]], WrittenTests]
     """Lets the model write tests for these problems, each once."""
+    valued: Callable[[Sequence[tuple[Problem, Rollout]]], Sequence[float]] | None
+    """Each sample's probability to pass, in their order; None for an expert without a head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +151,31 @@ class Expert:
             seed=search.seed,
             written=written,
         )
+        if search.valued is not None:
+            materials = self._with_values(materials, seen, search.valued)
         gold: dict[str, list[Gold]] = {key: [] for key in seen}
         for key, material in materials.items():
             for place, tests in agreeing(self.name, material).items():
                 if is_row(seen[key][place]):
                     gold[key].append(Gold(rollout=seen[key][place], tests=tests))
         return gold
+
+    def _with_values(
+        self,
+        materials: Mapping[str, Material],
+        seen: Mapping[str, Sequence[Rollout]],
+        valued: Callable[[Sequence[tuple[Problem, Rollout]]], Sequence[float]],
+    ) -> dict[str, Material]:
+        """Let a head judge the survivors, the only ones that can be gold; the others have 0.
+
+        Samples are told apart by their places: rounds of search number theirs from 0 again.
+        """
+        read = [(key, place) for key, each in materials.items() for place in each.survivors]
+        found = valued([(self.problems[key], seen[key][place]) for key, place in read])
+        values = {key: [0.0] * len(each.samples) for key, each in materials.items()}
+        for (key, place), value in zip(read, found, strict=True):
+            values[key][place] = value
+        return {key: replace(m, values=tuple(values[key])) for key, m in materials.items()}
 
 
 def agreeing(name: str, material: Material) -> dict[int, Tests]:

@@ -107,8 +107,7 @@ def search_rounds(
             samples = range(each.samples)
             drawn = draw(styled, own, tasks, samples, policy, iteration, each.temperature)
         if drawn.rollouts:
-            in_own_style = each.how in ("again", context.style)
-            admit([item if in_own_style else refenced(item) for item in drawn.rollouts])
+            admit(as_own_answers(drawn.rollouts, each, context.style))
             yields[name] = asdict(yield_of(drawn.rollouts))
             log.info("round %s: %s", name, yield_text(yields[name]))
         gathered += drawn
@@ -165,7 +164,9 @@ def log_collected(
     """
     folder = context.run.folder / "completions"
     drawn = {"first": read_rollouts(folder / f"{phase}.jsonl")}
-    drawn |= {name: read_rollouts(folder / f"{phase}_{name}.jsonl") for name in rounds}
+    for name, each in rounds.items():
+        items = read_rollouts(folder / f"{phase}_{name}.jsonl")
+        drawn[name] = as_own_answers(items, each, context.style)
     yields = {name: yield_of(items) for name, items in drawn.items() if items}
     new = GoldStore()
     everything = [item for items in drawn.values() for item in items]
@@ -196,15 +197,25 @@ def yield_text(row: Mapping[str, Any]) -> str:
     )
 
 
-def refenced(item: Rollout) -> Rollout:
-    """Return a rollout whose text is its program in fences; its tokens are those it was drawn with.
+def as_own_answers(
+    items: Sequence[Rollout], drawn_by: SearchRoundConfig, style: str
+) -> list[Rollout]:
+    """Return a round's samples as answers to the run's own prompt, refenced if it had another."""
+    own = drawn_by.how in ("again", style)
+    return [item if own else refenced(item) for item in items]
 
-    They were drawn for another prompt, so nothing is trained on them.
+
+def refenced(item: Rollout) -> Rollout:
+    """Return a rollout whose text is its program in fences, with the number of tokens drawn.
+
+    The tokens themselves were drawn for another prompt, so nothing is trained on them, and of the
+    run's own prompt (0 tokens) nothing was drawn.
     """
     if item.code is None:
         return item
     text = f"```python\n{item.code.strip()}\n```"
     said = replace(item.completion, text=text, truncated=False, token_ids=(), logprobs=())
+    said = replace(said, prompt_tokens=0)
     return replace(item, completion=said)
 
 

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 READ = {
-    "train": {"model", "problems", "sampler", "sandbox", "trainer", "tracking"},
+    "train": {"model", "problems", "sampler", "sandbox", "search", "trainer", "tracking"},
     "evaluate": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
-    "collect": {"model", "problems", "sampler", "sandbox", "tracking"},
+    "collect": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
     "solve": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
     "export": {"model"},
     "list": {"problems"},

@@ -21,7 +21,7 @@ from axiom_rl.gold.teacher.open import check_teacher
 from axiom_rl.gold.teacher.teach import teach as ask_teacher
 from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import cost
-from axiom_rl.stages.knowing import live_policy_known
+from axiom_rl.stages.knowing import live_policy_known, search_in_use
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,9 @@ def evaluate(config: Config, folder: Path) -> None:
             others = "stage.split=train, val or test takes another one"
             log.info("evaluated is the %s split: %s", headline_split(splits), others)
         policy = context.policy(config.model.adapter)
-        rollouts = measure(context, 0, policy, "before")
+        model = str(context.model["name"])
+        model += f" with {config.model.adapter}" if config.model.adapter else ""
+        rollouts = measure(context, 0, policy, "before", subject=model)
         run_beside(context, config.search, policy, rollouts, known)
 
 
@@ -57,11 +59,13 @@ def collect(config: Config, folder: Path) -> None:
     check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     check_libraries(config)
-    with open_context(config, folder, splits, resolve_model(config)) as context:
+    resolved = resolve_model(config)
+    search = search_in_use(config, resolved, splits)
+    with open_context(config, folder, splits, resolved) as context:
         problems = {p.id: p for p in getattr(splits, stage.split)}
         finished = context.run.is_finished("collect/0")
         policy, phase = context.policy(config.model.adapter), next_collection(output, folder)
-        expert = open_expert(context, stage.expert, problems, config.search, policy, phase)
+        expert = open_expert(context, stage.expert, problems, search, policy, phase)
         with context.run.timed("collect", 0, log=not finished) as columns:
             drawn = try_unsolved(
                 context,
@@ -79,7 +83,7 @@ def collect(config: Config, folder: Path) -> None:
             )
             columns.update(cost(drawn))
         if not finished:
-            again = open_expert(context, stage.expert, problems, config.search, policy, phase)
+            again = open_expert(context, stage.expert, problems, search, policy, phase)
             log_collected(context, stage.rounds, store, again, problems, phase)
             context.run.finish("collect/0")
         if not len(store):

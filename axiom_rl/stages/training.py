@@ -29,6 +29,7 @@ from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
 from axiom_rl.stages.distilling import check_distilling, resolve_teacher
+from axiom_rl.stages.knowing import search_in_use
 from axiom_rl.stages.opening import check_libraries, open_context, resolve_model, say_end
 
 NO_SOLUTIONS = (
@@ -50,6 +51,7 @@ def train(config: Config, folder: Path) -> None:
     check_val(config, splits)
     check_libraries(config)
     resolved = resolve_model(config)
+    search = search_in_use(config, resolved, splits)
     teacher = resolve_teacher(config, resolved) if isinstance(trainer, DistillConfig) else None
     if _is_taught(config) and isinstance(config.teacher, LocalTeacherConfig):
         from axiom_rl.gold.teacher.local import LocalTeacher
@@ -59,9 +61,9 @@ def train(config: Config, folder: Path) -> None:
         from axiom_rl.trainers.expert_iter.run import run_expert_iteration, run_sft
 
         if isinstance(trainer, ExpertIterConfig):
-            run_expert_iteration(context, config.model, resolved, trainer, config.search)
+            run_expert_iteration(context, config.model, resolved, trainer, search)
         elif isinstance(trainer, SftTrainerConfig):
-            run_sft(context, config.model, resolved, trainer, config.search)
+            run_sft(context, config.model, resolved, trainer, search)
         elif isinstance(trainer, GrpoConfig):
             from axiom_rl.trainers.grpo.run import run_grpo
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, log
 from pathlib import Path
@@ -18,6 +18,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl, read_jsonl
 from axiom_rl.core.progress import progress
 from axiom_rl.core.types import Completion, Problem
+from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.prompts import render
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.value.reader import open_reader
@@ -39,13 +40,16 @@ Key = tuple[str, int]
 class PoolFeatures:
     """Of a pool, with what they cost."""
 
-    of: Mapping[Key, SampleFeatures]
+    each: tuple[SampleFeatures, ...]
+    """In the order of the samples."""
     computed: int
     """Samples that were not stored."""
     seconds: float
     """Of all of them, those found stored included."""
     forward: int
     """Tokens read for all of them: a prompt once for the samples read together, equal ones once."""
+    of: Mapping[Key, SampleFeatures]
+    """By problem id and sample, where each stands once."""
 
 
 def pool_features(
@@ -53,10 +57,11 @@ def pool_features(
     items: Sequence[tuple[Problem, Rollout]],
     frozen: FrozenPolicy,
     recipe: Recipe,
+    release: Callable[[], None] = lambda: None,
 ) -> PoolFeatures:
     """Return the features of samples, computing those that `folder`/search does not hold yet.
 
-    The model is loaded only if something is missing.
+    The model is loaded only if something is missing, after `release` has made room for it.
 
     Raises:
         AxiomError: if the weights found here are not those of the pool, a prompt is not the one
@@ -67,11 +72,16 @@ def pool_features(
     wanted = {_key(item): (problem, item) for problem, item in items}
     missing = [pair for key, pair in wanted.items() if key not in rows]
     if missing:
+        release()
+        free_memory()
         for row in _computed(missing, frozen, recipe, path):
             rows[_row_key(row)] = row
+        free_memory()  # of the reader: what was released may be loaded again
     own = {key: rows[key] for key in wanted}
+    decoded = {key: _decoded(row, path) for key, row in own.items()}
     return PoolFeatures(
-        of={(key[0], key[1]): _decoded(row, path) for key, row in own.items()},
+        each=tuple(decoded[_key(item)] for _problem, item in items),
+        of={key[:2]: features for key, features in decoded.items()},
         computed=len(missing),
         seconds=fsum(row["seconds"] for row in own.values()),
         forward=sum(row["forward"] for row in own.values()),
@@ -123,6 +133,7 @@ def _features_row(
     item: Rollout, features: SampleFeatures, seconds: float, forward: int
 ) -> dict[str, Any]:
     hidden = np.clip(features.hidden, -LARGEST, LARGEST).astype("<f2")
+    own = features.logprobs
     return {
         "schema": SCHEMA,
         "problem_id": item.completion.problem_id,
@@ -130,6 +141,7 @@ def _features_row(
         "text": short_hash(item.completion.text),
         "places": list(features.places),
         "hidden": base64.b64encode(hidden.tobytes()).decode("ascii"),
+        **({} if own is None else {"logprobs": [round(float(mean), 6) for mean in own]}),
         "seconds": round(seconds, 6),
         "forward": forward,
     }
@@ -140,9 +152,10 @@ def _decoded(row: Mapping[str, Any], path: Path) -> SampleFeatures:
         places = tuple(int(place) for place in row["places"])
         values = np.frombuffer(base64.b64decode(row["hidden"], validate=True), dtype="<f2")
         hidden = values.reshape(len(places), -1).astype(np.float32)
+        own = np.array(row["logprobs"], dtype=np.float32) if "logprobs" in row else None
     except (ValueError, TypeError) as error:
         raise AxiomError(f"{path} is damaged ({error}): delete it") from error
-    return SampleFeatures(places, hidden)
+    return SampleFeatures(places, hidden, own)
 
 
 def _key(item: Rollout) -> tuple[str, int, str]:
@@ -164,7 +177,7 @@ def inputs_of(
 
     Args:
         features: of the completion.
-        completion: its log-probabilities.
+        completion: its log-probabilities, where the features have none of their own.
         inputs: of INPUTS, in their order.
 
     Raises:
@@ -174,7 +187,9 @@ def inputs_of(
     if "hidden" in inputs:
         columns.append(features.hidden)
     if "logprob" in inputs:
-        columns.append(_logprobs(features.places, completion)[:, None])
+        own = features.logprobs
+        own = _logprobs(features.places, completion) if own is None else own
+        columns.append(own[:, None])
     if "length" in inputs:
         lengths = [log(max(place, 1)) for place in features.places]
         columns.append(np.asarray(lengths, dtype=np.float32)[:, None])

@@ -42,11 +42,14 @@ class SampleFeatures:
     """Tokens read at each place; the last is the whole completion."""
     hidden: NDArray[np.float32]
     """(places, width): the mean of the hidden states of the tokens up to there."""
+    logprobs: NDArray[np.float32] | None = None
+    """(places,): the reading policy's own mean log-probability of the tokens up to there; None
+    where it is taken from the draw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenPolicy:
-    """The policy that drew the samples, as it is read again: nothing of it is trained."""
+    """A policy as it reads samples, its own as a rule: nothing of it is trained."""
 
     model: ModelConfig
     style: str
@@ -55,10 +58,15 @@ class FrozenPolicy:
     """Identity of the base weights."""
     adapter_sha256: str
     """Of the LoRA adapter's weights; '' for the base model alone."""
+    temperature: float | None = None
+    """At which it reads log-probabilities itself, as other policies' samples need it; None takes
+    those that the samples were drawn with."""
 
     def features_file(self, recipe: Recipe) -> str:
         """Return the file's name below search/: another policy or recipe has another file."""
-        return f"features_{short_hash([asdict(recipe), self.base['sha256'], self.adapter_sha256])}"
+        named = [asdict(recipe), self.base["sha256"], self.adapter_sha256]
+        own = [] if self.temperature is None else [self.temperature]
+        return f"features_{short_hash([*named, *own])}"
 
     def on(self, device: str) -> FrozenPolicy:
         """Return the same policy, computed on another device."""

@@ -234,6 +234,7 @@ def test_jobs_of_a_sweep_share_the_pool_of_the_first(experts: Stage, tmp_path: P
         (("trainer.arms=[vote,all]",), "must hold trainer.expert=hidden"),
         (("trainer.expert=value",), "expert value: .*needs search.head="),
         (("trainer.expert=vote_value", "search=vote"), "expert vote_value: .*needs search.head="),
+        (("trainer.arms=[hidden,value]",), "expert value: .*type search=value search.head="),
         (("trainer.expert=vote", "search=public"), "expert vote: .*search.inputs=1"),
         (("trainer.expert=codet", "search=vote"), "expert codet: .*search.written_tests=1"),
         (("trainer.expert=vote", "search=repair"), "search=repair stands beside"),

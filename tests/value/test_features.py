@@ -88,6 +88,49 @@ def test_features_are_the_means_of_a_plain_forward_pass(
     assert found.forward == sum(len(i.completion.token_ids) for _p, i in items) + 3 * len(prompt)
 
 
+def test_another_policys_samples_are_read_with_their_log_probabilities(
+    frozen: FrozenPolicy, tmp_path: Path, resolved: ResolvedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LOGIT_TOKENS", 30)
+    items = drawn(frozen, PROBLEM, [3, 11, 8, 1, 19])
+    plain = pool_features(tmp_path, items, frozen, RECIPE)
+    own = pool_features(tmp_path, items, replace(frozen, temperature=0.7), RECIPE)
+    assert own.computed == len(items), "they are stored apart from those without"
+    again = pool_features(tmp_path, items, replace(frozen, temperature=0.7), RECIPE)
+    assert again.computed == 0
+    model, tokenizer = load_model(resolved, frozen.model)
+    prompt = prompt_tokens(tokenizer, render(PROBLEM, "direct"))
+    for (_problem, item), features, stored, without in zip(
+        items, own.each, again.each, plain.each, strict=True
+    ):
+        ids = item.completion.token_ids
+        with torch.no_grad():
+            logits = model(torch.tensor([[*prompt, *ids]])).logits[0]
+        tempered = (logits[len(prompt) - 1 : -1] / 0.7).log_softmax(dim=-1)
+        right = tempered.gather(1, torch.tensor(ids)[:, None])[:, 0].numpy()
+        means = [right[:place].mean() for place in features.places]
+        assert features.logprobs is not None and stored.logprobs is not None
+        assert np.allclose(features.logprobs, means, atol=1e-3)
+        assert np.array_equal(features.logprobs, stored.logprobs)
+        assert np.allclose(features.hidden, without.hidden, atol=2e-3)
+        rows = inputs_of(features, replace(item.completion, logprobs=()), ("logprob",))
+        assert np.array_equal(rows[:, 0], features.logprobs), "what was drawn is not looked at"
+
+
+def test_samples_of_one_number_in_two_draws_have_features_of_their_own(
+    frozen: FrozenPolicy, tmp_path: Path
+) -> None:
+    released: list[str] = []
+    items = drawn(frozen, PROBLEM, [5, 9])
+    (problem, first), (_problem, second) = items
+    said = replace(second.completion, sample=first.completion.sample, prompt_tokens=0)
+    both = [(problem, first), (problem, replace(second, completion=said))]
+    found = pool_features(tmp_path, both, frozen, RECIPE, lambda: released.append("room"))
+    assert [each.places[-1] for each in found.each] == [5, 9] and released == ["room"]
+    pool_features(tmp_path, both, frozen, RECIPE, lambda: released.append("again"))
+    assert released == ["room"], "nothing is loaded, so nothing is released"
+
+
 def test_features_are_computed_once_and_survive_a_kill(
     frozen: FrozenPolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

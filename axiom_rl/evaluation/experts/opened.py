@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
     SELECTORS,
@@ -19,8 +20,47 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.gold.experts import Expert, Searching
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.search import registry
 from axiom_rl.search.public import PublicProblem
 from axiom_rl.search.written import WrittenTests, draw_written
+
+if TYPE_CHECKING:
+    from axiom_rl.evaluation.search.valued import HeadInUse
+    from axiom_rl.value.values import Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchInUse:
+    """The search of a run: its settings, and the head that they name."""
+
+    config: SearchConfig
+    head: HeadInUse | None
+    """Checked on the problems that it judges."""
+
+    def values(
+        self, context: RunContext, policy: Policy, items: Sequence[tuple[Problem, Rollout]]
+    ) -> Values | None:
+        """Return the head's values of samples; None without a head.
+
+        Args:
+            context: of the run; features are kept in its search/.
+            policy: that drew the samples; it gives its memory to the policy that reads them.
+            items: the samples with their problems.
+        """
+        if self.head is None:
+            return None
+        return self.head.values(context.run.folder, items, policy.close)
+
+
+def asks_head(name: str) -> bool:
+    """Whether an expert decides by a value head."""
+    return name in SELECTORS and "head" in registry.get(name).needs
+
+
+def head_asked(config: Config) -> bool:
+    """Whether gold of this run, or of an arm beside it, is decided by a value head."""
+    return any(map(asks_head, [expert_of(config), *_arms(config)]))
 
 
 def expert_of(config: Config) -> str:
@@ -87,6 +127,11 @@ def _check(search: SearchConfig, name: str) -> None:
     """Refuse an expert that its search could not serve, in the words of the search."""
     if not isinstance(search, SelectConfig):
         raise AxiomError(f"expert {name} chooses by a search: give search={name}, or leave it out")
+    if asks_head(name) and search.head is None:
+        raise AxiomError(
+            f"expert {name}: it needs search.head=, which trainer=value makes: type search={name} "
+            "search.head=outputs/.../value"
+        )
     try:
         check_search(replace(search, selector=name))
     except AxiomError as error:
@@ -97,7 +142,7 @@ def open_expert(
     context: RunContext,
     name: str,
     problems: Mapping[str, Problem],
-    search: SearchConfig | None,
+    search: SearchInUse | None,
     policy: Policy,
     phase: str,
 ) -> Expert:
@@ -107,18 +152,26 @@ def open_expert(
         context: of the run.
         name: of the expert.
         problems: by id.
-        search: its settings; None for an expert that does not search.
-        policy: writes tests, where the search has some.
+        search: its settings and its head; None for an expert that does not search.
+        policy: that draws the samples; it writes tests, where the search has some.
         phase: of the samples; tests that the model writes are kept under its name.
     """
     searching = None
-    if name in SELECTORS and isinstance(search, SelectConfig):
+    if name in SELECTORS and search is not None and isinstance(search.config, SelectConfig):
+        settings = search.config
+
+        def valued(items: Sequence[tuple[Problem, Rollout]]) -> Sequence[float]:
+            values = search.values(context, policy, items)
+            assert values is not None  # no search of such an expert begins without a head
+            return values.each
+
         searching = Searching(
-            config=search,
+            config=settings,
             folder=context.run.folder,
             verifier=context.verifier,
             seed=context.seed,
-            written=lambda public: written_by(context, public, search, policy, phase),
+            written=lambda public: written_by(context, public, settings, policy, phase),
+            valued=valued if asks_head(name) else None,
         )
     return Expert(
         name=name,

@@ -35,6 +35,7 @@ SWEEP = "sweep"
 OF_THE_POOL = ("problems", "sampler", "model")
 SAME = ("model", "problems", "sampler", "seed")
 """Groups in which two jobs must agree to draw the same samples."""
+FEATURES = "features_*.jsonl"
 WRITTEN = Path("search") / f"written_{PHASE}.jsonl"
 
 
@@ -108,7 +109,8 @@ def take_pool(context: RunContext, trainer: ExpertIterConfig) -> None:
             f"{KEY}={place}: it holds fewer than {context.sampler.n} samples of {lacking[0]} "
             f"({len(lacking)} such problems); {_how()}"
         )
-    for name in (EXECUTIONS, WRITTEN):  # what programs returned need not be run again
+    read = [path.relative_to(place) for path in (place / "search").glob(FEATURES)]
+    for name in (EXECUTIONS, WRITTEN, *read):  # what is stored there is not computed again
         if (place / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place / name, folder / name)

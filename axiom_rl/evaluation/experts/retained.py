@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from axiom_rl.config import CONTROLS, SELECTORS, SearchConfig, SelectConfig
+from axiom_rl.config import CONTROLS, SELECTORS, SelectConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.text import percent
-from axiom_rl.evaluation.experts.opened import written_by
+from axiom_rl.evaluation.experts.opened import SearchInUse, written_by
 from axiom_rl.evaluation.experts.retention import Retention, format_gain, retention
 from axiom_rl.evaluation.measure import headline_split
 from axiom_rl.evaluation.search.scores import Pool, make_pool, oracle_rates, unit_of
-from axiom_rl.evaluation.search.searched import ORACLE, prepare
+from axiom_rl.evaluation.search.searched import ORACLE, pool_items, prepare
 from axiom_rl.evaluation.search.words import plain, shown_interval
 from axiom_rl.evaluation.statistics import pass_at_k
 from axiom_rl.rollouts.records import Rollout
@@ -54,7 +54,7 @@ def learned_from(expert: str) -> str | None:
 def score_phase(
     context: RunContext,
     expert: str,
-    search: SearchConfig,
+    search: SearchInUse,
     policy: Policy,
     phase: str,
     rollouts: Sequence[Rollout],
@@ -64,7 +64,7 @@ def score_phase(
     Args:
         context: of the run.
         expert: of the run's gold.
-        search: its settings; with kind none the oracle alone is scored.
+        search: its settings and its head; with kind none the oracle alone is scored.
         policy: that was evaluated; it writes tests where the search has some.
         phase: of the evaluation.
         rollouts: its samples, of all splits.
@@ -75,10 +75,12 @@ def score_phase(
     pool = make_pool(getattr(context.splits, headline_split(context.splits)), rollouts)
     steps = budgets(pool.size) if pool.size > EVERY_BUDGET else list(range(1, pool.size + 1))
     rates = {ORACLE: {str(n): oracle_rates(pool, n, context.seed) for n in steps}}
-    spent, lacking = {"written": 0.0, "cpu_s": 0.0}, dict[str, str]()
-    if isinstance(search, SelectConfig) and pool.problems:
-        names = dict.fromkeys([*([expert] if expert in SELECTORS else []), search.selector])
-        found, lacking, spent = _searched(context, search, policy, phase, pool, steps, [*names])
+    spent, lacking = {"written": 0.0, "cpu_s": 0.0, "value": 0.0}, dict[str, str]()
+    if isinstance(search.config, SelectConfig) and pool.problems:
+        names = dict.fromkeys([*([expert] if expert in SELECTORS else []), search.config.selector])
+        found, lacking, spent = _searched(
+            context, search, policy, phase, pool, rollouts, steps, [*names]
+        )
         rates = found | rates
     count = max(1, len(pool.problems))
     document = {
@@ -96,6 +98,7 @@ def score_phase(
         )
         / count,
         "written_tokens": spent["written"] / count,
+        "value_tokens": spent["value"] / count,
         "cpu_s": spent["cpu_s"] / count,
         "searches": rates,
         "not_available": lacking,
@@ -105,19 +108,24 @@ def score_phase(
 
 def _searched(
     context: RunContext,
-    search: SelectConfig,
+    search: SearchInUse,
     policy: Policy,
     phase: str,
     pool: Pool,
+    rollouts: Sequence[Rollout],
     steps: Sequence[int],
     names: Sequence[str],
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, str], dict[str, float]]:
     """Return rates by selector and budget, what selectors lack, and what was spent in all."""
-    written = None
-    if search.written_tests:
+    settings, written = search.config, None
+    assert isinstance(settings, SelectConfig)
+    if settings.written_tests:
         public = [public_side(problem) for problem in pool.problems]
-        written = written_by(context, public, search, policy, f"{phase}_scored")
-    searched = prepare(pool, context.run.folder, context.verifier, search, context.seed, written)
+        written = written_by(context, public, settings, policy, f"{phase}_scored")
+    values = search.values(context, policy, pool_items(pool, rollouts))
+    searched = prepare(
+        pool, context.run.folder, context.verifier, settings, context.seed, written, values
+    )
     rates: dict[str, dict[str, list[float]]] = {}
     lacking: dict[str, str] = {}
     for name in names:
@@ -136,7 +144,11 @@ def _searched(
             ]
             for n in steps
         }
-    spent = {"written": float(searched.written_tokens), "cpu_s": searched.work.cpu_s}
+    spent = {
+        "written": float(searched.written_tokens),
+        "value": 0.0 if values is None else float(values.forward),
+        "cpu_s": searched.work.cpu_s,
+    }
     return rates, lacking, spent
 
 

@@ -17,6 +17,7 @@ from axiom_rl.config import (
     SearchConfig,
     SearchStageConfig,
     SelectConfig,
+    ValueConfig,
     pool_config,
 )
 from axiom_rl.core.errors import AxiomError
@@ -74,7 +75,7 @@ def refuse_search(config: Config) -> None:
             return
         instead = "leave search= out, or name an expert that searches, as stage.expert=vote"
     elif config.stage.kind == "train":
-        if isinstance(config.trainer, GrpoConfig):
+        if isinstance(config.trainer, GrpoConfig | ValueConfig):
             raise AxiomError(f"trainer={config.trainer.kind} does not search: {instead}")
         if isinstance(config.search, SelectConfig):
             return

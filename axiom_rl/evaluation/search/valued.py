@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from axiom_rl.core.types import Problem
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.value.head import ValueHead, load_head
 from axiom_rl.value.recipe import NAMED, FrozenPolicy, adapter_hash
-from axiom_rl.value.values import Values, check_head, head_values
+from axiom_rl.value.values import Values, check_blind, check_head, head_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadInUse:
-    """A head with the policy whose samples it judges."""
+    """A head with the policy that reads the samples for it."""
 
     head: ValueHead
     frozen: FrozenPolicy
@@ -31,13 +31,47 @@ class HeadInUse:
         """
         check_head(self.head, problems, self.frozen, cross_fit=self.cross_fit)
 
-    def values(self, folder: Path, items: Sequence[tuple[Problem, Rollout]]) -> Values:
+    def check_blind(self, problems: Sequence[Problem]) -> None:
+        """Refuse a head that must not decide over these problems in the place of hidden tests.
+
+        Raises:
+            AxiomError: saying what to type instead.
+        """
+        check_blind(self.head, problems, self.frozen, cross_fit=self.cross_fit)
+
+    def of_any_policy(self, temperature: float) -> HeadInUse:
+        """Return the head for samples of other policies too: newer adapters, other prompts.
+
+        Its own frozen policy reads them all, their log-probabilities included, if the head looks at
+        these: those of the draw are another policy's opinion, on which it was not fitted.
+
+        Args:
+            temperature: of the samples that it was fitted on; at 0, which has no log-probabilities,
+                they are read at 1.
+        """
+        if "logprob" not in self.head.inputs:
+            return self
+        return replace(self, frozen=replace(self.frozen, temperature=temperature or 1.0))
+
+    def values(
+        self,
+        folder: Path,
+        items: Sequence[tuple[Problem, Rollout]],
+        release: Callable[[], None] = lambda: None,
+    ) -> Values:
         """Return the values of samples; features are stored in `folder`/search.
+
+        Args:
+            folder: of the run.
+            items: samples with their problems.
+            release: frees the memory of a sampler, before the policy is loaded.
 
         Raises:
             AxiomError: if the weights found here are others, or stored features are damaged.
         """
-        return head_values(self.head, folder, items, self.frozen, cross_fit=self.cross_fit)
+        return head_values(
+            self.head, folder, items, self.frozen, cross_fit=self.cross_fit, release=release
+        )
 
     @property
     def calibrated_on(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from axiom_rl.config import ExpertIterConfig, SearchConfig
+from axiom_rl.config import ExpertIterConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Solution
-from axiom_rl.evaluation.experts.opened import open_expert
+from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
 from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.store import GoldStore
@@ -28,7 +28,7 @@ FILE = "arms.json"
 def rows_of_arms(
     context: RunContext,
     trainer: ExpertIterConfig,
-    search: SearchConfig,
+    search: SearchInUse,
     policy: Policy,
     rollouts: Sequence[Rollout],
     resolved: ResolvedModel,

@@ -14,12 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.config import ExpertIterConfig, ModelConfig, SearchConfig, SftTrainerConfig
+from axiom_rl.config import ExpertIterConfig, ModelConfig, SftTrainerConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Solution
-from axiom_rl.evaluation.experts.opened import open_expert
+from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
 from axiom_rl.evaluation.experts.pool import take_pool
 from axiom_rl.evaluation.experts.retained import score_phase, write_retention
 from axiom_rl.evaluation.measure import measure
@@ -48,7 +48,7 @@ def run_sft(
     model: ModelConfig,
     resolved: ResolvedModel,
     trainer: SftTrainerConfig,
-    search: SearchConfig,
+    search: SearchInUse,
 ) -> None:
     """Train on a solutions file, or on a teacher's traces, measured before and after.
 
@@ -61,13 +61,13 @@ def run_sft(
     expert = next(iter(experts)) if len(experts) == 1 else "hidden"
     policy = context.policy(model.adapter)
     rollouts = measure(context, 0, policy, "before")
-    if search.kind != "none":
+    if search.config.kind != "none":
         score_phase(context, expert, search, policy, "before", rollouts)
     release(policy)
     adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter)
     policy = context.policy(adapter)
     rollouts = measure(context, 1, policy, "iter_1")
-    if search.kind != "none":
+    if search.config.kind != "none":
         score_phase(context, expert, search, policy, "iter_1", rollouts)
         write_retention(context, expert, 1, "iter_1")
     publish(context, 1)
@@ -101,7 +101,7 @@ def run_expert_iteration(
     model: ModelConfig,
     resolved: ResolvedModel,
     trainer: ExpertIterConfig,
-    search: SearchConfig,
+    search: SearchInUse,
 ) -> None:
     """Evaluate, collect gold solutions, train on them; `trainer.iterations` times.
 
@@ -128,7 +128,7 @@ def improve(
     policy: Policy,
     first: int = 1,
     *,
-    search: SearchConfig | None = None,
+    search: SearchInUse | None = None,
     total: int | None = None,
 ) -> tuple[str | None, tuple[Rollout, ...]]:
     """Go round `trainer.iterations` times from a model that was measured.
@@ -230,7 +230,7 @@ def _gather(
     policy: Policy,
     store: GoldStore,
     trainer: ExpertIterConfig,
-    search: SearchConfig | None,
+    search: SearchInUse | None,
 ) -> GoldStore:
     """Add the samples of the train split that the expert takes; try unsolved problems again."""
     path = _gold_file(context, iteration)
