@@ -275,7 +275,8 @@ def _split_thinking(text: str) -> Thinking:
     kept: list[str] = []
     thought: list[str] = []
     tagged = False
-    start, thinking = 0, False
+    all_before = start = 0
+    thinking = False
     for tag in tags:
         line = bisect_right(starts, tag.start()) - 1
         if thinking:
@@ -285,7 +286,8 @@ def _split_thinking(text: str) -> Thinking:
         elif line in in_code:
             continue
         elif tag["close"] and _ends_thinking(text, tag, starts[line]):
-            thought[:] = [_THINK.sub("", text[: tag.start()])]  # all of it was thinking
+            all_before = tag.start()  # all of it was thinking
+            thought.clear()
             kept.clear()
             start, tagged = tag.end(), True
         elif tag["open"] and not text[starts[line] : tag.start()].strip():
@@ -293,8 +295,9 @@ def _split_thinking(text: str) -> Thinking:
             start, thinking, tagged = tag.end(), True, True
     if thinking:
         thought.append(text[start:])
+    parts = [_THINK.sub("", text[:all_before]), *thought] if all_before else thought
     return Thinking(
-        "\n".join(part.strip() for part in thought),
+        "\n".join(part.strip() for part in parts),
         "\n".join([*kept, "" if thinking else text[start:]]),
         tagged=tagged,
         open=thinking,

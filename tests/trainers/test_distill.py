@@ -14,7 +14,7 @@ import torch
 from scripted_run import Stopped, composed
 from test_grpo_run import TIMES, torn_model  # noqa: F401 (fixture)
 from torn_model import TASKS, answers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from trl.trainer.distillation_trainer import DistillationTrainer
 
 import axiom_rl.stages
@@ -41,7 +41,7 @@ def teacher(torn_model: Path, tmp_path: Path) -> Path:  # noqa: F811
     folder = tmp_path / "teacher"
     shutil.copytree(torn_model, folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(12):
         for name in TASKS:

@@ -20,7 +20,6 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.statistics import pass_at_k
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.rollouts import rewards
 from axiom_rl.sampling import SampleRequest
 from axiom_rl.trainers.grpo.groups import Group, goal
 from axiom_rl.trainers.grpo.loss import group_advantages, max_at_k_advantages
@@ -187,12 +186,12 @@ def test_groups_that_add_nothing_to_the_best_of_k_are_replaced(
         return REVERSE if passes else NO_CODE
 
     play = start(some(4), script)
-    batch = play.source(reward=rewards.binary, objective="max_at_k", k=4).draw(1, 2)
+    batch = play.source(reward="binary", objective="max_at_k", k=4).draw(1, 2)
     assert [group.has_signal for group in batch.used] == [True, True]
     assert [group.pass_rate for group in batch.used] == [0.25, 0.25]
     assert [group.pass_rate for group in batch.thrown_away] == [0.5, 0.5]
     assert batch.numbers()["zero_variance_share"] == 0.5
-    kept = play.source(reward=rewards.binary, k=4).draw(2, 2)
+    kept = play.source(reward="binary", k=4).draw(2, 2)
     assert not kept.thrown_away, "for the mean reward, the first groups have signal"
 
 

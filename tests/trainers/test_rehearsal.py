@@ -122,7 +122,7 @@ def test_a_left_out_type_is_rehearsed_and_a_stopped_run_is_the_same(
 ) -> None:
     """The stronger of the two types is left out; stopped amid its sampling and amid the steps."""
 
-    def leave_out(splits: Any, train: Any, trainer: Any, rollouts: Any) -> list[Any]:
+    def leave_out(_splits: Any, train: Any, *_others: Any) -> list[Any]:
         return [each for each in train if each.type == "is_palindrome"]
 
     monkeypatch.setattr("axiom_rl.trainers.grpo.run.choose_problems", leave_out)

@@ -19,13 +19,13 @@ def answers(name: str) -> list[str]:
 def train_torn_model(tiny: Path, folder: Path) -> Path:
     """Teach the tiny model both answers to each task by plain full fine-tuning."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
     from axiom_rl.problems import make_problem
     from axiom_rl.problems.prompts import render
     from axiom_rl.sampling.hf.sampler import prompt_tokens
 
-    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tiny)
     model = AutoModelForCausalLM.from_pretrained(tiny)
     rows = []
     for name in TASKS:
