@@ -70,6 +70,10 @@ def check_choices(overrides: Sequence[str]) -> None:
             raise AxiomError(f"{override}: no such option; {hint}there are {', '.join(there)}")
 
 
+SELDOM = "teacher"
+"""A group that few runs read, whose keys are often called as those of others."""
+
+
 def explain(error: Exception) -> str:
     """Return the message of a composition error, with the near misses of an unknown key."""
     text = str(error).strip()
@@ -135,11 +139,13 @@ def _hint(parent: str, name: str) -> tuple[str, bool]:
     """Name the keys that may have been meant, and say whether they have that very name."""
     full = _full_keys()
     same = sorted(key for key in full if key.rpartition(".")[2] == name)
+    own = [key for key in same if not key.startswith(SELDOM) or parent.startswith(SELDOM)]
+    near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
+    beside = [word for word in near if word != name and f"{parent}.{word}" in full]
+    same = own or ([] if beside else same)
     if same:
         chosen = [f" ({option})" for key in same for option in _only_with(key)][:1]
         return f"did you mean {' or '.join(same[:3])}{''.join(chosen)}?", True
-    near = difflib.get_close_matches(name, sorted(_all_keys()), n=3)
-    beside = [word for word in near if f"{parent}.{word}" in full]
     near = beside[:1] or near
     said = f"did you mean {' or '.join(near)}?" if near else "--help lists the keys there are"
     return said, False
