@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import quick_hydra
 
 if TYPE_CHECKING:
     from axiom_rl.models.weights.source import ResolvedModel
@@ -16,6 +17,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as launch.py: no spinning
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # no threads before a fork
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers fill the cores; tiny models gain no thread
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+quick_hydra.install()
 
 CHAT_TEMPLATE = """\
 {%- if messages[0]['role'] != 'system' -%}
