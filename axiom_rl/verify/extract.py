@@ -286,7 +286,9 @@ def _split_thinking(text: str) -> Thinking:
         elif line in in_code:
             continue
         elif tag["close"] and _ends_thinking(text, tag, starts[line]):
-            ended = tag.start()  # all before it was thinking; told once, there may be many such tags
+            ended = (
+                tag.start()
+            )  # all before it was thinking; told once, there may be many such tags
             thought.clear()
             kept.clear()
             start, tagged = tag.end(), True
