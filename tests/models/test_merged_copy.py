@@ -9,7 +9,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from axiom_rl.config import TransformersSamplerConfig, load_config
 from axiom_rl.models.load import load_model
@@ -69,7 +69,7 @@ def test_many_syncs_leave_the_base_and_every_merge_exact(
         assert torch.equal(weight, ours[name]), name
 
     texts = greedy(copy, tokenizer)
-    reference = AutoTokenizer.from_pretrained(resolved.folder)
+    reference = PreTrainedTokenizerFast.from_pretrained(resolved.folder)
     assert texts == [generate(merged, reference, text) for text in PROMPTS]
 
 
