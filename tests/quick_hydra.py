@@ -7,7 +7,7 @@ checking and applying every override stays Hydra's, each time.
 
 from __future__ import annotations
 
-import copy
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +19,9 @@ from omegaconf import DictConfig
 
 read_and_merged = ConfigLoaderImpl._compose_config_from_defaults_list
 read = ConfigRepository.load_config
-_read: dict[object, Any] = {}
+_read: dict[object, bytes] = {}
 _chosen: dict[object, DefaultsList] = {}
-_merged: dict[object, DictConfig] = {}
+_merged: dict[object, bytes] = {}
 
 
 def install() -> None:
@@ -35,8 +35,8 @@ def read_once(repository: ConfigRepository, config_path: str) -> Any:
     """As `ConfigRepository.load_config`; the caller may change what it gets."""
     key = (_searched(repository), config_path)
     if key not in _read:
-        _read[key] = read(repository, config_path)
-    return copy.deepcopy(_read[key])
+        _read[key] = pickle.dumps(read(repository, config_path))
+    return pickle.loads(_read[key])
 
 
 def chosen_once(
@@ -60,8 +60,9 @@ def merged_once(loader: ConfigLoaderImpl, defaults: list[Any], repo: Any) -> Dic
     """As `_compose_config_from_defaults_list`; the caller may change what it gets."""
     key = (_searched(repo), repr(defaults))
     if key not in _merged:
-        _merged[key] = read_and_merged(loader, defaults, repo)
-    return copy.deepcopy(_merged[key])
+        _merged[key] = pickle.dumps(read_and_merged(loader, defaults, repo))
+    merged: DictConfig = pickle.loads(_merged[key])
+    return merged
 
 
 def _searched(repo: Any) -> tuple[str, ...]:
