@@ -275,7 +275,6 @@ def _split_thinking(text: str) -> Thinking:
     kept: list[str] = []
     thought: list[str] = []
     tagged = False
-    ended: int | None = None
     start, thinking = 0, False
     for tag in tags:
         line = bisect_right(starts, tag.start()) - 1
@@ -286,10 +285,7 @@ def _split_thinking(text: str) -> Thinking:
         elif line in in_code:
             continue
         elif tag["close"] and _ends_thinking(text, tag, starts[line]):
-            ended = (
-                tag.start()
-            )  # all before it was thinking; told once, there may be many such tags
-            thought.clear()
+            thought[:] = [_THINK.sub("", text[: tag.start()])]  # all of it was thinking
             kept.clear()
             start, tagged = tag.end(), True
         elif tag["open"] and not text[starts[line] : tag.start()].strip():
@@ -297,8 +293,6 @@ def _split_thinking(text: str) -> Thinking:
             start, thinking, tagged = tag.end(), True, True
     if thinking:
         thought.append(text[start:])
-    if ended is not None:
-        thought.insert(0, _THINK.sub("", text[:ended]))
     return Thinking(
         "\n".join(part.strip() for part in thought),
         "\n".join([*kept, "" if thinking else text[start:]]),

@@ -25,7 +25,7 @@ def train_torn_model(tiny: Path, folder: Path) -> Path:
     from axiom_rl.problems.prompts import render
     from axiom_rl.sampling.hf.sampler import prompt_tokens
 
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(tiny)  # as the file has it, as in a run
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tiny)
     model = AutoModelForCausalLM.from_pretrained(tiny)
     rows = []
     for name in TASKS:
