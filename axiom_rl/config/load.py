@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import cache
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 
 
+@cache
 def register_schemas() -> None:
     """Make the schemas known to Hydra; each YAML option names its own in its defaults list."""
     store = ConfigStore.instance()

@@ -29,6 +29,8 @@ OVERLAYS = ("experiment", "hparams_search", "debug")
 OPTIONS = sorted(
     (path.parent.name, path.stem) for path in CONF_DIR.glob("*/*.yaml") if path.parent != CONF_DIR
 )
+ALIKE = ("experiment", "hparams_search", "model")
+"""Groups whose options differ in values alone; one of each is composed by default."""
 
 
 def given_values(value: Any) -> bool:
@@ -42,7 +44,19 @@ def save(config: Config, folder: Path) -> None:
     (folder / "config.yaml").write_text(saved_yaml(asdict(config)), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda text: text)
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        pytest.param(
+            *option,
+            marks=pytest.mark.slow
+            if option[0] in ALIKE and option != min(o for o in OPTIONS if o[0] == option[0])
+            else (),
+        )
+        for option in OPTIONS
+    ],
+    ids=lambda text: text,
+)
 def test_every_option_composes_and_converts_and_comes_back_when_saved(
     group: str, name: str, tmp_path: Path
 ) -> None:

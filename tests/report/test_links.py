@@ -40,7 +40,7 @@ def check_links(page: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("make", [make_run, make_grpo_run])
+@pytest.mark.parametrize("make", [make_run, pytest.param(make_grpo_run, marks=pytest.mark.slow)])
 def test_problems_lead_to_their_samples(make, tmp_path: Path) -> None:
     run = make(tmp_path / "run")
     write_report(run)

@@ -308,6 +308,7 @@ def test_a_given_up_request_does_not_run() -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_limits_hold_where_there_is_nothing_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: no layers, no memory files, no process watched by descriptor."""
     monkeypatch.setattr(process, "BOOT", PORTABLE_BOOT)

@@ -67,6 +67,7 @@ def test_a_failed_job_leaves_the_others_running(tmp_path: Path) -> None:
     assert failed.error in (sweep / "sweep.md").read_text()
 
 
+@pytest.mark.slow
 def test_jobs_may_be_named_after_what_they_are_asked(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     asked = ("-m", "name=a,'b c'", "hydra.sweep.subdir=${hydra.job.override_dirname}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,9 @@ def torn_model(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-@pytest.fixture
-def run(torn_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+@pytest.fixture(scope="module")
+def run(torn_model: Path) -> Iterator[Run]:
     """Return a function that runs trainer=grpo in a folder; the report is left out."""
-    monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
 
     def run(folder: Path, *overrides: str) -> Path:
         config = composed(
@@ -69,7 +68,16 @@ def run(torn_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         axiom_rl.stages.run_stage(copy.deepcopy(config), folder)
         return folder
 
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: None)
+        yield run
+
+
+@pytest.fixture(scope="module")
+def learned(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 20 steps, which learns."""
+    folder = tmp_path_factory.mktemp("learned")
+    return run(folder, "trainer.args.max_steps=20", "trainer.eval_every=0")
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
@@ -92,8 +100,8 @@ def outcome(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_reward_rises_and_everything_is_on_disk(run: Run, tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", "trainer.args.max_steps=20", "trainer.eval_every=0")
+def test_reward_rises_and_everything_is_on_disk(learned: Path) -> None:
+    folder = learned
     before, after = (read_evaluation(folder / f"evaluation/{n}.json") for n in ("before", "after"))
     # 64 samples each; the intervals, not only the values, lie apart.
     assert before.pass_at_1.value < 0.8 and after.pass_at_1.low > before.pass_at_1.high
@@ -129,9 +137,10 @@ def test_importance_ratios_where_sampler_and_trainer_round_differently(
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     run: Run, tmp_path: Path
 ) -> None:
-    one, again = (run(tmp_path / name, "trainer.args.max_steps=6") for name in ("one", "again"))
+    steps = ("sampler.n=8", "trainer.args.max_steps=3")
+    one, again = (run(tmp_path / name, *steps) for name in ("one", "again"))
     assert outcome(one) == outcome(again)
-    other = run(tmp_path / "other", "trainer.args.max_steps=1", "seed=1")
+    other = run(tmp_path / "other", "sampler.n=8", "trainer.args.max_steps=1", "seed=1")
     texts = [
         [row["text"] for row in read_jsonl(folder / "completions" / "grpo.jsonl")][:16]
         for folder in (one, other)
@@ -153,9 +162,8 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...]
 ) -> None:
     options = (
-        "trainer.curriculum.kind=pools",
-        "trainer.curriculum.focus=1",
-        "trainer.eval_every=0",
+        *("sampler.n=8", "trainer.curriculum.kind=pools", "trainer.curriculum.focus=1"),
+        *("trainer.eval_every=0", "trainer.signal_low=0"),
     )
     whole = outcome(run(tmp_path / "whole", *options))
     stop_once(monkeypatch, left := list(places))
@@ -170,10 +178,17 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
 FURTHER = ("log 5", "judge 7", "before train/1", "before evaluate/iter_1", "before publish/1")
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(FURTHER[1::3], id="two_places"),
+        pytest.param(FURTHER, id="every_place", marks=pytest.mark.slow),
+    ],
+)
 def test_a_finished_run_goes_on_further_as_if_it_had_not_ended(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...]
 ) -> None:
-    """Stopped at five places, among them before anything of the new end is recorded."""
+    """Stopped at up to five places, among them before anything of the new end is recorded."""
     options = (
         *("sampler.n=8", "trainer.curriculum.kind=pools", "trainer.eval_every=0"),
         *("trainer.forgetting=[memorisable]", "trainer.signal_low=0"),
@@ -182,8 +197,8 @@ def test_a_finished_run_goes_on_further_as_if_it_had_not_ended(
     folder = run(tmp_path / "run", *options, "trainer.args.max_steps=4")
     first = outcome(folder)
     ended = (folder / "evaluation" / "after.json").read_bytes()
-    stop_once(monkeypatch, left := list(FURTHER))
-    for place in FURTHER:
+    stop_once(monkeypatch, left := list(places))
+    for place in places:
         with pytest.raises(Stopped):
             run(folder, *options, "trainer.args.max_steps=8")
         assert place not in left
@@ -263,8 +278,8 @@ def test_validation_runs_every_few_steps_and_forgetting_before_and_after(
     }
 
 
-def test_an_adapter_is_where_training_starts(run: Run, tmp_path: Path) -> None:
-    first = run(tmp_path / "first", "trainer.args.max_steps=12")
+def test_an_adapter_is_where_training_starts(run: Run, learned: Path, tmp_path: Path) -> None:
+    first = learned
     second = run(
         tmp_path / "second",
         *(f"model.adapter={first / 'adapter'}", "trainer.args.max_steps=1"),

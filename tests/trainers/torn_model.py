@@ -40,15 +40,18 @@ def train_torn_model(tiny: Path, folder: Path) -> Path:
         end = len(prompt) + len(answer)
         ids[row, :end] = torch.tensor(prompt + answer)
         labels[row, len(prompt) : end] = torch.tensor(answer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    # What is left is the choice between two answers, one bit in about 40 tokens.
-    for _ in range(400):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=8e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=200)
+    # What is left is the choice between two answers, one bit in about 25 tokens (0.0275).
+    for _ in range(200):
         loss = model(input_ids=ids, labels=labels).loss
+        if loss.item() < 0.03:
+            break  # before another step, which may leap away from here
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if loss.item() < 0.03:
-            break
+        schedule.step()
     shutil.copytree(tiny, folder, dirs_exist_ok=True)
     model.save_pretrained(folder)
     return folder

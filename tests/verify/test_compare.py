@@ -236,7 +236,9 @@ def _nested(depth: int, leaf: Any, kind: str) -> Any:
     return value
 
 
-@pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
+@pytest.mark.parametrize(
+    "kind", ["list", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("tuple", "dict"))]
+)
 def test_depth_is_no_limit(kind: str) -> None:
     depth = 20 * sys.getrecursionlimit()
     assert values_match(_nested(depth, NEAR, kind), _nested(depth, 0.3, kind))

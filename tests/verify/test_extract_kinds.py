@@ -416,7 +416,12 @@ MEGABYTE = {
 }
 
 
-@pytest.mark.parametrize("kind", MEGABYTE)
+LONG = ("programs", "fences_ever_shorter", "tags", "brackets")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow if k in LONG else ()) for k in MEGABYTE]
+)
 def test_a_megabyte_is_read_in_linear_time(kind: str) -> None:
     started = time.process_time()
     extract_code(MEGABYTE[kind], "f")
