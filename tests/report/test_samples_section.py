@@ -178,9 +178,8 @@ def test_the_plan_stands_beside_what_came_out(real: Path) -> None:
     run = make_run(real)
     write_report(run)
     text = (run / "report.md").read_text()
-    assert (
-        "Stated before the run: 1 train problems with 8 samples each find a difference of" in text
-    )
+    assert "Stated before the run: a change of the pass rate by less than about" in text
+    assert "In numbers: 1 train problems with 8 samples each find a difference of" in text
 
 
 def test_what_was_typed_is_shown_of_each_start(real: Path) -> None:
