@@ -290,7 +290,7 @@ def test_expert_iteration_and_grpo_one_after_the_other(pipelined: Stage, tmp_pat
     ("given", "said"),
     [
         (["problems.prompt=direct"], r"type problems\.prompt=think"),
-        (["trainer.grpo.reward=none"], "unknown reward 'none'; known: binary, fraction"),
+        (["trainer.grpo.rewards={none: 1.0}"], "unknown reward 'none'; known: binary, fraction"),
         (["trainer.grpo.imports=[no_such_module]"], r"trainer\.grpo\.imports"),
         (["trainer.sft.args.max_length=0"], r"trainer\.sft\.args\.max_length=0: must be"),
         (["trainer.grpo.args.save_steps=0"], r"trainer\.grpo\.args\.save_steps=0: must be"),
