@@ -113,6 +113,7 @@ def test_a_problem_leads_to_its_samples_and_samples_are_filtered(
     page.goto(report.as_uri())
     page.locator('.group a[href^="#samples-lis"]').first.click()
     opened = page.locator("details.problem[open]")
+    opened.first.wait_for()  # the page opens it once it has heard of the new address
     assert opened.count() == 1 and opened.locator("summary").first.inner_text().count("lis/")
     assert abs(opened.bounding_box()["y"]) < 60, "it is what one sees now"
     every = page.locator(".sample").count()
@@ -259,6 +260,7 @@ def test_comparison_sweep_and_list_are_whole_on_a_phone(browser: Any, tmp_path: 
     page.set_viewport_size(DESK)
     page.goto((out / "comparison.html").as_uri())
     page.locator('.group a[href^="#pair0"]').first.click()
+    page.locator("details[open] .pair > div").first.wait_for()
     one, other = page.locator("details[open] .pair > div").all()
     assert one.bounding_box()["y"] == other.bounding_box()["y"], "side by side"
     assert one.bounding_box()["x"] < other.bounding_box()["x"]
