@@ -67,7 +67,7 @@ def at_work(folder: Path) -> bool:
         if began and process.status() != psutil.STATUS_ZOMBIE:
             return True
     except psutil.Error:
-        pass
+        pass  # ended, or not ours to see: what it wrote last tells
     return any(time.time() - _written(path) < FRESH_S for path in place.glob("spent_*.json"))
 
 

@@ -166,7 +166,13 @@ def teach(
     say(result, isinstance(teacher, ApiTeacherConfig) and bool(teacher.price_out))
     if failure is not None:
         raise failure
-    run.tracker.log(
+    _log(context, iteration, result)
+    run.finish(f"{NAME}/{iteration}")
+    return result
+
+
+def _log(context: RunContext, iteration: int, result: TeachResult) -> None:
+    context.run.tracker.log(
         "teach",
         iteration,
         asked=result.asked,
@@ -181,8 +187,6 @@ def teach(
         seconds=round(result.seconds, 3),
         counts=dict(result.counts),
     )
-    run.finish(f"{NAME}/{iteration}")
-    return result
 
 
 def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
