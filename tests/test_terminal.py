@@ -325,3 +325,24 @@ def test_an_evaluation_is_of_one_split(
 def test_one_limit_of_tokens() -> None:
     config = load_config("trainer=grpo", "sampler.max_new_tokens=99")
     assert config.trainer.args["max_completion_length"] == 99
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("stage=collect",), "collecting takes at most 240 samples: 10 problems x 24; fewer where"),
+        (("stage=collect", "stage.max_attempts=4"), "at most 40 samples: 10 problems x 4;"),
+        (("stage=solve", "sampler.n=3"), "solving takes 30 samples: 10 problems x 3; how long"),
+        (("stage=teach",), ""),
+    ],
+)
+def test_stages_that_evaluate_nothing_say_first_how_much_they_draw(
+    given: tuple[str, ...], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from axiom_rl.context.problems import make_problems
+    from axiom_rl.stages.opening import _asked_text
+
+    monkeypatch.chdir(tmp_path)  # no run whose speed is known
+    config = load_config(*given)
+    text = _asked_text(config, make_problems(config, tmp_path))
+    assert expected in text and bool(expected) == bool(text)

@@ -69,6 +69,19 @@ def samples_text(splits: Splits, samples: int, *, trains: bool) -> str:
     return f"{each} takes {total} samples: {parts}"
 
 
+def asked_text(doing: str, problems: int, most: int, *, fewer: str) -> str:
+    """Say how many samples a stage draws at most that evaluates nothing.
+
+    Args:
+        doing: what the stage does: "solving", "collecting", ...
+        problems: it samples from.
+        most: samples of one problem at most.
+        fewer: why they may be fewer; '' where they are not.
+    """
+    count = f"{problems * most} samples: {problems} problems x {most}"
+    return f"{doing} takes at most {count}; {fewer}" if fewer else f"{doing} takes {count}"
+
+
 def plan_for(splits: Splits, samples: int) -> Plan:
     """Return what an evaluation of these problems will be able to tell.
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
     SPLITS,
+    CollectConfig,
     Config,
     DistillConfig,
     GrpoConfig,
     PipelineConfig,
+    SolveConfig,
     TrainerConfig,
     TransformersSamplerConfig,
     VllmSamplerConfig,
@@ -28,7 +30,7 @@ from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import disk_trouble, write_text
 from axiom_rl.evaluation.measure import held_out
-from axiom_rl.evaluation.power import plan_for, samples_text, write_plan
+from axiom_rl.evaluation.power import asked_text, plan_for, samples_text, write_plan
 from axiom_rl.evaluation.speed import last_speed
 from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.problems.splits import Splits
@@ -198,26 +200,47 @@ def say_next(config: Config, folder: Path) -> None:
 
 
 def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
-    """Say what the run will be able to tell, before anything is sampled."""
+    """Say how much will be sampled, and what the run will be able to tell, before it begins."""
     if config.stage.kind not in ("train", "evaluate"):
+        if asked := _asked_text(config, splits):
+            log.info("%s", asked)
         return
     if config.stage.kind == "train" and isinstance(config.trainer, GrpoConfig | PipelineConfig):
         splits = held_out(splits)
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)
     trains = config.stage.kind == "train"
+    samples = config.sampler.n * _count(splits)
     log.info(
-        "%s%s", samples_text(splits, config.sampler.n, trains=trains), _time_text(config, splits)
+        "%s%s", samples_text(splits, config.sampler.n, trains=trains), _time_text(config, samples)
     )
     log.info("stated before the run: %s", plan)
 
 
-def _time_text(config: Config, splits: Splits) -> str:
-    """Say how long an evaluation will take, where a run on this machine has measured the speed."""
+def _asked_text(config: Config, splits: Splits) -> str:
+    """Say how many samples a stage draws that evaluates nothing; '' where another says it."""
+    match config.stage:
+        case CollectConfig() as stage:
+            problems, most = len(getattr(splits, stage.split)), stage.max_attempts
+            fewer = "fewer where one passes early"
+            text = asked_text("collecting", problems, most, fewer=fewer)
+        case SolveConfig():
+            problems, most = _count(splits), config.sampler.n
+            text = asked_text("solving", problems, most, fewer="")
+        case _:  # a teacher's problems are known once the student's failures are
+            return ""
+    return text + _time_text(config, problems * most)
+
+
+def _count(splits: Splits) -> int:
+    return sum(len(getattr(splits, name)) for name in SPLITS)
+
+
+def _time_text(config: Config, samples: int) -> str:
+    """Say how long samples will take, where a run on this machine has measured the speed."""
     speed = last_speed(Path("outputs"), config.model.name, config.sampler.backend)
     if speed is None:
         return "; how long they take is said once the first are drawn"
-    samples = config.sampler.n * sum(len(getattr(splits, name)) for name in SPLITS)
     return f"; {speed.text(samples, config.sampler.max_new_tokens)}"
 
 

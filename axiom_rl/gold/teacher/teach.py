@@ -136,6 +136,13 @@ def teach(
             "the student fails none of the problems, so there is nothing to teach: raise "
             f"teacher.max_pass_rate={teacher.max_pass_rate:g}, or choose harder problems"
         )
+    log.info(
+        "the teacher is asked for at most %d answers, %d problems x %d; fewer once %s are right",
+        len(problems) * teacher.samples,
+        len(problems),
+        teacher.samples,
+        f"{teacher.max_traces} in all" if teacher.max_traces else "enough",
+    )
     with run.timed(NAME, iteration) as columns:
         asking = _Asking(
             context=context,
