@@ -38,7 +38,10 @@ class _RunningJob:
 
 
 def run_jobs(
-    jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], gpus: Sequence[str]
+    jobs: Sequence[Job],
+    command: Callable[[Job], Sequence[str]],
+    gpus: Sequence[str],
+    after: Callable[[], None] = lambda: None,
 ) -> list[Job]:
     """Run jobs to their end, whatever becomes of each, and return them with what did.
 
@@ -47,12 +50,16 @@ def run_jobs(
         command: the command line of a job.
         gpus: one job at a time on each, as CUDA_VISIBLE_DEVICES names them; empty means one job at
             a time with the environment as it is.
+        after: called each time that a job has ended and others are still to come.
 
     Raises:
         KeyboardInterrupt: for Ctrl-C or SIGTERM, after every job is stopped.
     """
     free: list[str | None] = [*gpus] or [None]
     waiting, running, ended = list(jobs), list[_RunningJob](), list[Job]()
+    for job in jobs:  # so that the sweep's page counts those to come
+        job.folder.mkdir(parents=True, exist_ok=True)
+        replace(job, status="waiting").write()
     with _terminated_is_interrupted():
         try:
             while waiting or running:
@@ -62,6 +69,8 @@ def run_jobs(
                     running.remove(item)
                     free.append(item.gpu)
                     ended.append(_ended(item))
+                    if waiting or running:
+                        after()
                 time.sleep(POLL_S)
         except BaseException:  # Ctrl-C, and a full disk: no job may outlive its sweep
             _stop(running)
@@ -70,7 +79,6 @@ def run_jobs(
 
 
 def _start(job: Job, command: Callable[[Job], Sequence[str]], gpu: str | None) -> _RunningJob:
-    job.folder.mkdir(parents=True, exist_ok=True)
     replace(job, status="running").write()
     where = "" if gpu is None else f" on GPU {gpu}"
     log.info("job %d%s: %s", job.number, where, " ".join(job.overrides))

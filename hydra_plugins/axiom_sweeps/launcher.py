@@ -6,6 +6,7 @@ import copy
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class ProcessLauncher(Launcher):
         log.info("%d jobs in %s%s", len(jobs), sweep, done if len(open_jobs) < len(jobs) else "")
         write_command(sweep, sys.argv[1:])
         try:
-            run_jobs(open_jobs, self._command, gpus)
+            run_jobs(open_jobs, self._command, gpus, after=partial(_write_so_far, sweep))
         except KeyboardInterrupt:
             log.warning("stopped; go on with: %s", command(f"resume={sweep}"))
             raise
@@ -128,6 +129,16 @@ def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
         to_config(own)
     except AxiomError as error:
         raise AxiomError(f"{error} (in the job {' '.join(overrides)})") from None
+
+
+def _write_so_far(sweep: Path) -> None:
+    """Write the page of a sweep that goes on; one that cannot be written does its jobs no harm."""
+    from axiom_rl.report.sweep.page import write_sweep_so_far
+
+    try:
+        write_sweep_so_far(sweep)
+    except (AxiomError, OSError) as error:
+        log.warning("the sweep's page could not be written so far: %s", error)
 
 
 def _returned(job: Job) -> JobReturn:

@@ -14,7 +14,13 @@ from axiom_rl.core.files import read_json
 from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.report.blocks import Table
-from axiom_rl.report.sweep.page import Sweep, build_page, headline, write_sweep
+from axiom_rl.report.sweep.page import (
+    Sweep,
+    build_page,
+    headline,
+    write_sweep,
+    write_sweep_so_far,
+)
 from axiom_rl.report.sweep.scores import Score, difference, job_score, settings_of
 from axiom_rl.run.sweep_jobs import Job, read_jobs
 from axiom_rl.run.tracking import Tracker
@@ -169,3 +175,16 @@ def test_a_folder_that_is_no_sweep_is_named(tmp_path: Path) -> None:
         read_jobs(tmp_path / "x")
     with pytest.raises(AxiomError, match="holds no jobs of a sweep"):
         write_sweep(tmp_path)
+
+
+def test_the_page_of_a_sweep_that_goes_on_is_html_alone_and_says_so(tmp_path: Path) -> None:
+    for number, status in enumerate(("done", "running")):
+        folder = tmp_path / str(number)
+        make_run(folder)
+        Job(number=number, folder=folder, overrides=(f"seed={number}",), status=status).write()
+    write_sweep_so_far(tmp_path)
+    text = (tmp_path / "sweep.html").read_text(encoding="utf-8")
+    assert "Not final: the sweep goes on" in text and "1 of 2 jobs are done, 1 running" in text
+    assert sorted(path.name for path in tmp_path.glob("sweep.*")) == ["sweep.html"]
+    write_sweep(tmp_path)
+    assert "Not final" not in (tmp_path / "sweep.html").read_text(encoding="utf-8")

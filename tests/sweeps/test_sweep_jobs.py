@@ -129,23 +129,25 @@ def test_failed_jobs_leave_the_others_running_and_only_they_run_again(tmp_path: 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_sweep_without_orphans_and_resume_finishes_it(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
-    arguments = ("-m", "name=hang,good", f"hydra.sweep.dir={sweep}")
+    arguments = ("-m", "name=good,hang", f"hydra.sweep.dir={sweep}")
     process = subprocess.Popen(
         command(*arguments), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    wait_for(lambda: started(sweep / "0"))
+    wait_for(lambda: started(sweep / "1"))
+    page = (sweep / "sweep.html").read_text()
+    assert "Not final: the sweep goes on" in page and "1 of 2 jobs are done" in page
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0].decode()
     assert process.returncode == 130
     assert f"go on with: python launch.py resume={sweep}" in output and "Traceback" not in output
-    assert not any(map(alive, started(sweep / "0")))
-    assert [job.status for job in read_jobs(sweep)] == ["waiting"]
-    assert "stopped; what is done is kept" in (sweep / "0" / "job.log").read_text()
+    assert not any(map(alive, started(sweep / "1")))
+    assert [job.status for job in read_jobs(sweep)] == ["done", "waiting"]
+    assert "stopped; what is done is kept" in (sweep / "1" / "job.log").read_text()
 
     status, output = launch(f"resume={sweep}", folder=tmp_path)
     assert status == 0, output
     assert [job.status for job in read_jobs(sweep)] == ["done", "done"]
-    assert [len(started(sweep / name)) for name in ("0", "1")] == [2, 1]
+    assert [len(started(sweep / name)) for name in ("0", "1")] == [1, 2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux stops orphans")

@@ -1,7 +1,8 @@
 """The page of a sweep: which setting is best, what mattered, which jobs failed.
 
 Written to the sweep's own folder as sweep.html, sweep.md and sweep.json, at the end of a sweep and
-any time by `stage=compare stage.sweep=FOLDER`, also while jobs are missing.
+any time by `stage=compare stage.sweep=FOLDER`, also while jobs are missing; sweep.html alone, with
+a note that it is not final, each time that a job ends.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from axiom_rl.core.files import write_json, write_text
+from axiom_rl.core.program import command
 from axiom_rl.core.text import duration, percent, points
 from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.report.blocks import (
@@ -131,6 +134,21 @@ def write_sweep(folder: Path) -> str:
     write_text(folder / "sweep.md", to_markdown(page))
     write_json(folder / "sweep.json", _as_json(sweep))
     return page.headline
+
+
+def write_sweep_so_far(folder: Path) -> None:
+    """Write sweep.html alone, of a sweep that goes on, with a note that it is not final.
+
+    Raises:
+        AxiomError: as `write_sweep`.
+    """
+    now = datetime.now(UTC)
+    note = (
+        f"Not final: the sweep goes on. Written on {now:%Y-%m-%d at %H:%M:%S} UTC, when a job had "
+        f"ended. If it was stopped, go on with: {command(f'resume={folder}')}"
+    )
+    page = replace(build_page(read_sweep(folder)), live=note)
+    write_text(folder / "sweep.html", to_html(page))
 
 
 def build_page(sweep: Sweep) -> Page:
