@@ -138,7 +138,13 @@ RESUME_MAY_CHANGE = (
 )
 """Keys that may be given beside resume=, where the saved config has them, and what is below them;
 everything else comes from the saved config. `tracking` is also a choice, as in tracking=wandb."""
-ADDED = {"search.cross_fit": False, "search.stop_below": None, "stage.extend": False}
+ADDED = {
+    "search.allocation": "even",
+    "search.cross_fit": False,
+    "search.stop_below": None,
+    "stage.choose_on": None,
+    "stage.extend": False,
+}
 """Keys that configs of older runs lack, and what these runs did: their pools can be searched."""
 OPTIONAL = {"trainer.args.max_steps": "grpo"}
 """Keys of TRL that a saved config may lack, and the one trainer that goes on further by them."""

@@ -53,7 +53,7 @@ class Drawn:
 def draw_rollouts(
     path: Path,
     tasks: Sequence[JudgedBy],
-    samples: range,
+    samples: range | Mapping[str, range],
     *,
     sampler: Callable[[], Sampler],
     verifier: Verifier,
@@ -68,7 +68,7 @@ def draw_rollouts(
     Args:
         path: completions/<phase>.jsonl.
         tasks: problems and how to judge them.
-        samples: indices of the samples of each problem.
+        samples: indices of the samples of each problem; by problem id where they differ.
         sampler: called only if something is left to draw.
         verifier: judges the programs.
         style: prompt style.
@@ -78,13 +78,14 @@ def draw_rollouts(
         publish: called after each write, see `RunContext.publish`.
     """
     by_id = {task.problem.id: task for task in tasks}
+    asked = samples if isinstance(samples, Mapping) else dict.fromkeys(by_id, samples)
     done = read_rollouts(path)
     have = {(item.completion.problem_id, item.completion.sample) for item in done}
     requests = [
         SampleRequest(
             problem_id=task.problem.id,
             messages=tuple(render(task.problem, style)),
-            samples=tuple(s for s in samples if (task.problem.id, s) not in have),
+            samples=tuple(s for s in asked[task.problem.id] if (task.problem.id, s) not in have),
             stream=stream,
         )
         for task in tasks

@@ -20,6 +20,8 @@ from axiom_rl.search.execute import FILE, Executions, gather
 from axiom_rl.search.material import Material, sampled, with_values
 from axiom_rl.search.public import public_side
 from axiom_rl.search.registry import Choice
+from axiom_rl.search.sharing.need import evidence
+from axiom_rl.search.sharing.rounds import ceiling, first_round, next_round, part_of
 from axiom_rl.search.written import FILE as WRITTEN
 from axiom_rl.search.written import draw_written
 from axiom_rl.verify import Verifier
@@ -39,6 +41,7 @@ class Solving:
     search: SelectConfig
     style: str
     samples: int
+    """Of each problem, or on average where search.allocation=need."""
     seed: int
     model_name: str
     valued: Callable[[Sequence[tuple[Problem, Rollout]]], Mapping[tuple[str, int], float]] | None
@@ -58,16 +61,41 @@ def solve(
         The rows written: the chosen program (None where no sample holds one), how many samples
         agree with it, which public tests it passes, and a probability that is None without a head.
     """
+    if solving.search.allocation == "need":
+        materials = _drawn_by_need(folder, problems, solving)
+    else:
+        counts = dict.fromkeys((problem.id for problem in problems), solving.samples)
+        materials = _drawn(folder, problems, solving, counts)
+    rows = _chosen(materials, solving)
+    write_jsonl(output, rows)
+    for row in rows:
+        log.info("%s", _line(row))
+    return rows
+
+
+def _drawn(
+    folder: Path, problems: Sequence[Problem], solving: Solving, counts: Mapping[str, int]
+) -> dict[str, Material]:
+    """Draw what is not drawn yet of so many samples of each problem; return what is known of them.
+
+    Samples on disk beyond these counts, of an interrupted round, take no part.
+    """
     drawn = draw_rollouts(
         folder / "completions" / f"{PHASE}.jsonl",
         [JudgedBy(problem=problem, hidden=False) for problem in problems],
-        range(solving.samples),
+        {key: range(count) for key, count in counts.items()},
         sampler=solving.sampler,
         verifier=solving.verifier,
         style=solving.style,
         stream=f"{solving.seed}/{PHASE}",
         iteration=0,
     )
+    by_id = {problem.id: problem for problem in problems}
+    items = [
+        (by_id[item.completion.problem_id], item)
+        for item in drawn.rollouts
+        if item.completion.sample < counts[item.completion.problem_id]
+    ]
     public = [public_side(problem) for problem in problems]
     written = None
     if solving.search.written_tests:
@@ -82,12 +110,8 @@ def solve(
         Executions(folder / FILE, solving.verifier),
         public,
         {
-            problem.id: [
-                sampled(item.completion, item.code)
-                for item in drawn.rollouts
-                if item.completion.problem_id == problem.id
-            ]
-            for problem in problems
+            key: [sampled(item.completion, item.code) for of, item in items if of.id == key]
+            for key in counts
         },
         inputs=solving.search.inputs,
         time_limit_s=solving.search.time_limit_s,
@@ -95,15 +119,43 @@ def solve(
         written=None if written is None else written.tests,
     )
     if solving.valued is not None:
-        by_id = {problem.id: problem for problem in problems}
-        items = [(by_id[item.completion.problem_id], item) for item in drawn.rollouts]
         at_end = solving.valued(items)
         materials = {key: with_values(each, at_end) for key, each in materials.items()}
-    rows = _chosen(materials, solving)
-    write_jsonl(output, rows)
-    for row in rows:
-        log.info("%s", _line(row))
-    return rows
+    return materials
+
+
+def _drawn_by_need(
+    folder: Path, problems: Sequence[Problem], solving: Solving
+) -> dict[str, Material]:
+    """Draw solving.samples of each problem on average, round by round, by what is known so far.
+
+    What a round adds follows from the samples of the rounds before it, so a run that was killed
+    draws the same ones. A problem of which nothing tells a need gets the even share.
+    """
+    share = solving.samples
+    counts = {problem.id: first_round(share) for problem in problems}
+    while True:
+        materials = _drawn(folder, problems, solving, counts)
+        known = {key: evidence(each) for key, each in materials.items()}
+        shared = {key: counts[key] for key, each in known.items() if each.tells}
+        rest = {key: share for key in known if key not in shared}
+        budget, spent = share * len(shared), sum(shared.values())
+        given = next_round(
+            {key: known[key].need(range(counts[key])) for key in shared},
+            shared,
+            ceiling(share, shared),
+            part_of(budget, spent),
+        )
+        if not given and all(counts[key] == share for key in rest):
+            log.info(
+                "shared by need: %d samples, %d to %d a problem",
+                sum(counts.values()),
+                min(counts.values()),
+                max(counts.values()),
+            )
+            return materials
+        counts = rest | {key: shared[key] + given.count(key) for key in shared}
+        log.info("shared by need: %d of %d samples drawn", spent, budget)
 
 
 def _chosen(materials: Mapping[str, Material], solving: Solving) -> list[dict[str, Any]]:

@@ -49,6 +49,9 @@ class SelectConfig(SearchConfig):
     """Judge each problem by the part of the head that was fitted without its type."""
     stop_below: float | None = MISSING
     """Probability below which a sample counts as stopped early; null looks at several."""
+    allocation: str = MISSING
+    """even (sampler.n samples for each problem) or need (as many on average, more where none
+    passes the public tests or the samples disagree); stage=solve, and compared in stage=search."""
 
 
 @dataclass

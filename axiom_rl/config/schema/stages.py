@@ -49,6 +49,9 @@ class SearchStageConfig(StageConfig):
 
     pool: str | None = MISSING
     """Run folder of stage=evaluate, whose samples, problems and settings are used. Needed."""
+    choose_on: str | None = MISSING
+    """Run folder of stage=evaluate on other problems, such as val: the selector that is best there
+    is named before the scores, and marked; null chooses none."""
     extend: bool = MISSING
     """Draw what the pool lacks: tests written by the model; their tokens count."""
 

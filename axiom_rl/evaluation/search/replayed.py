@@ -67,6 +67,8 @@ def refuse_search(config: Config) -> None:
     Raises:
         AxiomError: for a stage, trainer or expert that does not search.
     """
+    if isinstance(config.search, SelectConfig) and config.search.allocation == "need":
+        _check_sharing(config)
     if config.search.kind == "none" or config.stage.kind in ("evaluate", "search", "solve"):
         return
     instead = "leave search= out, or use stage=evaluate"
@@ -83,6 +85,39 @@ def refuse_search(config: Config) -> None:
     raise AxiomError(f"stage={config.stage.kind} does not search: {instead}")
 
 
+def _check_sharing(config: Config) -> None:
+    """Refuse uneven shares where they would bias what is measured, or where nothing is shared."""
+    if config.stage.kind not in ("search", "solve"):
+        raise AxiomError(
+            "search.allocation=need draws less where samples pass, so that pass rates over them "
+            "would be wrong: use it with stage=solve, or draw evenly and see what it is worth by "
+            "stage=search stage.pool=outputs/evaluate/<run> search.allocation=need"
+        )
+    if config.stage.kind == "solve" and config.sampler.n < 2:
+        raise AxiomError(
+            f"search.allocation=need shares sampler.n={config.sampler.n} samples a problem: give "
+            "sampler.n=2 or more"
+        )
+
+
+def pool_at(place: str, key: str) -> Config:
+    """Return the config of a pool.
+
+    Args:
+        place: its folder.
+        key: that names it, for errors.
+
+    Raises:
+        AxiomError: if there is none.
+    """
+    if not (Path(place) / "config.yaml").is_file():
+        raise AxiomError(f"{key}={place}: there is no config.yaml; {HOW}")
+    pool = pool_config(Path(place))
+    if pool.stage.kind != "evaluate":
+        raise AxiomError(f"{key}={place}: it is a run of stage={pool.stage.kind}; {HOW}")
+    return pool
+
+
 def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
     """Return the config of the pool that is replayed.
 
@@ -91,11 +126,7 @@ def replayed_pool(config: Config, stage: SearchStageConfig) -> Config:
     """
     if stage.pool is None:
         raise AxiomError(f"stage=search needs stage.pool: {HOW}")
-    if not (Path(stage.pool) / "config.yaml").is_file():
-        raise AxiomError(f"stage.pool={stage.pool}: there is no config.yaml; {HOW}")
-    pool = pool_config(Path(stage.pool))
-    if pool.stage.kind != "evaluate":
-        raise AxiomError(f"stage.pool={stage.pool}: it is a run of stage={pool.stage.kind}; {HOW}")
+    pool = pool_at(stage.pool, "stage.pool")
     if different := differing(config, pool, OF_THE_POOL):
         raise AxiomError(
             f"a replay takes problems, model, sampler and seed from the pool; leave out "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,22 +24,36 @@ from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 from axiom_rl.core.types import Problem
+from axiom_rl.evaluation.measure import headline_split
+from axiom_rl.evaluation.search.choosing import check_other, choose_selectors
 from axiom_rl.evaluation.search.repaired import repair_beside
-from axiom_rl.evaluation.search.replayed import check_search, replayed_pool
+from axiom_rl.evaluation.search.replayed import check_search, pool_at, replayed_pool
+from axiom_rl.evaluation.search.scores import Pool, make_pool
 from axiom_rl.evaluation.search.searched import (
     PolicyKnown,
-    read_replayed,
-    replay_pool,
+    Searched,
+    pool_items,
+    prepare,
+    score_replay,
     search_beside,
 )
+from axiom_rl.evaluation.search.sharing.compared import check_shareable
+from axiom_rl.evaluation.search.words import chosen_line
 from axiom_rl.problems.splits import import_types
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler
+from axiom_rl.search.pool import HOW, read_pool
+from axiom_rl.search.public import public_side
 from axiom_rl.search.solve import Solving, solve
+from axiom_rl.search.written import FILE as WRITTEN
+from axiom_rl.search.written import draw_written, read_written
+from axiom_rl.value.recipe import frozen_policy
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
     from axiom_rl.evaluation.search.valued import HeadInUse
+
+log = logging.getLogger(__name__)
 
 
 def run_beside(
@@ -87,18 +102,96 @@ def run_replay(config: Config, folder: Path, known: Knowing, open_sampler: Openi
         asked = replace(asked, written_tests=composed_option("search", "codet").written_tests)
     check_search(asked)
     assert stage.pool is not None
-    if isinstance(pool.problems, ProceduralConfig | JsonlConfig):
-        import_types(pool.problems.imports)
     run = replace(pool, name=config.name, stage=stage, search=asked, sandbox=config.sandbox)
-    place = Path(stage.pool)
-    of_model = known(pool, asked, place)
-    samples = read_replayed(place, of_model)  # what can be refused is, before a file is written
+    # What can be refused is, before a file is written.
+    test = _read(pool, stage.pool, "stage.pool", asked, known)
+    val = None
+    if stage.choose_on is not None:
+        other = pool_at(stage.choose_on, "stage.choose_on")
+        val = _read(other, stage.choose_on, "stage.choose_on", asked, known)
+        policies = frozen_policy(other, val.place), frozen_policy(pool, test.place)
+        check_other(stage.choose_on, val.pool, policies[0], test.pool, policies[1])
+    if asked.allocation == "need":
+        check_shareable(test.pool, stage.pool)
     with ExitStack() as resources:
         verifier = resources.enter_context(Verifier(config.sandbox))
         sampler = open_sampler(pool, folder, resources) if stage.extend else None
         settings = asdict(replace(run, resume=None))
         write_text(folder / "config.yaml", saved_yaml(settings))
-        replay_pool(place, samples, folder, verifier, asked, pool.seed, of_model, sampler)
+        searched = _searched(test, verifier, asked, sampler)
+        chosen = None
+        if val is not None:
+            beside = _searched(val, verifier, replace(asked, allocation="even"), sampler)
+            chosen = choose_selectors(beside, searched, val.place)
+            log.info("%s", chosen_line(chosen))
+        score_replay(searched, folder, asked.selector, chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """A finished evaluation as a replay reads it."""
+
+    place: Path
+    config: Config
+    pool: Pool
+    rollouts: Sequence[Rollout]
+    known: PolicyKnown
+
+
+def _read(config: Config, place: str, key: str, search: SelectConfig, known: Knowing) -> _Stored:
+    """Read the samples of a finished evaluation.
+
+    Args:
+        config: of that run.
+        place: its folder.
+        key: that names it, for errors.
+        search: asked for.
+        known: says what is known of the model that drew it.
+
+    Raises:
+        AxiomError: if it has not finished or holds no texts, or the head does not fit.
+    """
+    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
+        import_types(config.problems.imports)
+    folder = Path(place)
+    of_model = known(config, search, folder)
+    splits, rollouts = read_pool(folder, key)
+    pool = make_pool(getattr(splits, headline_split(splits)), rollouts)
+    if not pool.problems:
+        raise AxiomError(f"{key}={place}: no sample of it has a verdict; {HOW}")
+    if of_model.head is not None:
+        try:
+            of_model.head.check(pool.problems)
+        except AxiomError as error:
+            raise AxiomError(f"{key}={place}: {error}") from None
+    return _Stored(place=folder, config=config, pool=pool, rollouts=rollouts, known=of_model)
+
+
+def _searched(
+    stored: _Stored,
+    verifier: Verifier,
+    config: SelectConfig,
+    sampler: Callable[[], Sampler] | None,
+) -> Searched:
+    """Return what selectors need; executions, features and drawn tests are stored in the pool.
+
+    Args:
+        stored: the pool.
+        verifier: runs programs.
+        config: of the search.
+        sampler: draws tests that the pool lacks; None draws nothing.
+    """
+    pool, place, seed = stored.pool, stored.place, stored.config.seed
+    public = [public_side(problem) for problem in pool.problems]
+    written = None
+    if sampler is not None:
+        count, stream = config.written_tests, f"{seed}/written"
+        written = draw_written(place / WRITTEN, public, count, sampler, stream)
+    elif (place / WRITTEN).exists():
+        written = read_written(place / WRITTEN, public)
+    known, items = stored.known, pool_items(pool, stored.rollouts)
+    values = None if known.head is None else known.head.values(place, items)
+    return prepare(pool, place, verifier, config, seed, written, values, known.parameters)
 
 
 def checked_choice(search: SearchConfig) -> SelectConfig:

@@ -117,6 +117,10 @@ class Scorer:
         """Return how much better one way is than another on the same problems."""
         return self._mean(np.asarray(rates, dtype=float) - np.asarray(others, dtype=float))
 
+    def mean(self, rates: Sequence[float]) -> Interval:
+        """Return the mean of the problems' rates."""
+        return self._mean(np.asarray(rates, dtype=float))
+
     def policy_score(self) -> Interval:
         """Return the mean pass rate of single samples."""
         return self._mean(self.policy)

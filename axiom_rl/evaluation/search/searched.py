@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axiom_rl.config import SelectConfig
 from axiom_rl.context.run_context import Policy, RunContext
-from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_json
 from axiom_rl.core.types import Problem
 from axiom_rl.evaluation.measure import headline_split
@@ -26,19 +25,20 @@ from axiom_rl.evaluation.search.scores import (
     survivors,
     unit_of,
 )
+from axiom_rl.evaluation.search.sharing.compared import Shareable, compare_shares
 from axiom_rl.evaluation.search.stopping import Stoppable, early_stopping
 from axiom_rl.evaluation.search.words import lines, plain
+from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.sampling import Sampler
 from axiom_rl.search import registry
 from axiom_rl.search.budget import Cost, budgets
 from axiom_rl.search.execute import FILE, Executions, Work, gather
 from axiom_rl.search.material import Material, with_values
-from axiom_rl.search.pool import HOW, read_pool
 from axiom_rl.search.public import public_side
+from axiom_rl.search.registry import Choice
 from axiom_rl.search.replay import choose_all, replay
 from axiom_rl.search.written import FILE as WRITTEN
-from axiom_rl.search.written import WrittenTests, draw_written, read_written
+from axiom_rl.search.written import WrittenTests, draw_written
 from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 ORACLE = "oracle"
+VOTE = "vote"
+SIMPLER = ("random", "logprob", "public")
+"""Selectors that ask for less than the vote, and are not compared with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class Searched:
     parameters: int | None = None
     """Of the model that drew the samples, where they are known."""
     stop_below: float | None = None
+    by_need: bool = False
+    """Whether sharing samples by need is compared with even shares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,7 @@ def prepare(
         values=values,
         parameters=parameters,
         stop_below=config.stop_below,
+        by_need=config.allocation == "need",
         work=executions.work,
         written_tokens=0 if written is None else written.tokens,
         unread_tests=0 if written is None else written.unread,
@@ -152,60 +158,6 @@ def pool_items(pool: Pool, rollouts: Sequence[Rollout]) -> list[tuple[Problem, R
     ]
 
 
-def read_replayed(place: Path, known: PolicyKnown) -> tuple[Pool, list[Rollout]]:
-    """Read the samples of a finished evaluation that a replay is about.
-
-    Raises:
-        AxiomError: if there is no finished evaluation with texts, or the head does not fit.
-    """
-    splits, rollouts = read_pool(place)
-    pool = make_pool(getattr(splits, headline_split(splits)), rollouts)
-    if not pool.problems:
-        raise AxiomError(f"stage.pool={place}: no sample of it has a verdict; {HOW}")
-    if known.head is not None:
-        known.head.check(pool.problems)
-    return pool, rollouts
-
-
-def replay_pool(
-    place: Path,
-    samples: tuple[Pool, list[Rollout]],
-    folder: Path,
-    verifier: Verifier,
-    config: SelectConfig,
-    seed: int,
-    known: PolicyKnown,
-    sampler: Callable[[], Sampler] | None = None,
-) -> None:
-    """Replay every selector at every budget on the samples of the run in `place`.
-
-    Executions, features and drawn material are stored there, beside the samples; the result goes to
-    `folder`.
-
-    Args:
-        place: of the pool.
-        samples: of `read_replayed`.
-        folder: of this run.
-        verifier: runs programs.
-        config: of the search.
-        seed: of the pool.
-        known: of the model that drew it.
-        sampler: draws tests that the pool lacks; None draws nothing.
-    """
-    pool, rollouts = samples
-    public = [public_side(problem) for problem in pool.problems]
-    written = None
-    if sampler is not None:
-        count, stream = config.written_tests, f"{seed}/written"
-        written = draw_written(place / WRITTEN, public, count, sampler, stream)
-    elif (place / WRITTEN).exists():
-        written = read_written(place / WRITTEN, public)
-    head = known.head
-    values = None if head is None else head.values(place, pool_items(pool, rollouts))
-    searched = prepare(pool, place, verifier, config, seed, written, values, known.parameters)
-    score_replay(searched, folder, config.selector)
-
-
 def score_live(searched: Searched, folder: Path, name: str) -> dict[str, Any]:
     """Score one selector on all samples, write search/ and say it; returns the document."""
     selector = registry.get(name)
@@ -224,20 +176,27 @@ def score_live(searched: Searched, folder: Path, name: str) -> dict[str, Any]:
     return document
 
 
-def score_replay(searched: Searched, folder: Path, name: str = "vote") -> dict[str, Any]:
-    """Score every selector at every budget, write search/ and say it; returns the document.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """Every selector at every budget, with the oracle, and what each chose of all samples."""
 
-    Args:
-        searched: the pool.
-        folder: of this run.
-        name: of the selector that early stopping is looked at with.
-    """
+    scores: Mapping[str, Mapping[int, SearchScore]]
+    lacking: Mapping[str, str]
+    """What selectors lack that are not available."""
+    choices: Mapping[str, Mapping[str, Choice]]
+    minus_vote: Mapping[str, Mapping[int, Interval]]
+    """How much better than the vote, paired by problem; none where no vote could be taken."""
+
+
+def replay_scores(searched: Searched) -> Replayed:
+    """Score every selector at every budget."""
     pool = searched.pool
     steps = budgets(pool.size)
     oracles = {n: oracle_rates(pool, n, searched.seed) for n in steps}
     at = {n: scorer(pool, n, oracles[n]) for n in steps}
     scores: dict[str, dict[int, SearchScore]] = {}
     lacking: dict[str, str] = {}
+    rates: dict[str, dict[int, list[float]]] = {}
     live = {}
     for each in registry.names():
         selector = registry.get(each)
@@ -249,13 +208,37 @@ def score_replay(searched: Searched, folder: Path, name: str = "vote") -> dict[s
             problem.id: replay(selector, searched.materials[problem.id], steps, searched.seed)
             for problem in pool.problems
         }
-        scores[each] = {
-            n: at[n].score(_rates(pool, chosen, n), _cost(searched, n, each)) for n in steps
-        }
+        rates[each] = {n: _rates(pool, chosen, n) for n in steps}
+        scores[each] = {n: at[n].score(rates[each][n], _cost(searched, n, each)) for n in steps}
         live[each] = choose_all(selector, searched.materials)
     scores[ORACLE] = {n: at[n].score(oracles[n], _cost(searched, n, ORACLE)) for n in steps}
-    write_choices(folder, pool, searched.materials, live)
-    document = _document(searched, scores, lacking, name)
+    others = [each for each in rates if each not in (*SIMPLER, VOTE)] if VOTE in rates else []
+    minus = {
+        each: {n: at[n].difference(rates[each][n], rates[VOTE][n]) for n in steps}
+        for each in others
+    }
+    return Replayed(scores=scores, lacking=lacking, choices=live, minus_vote=minus)
+
+
+def score_replay(
+    searched: Searched, folder: Path, name: str = "vote", chosen_on: Any = None
+) -> dict[str, Any]:
+    """Score every selector at every budget, write search/ and say it; returns the document.
+
+    Args:
+        searched: the pool.
+        folder: of this run.
+        name: of the selector that early stopping and sharing are looked at with.
+        chosen_on: see `axiom_rl.evaluation.search.choosing`.
+    """
+    replayed = replay_scores(searched)
+    write_choices(folder, searched.pool, searched.materials, replayed.choices)
+    minus = {
+        each: {str(n): plain(asdict(interval)) for n, interval in rows.items()}
+        for each, rows in replayed.minus_vote.items()
+    }
+    document = _document(searched, replayed.scores, replayed.lacking, name)
+    document |= {"minus_vote": minus, "chosen_on": chosen_on}
     _write(folder, document, searched)
     return document
 
@@ -289,16 +272,31 @@ def _cost(searched: Searched, n: int, name: str) -> Cost:
 
 
 def _stopping(searched: Searched, at: Scorer, name: str) -> dict[str, Any] | None:
-    """Look at early stopping with a selector, or, where it lacks something, with the filter."""
+    """Look at early stopping with a selector."""
     if searched.values is None:
         return None
-    selector = registry.get(name)
-    if registry.missing(selector, searched.materials.values()):
-        selector = registry.get("public")
     of = Stoppable(
         pool=searched.pool, materials=searched.materials, prefixes=searched.values.prefixes
     )
-    return early_stopping(of, selector, at, searched.stop_below)
+    return early_stopping(of, _chooser(searched, name), at, searched.stop_below)
+
+
+def _sharing(searched: Searched, name: str) -> dict[str, Any] | None:
+    """Compare sharing by need with even shares, where it was asked for."""
+    pool, seed = searched.pool, searched.seed
+    if not searched.by_need:
+        return None
+    of = Shareable(
+        pool=pool, materials=searched.materials, selector=_chooser(searched, name), seed=seed
+    )
+    return compare_shares(of, lambda n: scorer(pool, n, oracle_rates(pool, n, seed)))
+
+
+def _chooser(searched: Searched, name: str) -> registry.Selector:
+    """Return a selector, or, where it lacks something, the filter."""
+    selector = registry.get(name)
+    lacking = registry.missing(selector, searched.materials.values())
+    return registry.get("public") if lacking else selector
 
 
 def _work(searched: Searched) -> dict[str, Any]:
@@ -319,7 +317,7 @@ def _document(
 ) -> dict[str, Any]:
     pool = searched.pool
     at = scorer(pool, pool.size, [1.0] * len(pool.problems))
-    votes = choose_all(registry.get("vote"), searched.materials).values()
+    votes = choose_all(registry.get(VOTE), searched.materials).values()
     return {
         "schema": SCHEMA,
         "seed": searched.seed,
@@ -343,6 +341,7 @@ def _document(
         "unread_tests": searched.unread_tests,
         "parameters": searched.parameters,
         "early_stopping": plain(_stopping(searched, at, name)),
+        "allocation": plain(_sharing(searched, name)),
         "work": _work(searched),
     }
 

@@ -27,14 +27,68 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     ]
     for name, scores in document["selectors"].items():
         last = scores[str(size)]
-        curve = "  ".join(f"{n}: {percent(score['score']['value'])}" for n, score in scores.items())
+        curve = "  ".join(
+            f"{n}: {percent(score['score']['value'])}{mark(document, n, name)}"
+            for n, score in scores.items()
+        )
         rows.append(
             f"{name:11} {curve}  | gain {shown_interval(last['gain'])}, oracle gap closed "
             f"{shown_interval(last['gap_closed'])}, {last['cost']['generated']:.0f} tokens and "
             f"{last['cost']['cpu_s']:.2f} CPU s a problem"
         )
     rows += [f"{name:11} not available: {why}" for name, why in document["not_available"].items()]
-    return rows + stopping_lines(document["early_stopping"])
+    rows += minus_lines(document)
+    if document.get("chosen_on") is not None:
+        rows.append(f"*: the selector chosen on {document['chosen_on']['pool']}")
+    rows += stopping_lines(document["early_stopping"])
+    return rows + sharing_lines(document["allocation"])
+
+
+def minus_lines(document: Mapping[str, Any]) -> list[str]:
+    """Say how much better than the vote other selectors are, paired by problem."""
+    size = str(document["samples"])
+    return [
+        f"{name} minus vote, paired: "
+        + "  ".join(
+            f"{n}: {percent(each['value'])}" for n, each in rows.items() if n not in ("1", size)
+        )
+        + f"  {size}: {shown_interval(rows[size])}"
+        for name, rows in document.get("minus_vote", {}).items()
+    ]
+
+
+def mark(document: Mapping[str, Any], n: str, name: str) -> str:
+    """Return * for the selector that was chosen for a budget, else nothing."""
+    chosen = document.get("chosen_on")
+    return "*" if chosen is not None and chosen["by_budget"][n]["selector"] == name else ""
+
+
+def chosen_line(chosen: Mapping[str, Any]) -> str:
+    """Say which selector was chosen for each budget, before there is a score to report."""
+    each = "  ".join(
+        f"{n}: {row['selector']} ({percent(row['score'])} there"
+        + (f", at {row['samples']})" if str(row["samples"]) != n else ")")
+        for n, row in chosen["by_budget"].items()
+    )
+    return (
+        f"selectors chosen on {chosen['pool']} ({chosen['problems']} problems, {chosen['units']} "
+        f"different questions): {each}"
+    )
+
+
+def sharing_lines(sharing: Mapping[str, Any] | None) -> list[str]:
+    """Return in words what sharing by need is worth; [] where it was not asked for."""
+    if sharing is None:
+        return []
+    by = "examples, votes and the value head" if sharing["by_head"] else "examples and votes"
+    return [
+        f"shared by need ({by}), {row['samples']} samples a problem: {sharing['selector']} "
+        f"{percent(row['need']['score']['value'])}, evenly {percent(row['even']['score']['value'])}"
+        f" (difference {shown_interval(row['difference'])}); {row['need']['tokens']:.0f} and "
+        f"{row['even']['tokens']:.0f} tokens, {row['need']['least']:.1f} to "
+        f"{row['need']['most']:.1f} samples a problem"
+        for row in sharing["rows"]
+    ]
 
 
 def stopping_lines(stopping: Mapping[str, Any] | None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.core.text import percent
+from axiom_rl.evaluation.search.words import mark, minus_lines
 from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.report.blocks import (
     Bar,
@@ -24,6 +25,7 @@ from axiom_rl.report.blocks import (
     with_interval,
 )
 from axiom_rl.report.run_folder import Row, RunFolder
+from axiom_rl.report.sections.search.sharing import chosen_blocks, sharing_blocks
 from axiom_rl.report.sections.search.value import stopping_blocks
 
 MOST_CLUSTERS = 6
@@ -39,13 +41,16 @@ def search_section(run: RunFolder) -> Section:
     result = read_json(path)
     blocks: list[Block] = [
         Text(_sentence(result)),
+        *chosen_blocks(result.get("chosen_on")),
         Bars(_bars(result)),
         _scores(result),
     ]
     curve = _curve(result)
     blocks += [curve] if curve is not None else []
+    blocks += [Text(f"{text}.") for text in minus_lines(result)]
     blocks += [Text(text) for text in _notes(result)]
     blocks += stopping_blocks(result.get("early_stopping"))
+    blocks += sharing_blocks(result.get("allocation"))
     return Section("Search", blocks)
 
 
@@ -179,7 +184,7 @@ def _scores(result: Mapping[str, Any]) -> Table:
         last, cost = scores[size], scores[size]["cost"]
         rows.append(
             [
-                name,
+                name + mark(result, size, name),
                 _shown(_interval(last["score"])),
                 _shown(_interval(last["gain"])),
                 _closed(last["gap_closed"]),
@@ -210,7 +215,7 @@ def _curve(result: Mapping[str, Any]) -> Table | None:
     if len(budgets) < 2:
         return None
     rows = [
-        [name, *(percent(scores[n]["score"]["value"]) for n in budgets)]
+        [name, *(percent(scores[n]["score"]["value"]) + mark(result, n, name) for n in budgets)]
         for name, scores in result["selectors"].items()
     ]
     oracle = result["selectors"]["oracle"]
