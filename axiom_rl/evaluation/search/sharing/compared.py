@@ -60,7 +60,7 @@ def compare_shares(of: Shareable, scorer_at: Callable[[int], Scorer]) -> dict[st
     return {
         "selector": of.selector.name,
         "by_head": any(each.values is not None for each in known.values()),
-        "rows": [_row(of, known, n, scorer_at(n), chosen) for n in steps],
+        "rows": [_compared(of, known, n, scorer_at(n), chosen) for n in steps],
     }
 
 
@@ -107,7 +107,7 @@ def shared_counts(
             return counts
 
 
-def _row(
+def _compared(
     of: Shareable,
     known: Mapping[str, Evidence],
     n: int,
