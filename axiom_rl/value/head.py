@@ -82,6 +82,9 @@ class ValueHead:
     recipe: Recipe
     inputs: tuple[str, ...]
     seen: SeenProblems
+    stop_below: float | None = None
+    """Probability of a prefix below which a sample is hopeless, chosen on the head's own pools by
+    heads that had not seen the problem; None where none is safe, and in older heads."""
 
     def probe(self, part: str, left_out: str = EVERYTHING) -> Probe:
         """Return a part; of a type that no fold left out, that of the head as a whole."""
@@ -114,6 +117,7 @@ def save_head(folder: Path, head: ValueHead, report: Mapping[str, Any]) -> None:
         "recipe": asdict(head.recipe),
         "inputs": list(head.inputs),
         "seen": asdict(head.seen),
+        "stop_below": head.stop_below,
     }
     content = save(
         {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
@@ -181,6 +185,7 @@ def _head(about: Mapping[str, Any], tensors: Mapping[str, Floats]) -> ValueHead:
         recipe=Recipe(**about["recipe"]),
         inputs=tuple(about["inputs"]),
         seen=SeenProblems(**{key: tuple(values) for key, values in about["seen"].items()}),
+        stop_below=about.get("stop_below"),
     )
 
 

@@ -36,6 +36,8 @@ class Values:
     """Of reading them all, those found stored included."""
     forward: int
     """Tokens read for all of them."""
+    stop_below: float | None
+    """Threshold of early stopping that the head is stored with, if any."""
 
 
 def check_head(
@@ -148,4 +150,5 @@ def head_values(
         computed=features.computed,
         seconds=features.seconds,
         forward=features.forward,
+        stop_below=head.stop_below,
     )

@@ -12,11 +12,14 @@ from axiom_rl.evaluation.search.scores import Pool, scorer
 from axiom_rl.evaluation.search.stopping import (
     Stoppable,
     early_stopping,
+    own_threshold,
     stopped_material,
     stops_below,
 )
 from axiom_rl.evaluation.search.words import stopping_lines
 from axiom_rl.problems import make_problem
+from axiom_rl.report.blocks import Table
+from axiom_rl.report.sections.search.value import stopping_blocks
 from axiom_rl.search import registry
 from axiom_rl.search.budget import compute
 from axiom_rl.search.material import Material, with_values
@@ -98,6 +101,39 @@ def test_a_threshold_that_stops_right_samples_costs() -> None:
     assert "chosen on another pool" in stopping_lines(found)[0]
     assert stopping([([True], [0.001])] * 4, None)["proposed"] is None
     assert stopping_lines(None) == []
+
+
+def test_the_threshold_of_a_head_is_the_one_that_saves_most_and_loses_no_program() -> None:
+    def own(rows: list[tuple[list[bool], list[float]]]) -> dict[str, Any]:
+        of = replace(pool_of(rows), materials={})  # nobody chooses: the oracle's loss counts
+        return own_threshold(of, scorer(of.pool, of.pool.size, [1.0] * len(rows)))
+
+    found = own([([True, False], [0.9, 0.04])] * 4 + [([False, False], [0.12, 0.18])] * 4)
+    assert found["proposed"] == 0.2  # hopeless problems are stopped whole, and nothing is lost
+    row = next(row for row in found["thresholds"] if row["below"] == 0.2)
+    assert (row["stopped"], row["passing_stopped"]) == (0.75, 0.0)
+    assert row["tokens_saved"] == pytest.approx(0.75 * 0.6)
+    careful = own([([True, False], [0.9, 0.04])] * 4 + [([True, False], [0.12, 0.18])] * 4)
+    assert careful["proposed"] == 0.05
+    assert own([([True], [0.001])] * 4)["proposed"] is None
+
+
+def test_a_replay_is_reported_at_the_heads_own_threshold() -> None:
+    of = pool_of([([True, False], [0.9, 0.04])] * 8)
+    at = scorer(of.pool, of.pool.size, [1.0] * 8)
+    found = early_stopping(of, registry.get("logprob"), at, None, 0.03)
+    assert found["of_head"] == 0.03 and found["proposed"] == 0.05
+    assert 0.03 in [row["below"] for row in found["thresholds"]]
+    said = stopping_lines(found)[0]
+    assert "below 0.03 (chosen on the head's own pools): 0.0 % of the tokens" in said
+    typed = early_stopping(of, registry.get("logprob"), at, 0.07, 0.03)
+    assert "below 0.07 (chosen on another pool)" in stopping_lines(typed)[0]
+    table = stopping_blocks(typed)[1]
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows if "(" in str(row[0])] == [
+        "0.03 (the head's)",
+        "0.07 (asked)",
+    ]
 
 
 def test_values_become_material_by_problem_and_sample() -> None:

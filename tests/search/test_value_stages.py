@@ -139,6 +139,10 @@ def test_a_head_is_fitted_and_measured(made: Path) -> None:
     head = load_head(made / "head" / "value")
     assert len(head.seen.ids) == 6 and len(head.seen.questions) == 2
     assert {fold for fold, _part in head.probes} == {"", "is_palindrome", "reverse_string"}
+    stopping = report["early_stopping"]
+    assert head.stop_below == stopping["proposed"]
+    saved = [row["tokens_saved"] for row in stopping["thresholds"]]
+    assert saved == sorted(saved) and saved[-1] > 0 and stopping["thresholds"][0]["below"] == 0.01
     write_report(made / "head")
     text = (made / "head" / "report.md").read_text()
     assert "## Value head" in text and "value minus logprob" in text
@@ -191,6 +195,7 @@ def test_a_search_by_value_live_and_replayed_is_the_same(run: Runs) -> None:
     assert rows[live] == rows[again]
     stopping = replayed["early_stopping"]
     assert stopping["selector"] == "vote_value" and stopping["asked"] is None
+    assert stopping["of_head"] == load_head(run.folder / "head" / "value").stop_below
     saved = [row["tokens_saved"] for row in stopping["thresholds"]]
     assert saved == sorted(saved)
     write_report(again)

@@ -108,6 +108,7 @@ def a_head() -> ValueHead:
         recipe=Recipe(layer=0.75, every=32),
         inputs=("hidden", "length"),
         seen=SeenProblems(ids=("a",), questions=("q",), types=("lcs",), pools=("outputs/x",)),
+        stop_below=0.05,
     )
 
 
@@ -117,13 +118,29 @@ def test_a_head_comes_back_from_its_file(tmp_path: Path) -> None:
     for place in (tmp_path / "value", tmp_path / "value" / "head.safetensors"):
         back = load_head(place)
         assert (back.base, back.recipe, back.inputs) == (head.base, head.recipe, head.inputs)
-        assert back.seen == head.seen
+        assert back.seen == head.seen and back.stop_below == 0.05
         assert back.probes.keys() == head.probes.keys()
         for key, probe in head.probes.items():
             assert np.array_equal(probe.logits(inputs), back.probes[key].logits(inputs))
     assert back.probe(END, "lcs") is back.probes["lcs", END]
     assert back.probe(PREFIX, "unknown type") is back.probes[EVERYTHING, PREFIX]
     assert json.loads((tmp_path / "value" / "report.json").read_text()) == {"schema": 1}
+    save_head(tmp_path / "none", replace(head, stop_below=None), {})
+    assert load_head(tmp_path / "none").stop_below is None
+
+
+def test_a_head_of_an_older_version_has_no_threshold(tmp_path: Path) -> None:
+    save_head(tmp_path / "value", a_head(), {})
+    path = tmp_path / "value" / "head.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    about = json.loads(header["__metadata__"]["axiom_rl"])
+    del about["stop_below"]
+    header["__metadata__"]["axiom_rl"] = json.dumps(about)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    assert load_head(path).stop_below is None
 
 
 def test_a_missing_or_damaged_head_is_refused(tmp_path: Path) -> None:

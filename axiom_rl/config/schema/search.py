@@ -48,7 +48,8 @@ class SelectConfig(SearchConfig):
     cross_fit: bool = MISSING
     """Judge each problem by the part of the head that was fitted without its type."""
     stop_below: float | None = MISSING
-    """Probability below which a sample counts as stopped early; null looks at several."""
+    """Probability below which a sample counts as stopped early, in a replay; null means the
+    threshold that the head is stored with, and looks at several."""
     allocation: str = MISSING
     """even (sampler.n samples for each problem) or need (as many on average, more where none
     passes the public tests or the samples disagree); stage=solve, and compared in stage=search."""

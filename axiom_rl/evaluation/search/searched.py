@@ -278,7 +278,8 @@ def _stopping(searched: Searched, at: Scorer, name: str) -> dict[str, Any] | Non
     of = Stoppable(
         pool=searched.pool, materials=searched.materials, prefixes=searched.values.prefixes
     )
-    return early_stopping(of, _chooser(searched, name), at, searched.stop_below)
+    own = searched.values.stop_below
+    return early_stopping(of, _chooser(searched, name), at, searched.stop_below, own)
 
 
 def _sharing(searched: Searched, name: str) -> dict[str, Any] | None:

@@ -72,7 +72,7 @@ def stopped_material(material: Material, stops: Sequence[int | None]) -> Materia
 
 
 def early_stopping(
-    of: Stoppable, selector: Selector, at: Scorer, asked: float | None
+    of: Stoppable, selector: Selector, at: Scorer, asked: float | None, of_head: float | None = None
 ) -> dict[str, Any]:
     """Return, for each threshold, the share of tokens saved and the paired loss.
 
@@ -81,55 +81,71 @@ def early_stopping(
         selector: chooses with and without stopping.
         at: scores at the full budget.
         asked: a threshold that was chosen on another pool.
+        of_head: the one that the head was stored with, see `own_threshold`.
     """
-    thresholds = sorted({*THRESHOLDS, *([] if asked is None else [asked])})
     full = [_passes(of, selector, key, None) for key in of.materials]
-    oracle = [float(any(of.pool.passed[key])) for key in of.materials]
-    rows: list[dict[str, Any]] = []
-    for below in thresholds:
+    rows = []
+    for below in sorted({*THRESHOLDS, *(each for each in (asked, of_head) if each is not None)}):
         stops = _stops(of, below)
         kept = [_passes(of, selector, key, stops[key]) for key in of.materials]
-        best = [
-            float(
-                any(ok and end is None for ok, end in zip(of.pool.passed[k], stops[k], strict=True))
-            )
-            for k in of.materials
-        ]
-        rows.append(
-            {
-                "below": below,
-                "tokens_saved": _saved(of, stops),
-                "stopped": _share([end is not None for key in stops for end in stops[key]]),
-                "passing_stopped": _share(
-                    [
-                        end is not None
-                        for key in stops
-                        for ok, end in zip(of.pool.passed[key], stops[key], strict=True)
-                        if ok
-                    ]
-                ),
-                "loss": asdict(at.difference(full, kept)),
-                "oracle_loss": asdict(at.difference(oracle, best)),
-                "changed": sum(a != b for a, b in zip(full, kept, strict=True)),
-            }
-        )
-    fine = [row for row in rows if row["loss"]["high"] <= MOST_LOST]
+        changed = sum(a != b for a, b in zip(full, kept, strict=True))
+        loss = asdict(at.difference(full, kept))
+        rows.append(_stopped(of, at, below) | {"loss": loss, "changed": changed})
     return {
         "selector": selector.name,
         "asked": asked,
-        "proposed": max(fine, key=lambda row: row["tokens_saved"])["below"] if fine else None,
+        "of_head": of_head,
+        "proposed": _most_saving(rows, "loss"),
         "thresholds": rows,
+    }
+
+
+def own_threshold(of: Stoppable, at: Scorer) -> dict[str, Any]:
+    """Return the threshold that a head is stored with, and what it is chosen by.
+
+    It is chosen on problems of the head's own pools, each judged by a head fitted without it, by
+    the loss of the oracle: that of any selector that would have found the program.
+
+    Args:
+        of: the pools as one; its material is not looked at.
+        at: scores on it.
+    """
+    rows = [_stopped(of, at, below) for below in THRESHOLDS]
+    return {"proposed": _most_saving(rows, "oracle_loss"), "thresholds": rows}
+
+
+def _most_saving(rows: Sequence[Mapping[str, Any]], loss: str) -> float | None:
+    """Return the threshold that saves most within the loss allowed; of equals the most careful."""
+    fine = [row for row in rows if row[loss]["high"] <= MOST_LOST]
+    return max(fine, key=lambda row: row["tokens_saved"])["below"] if fine else None
+
+
+def _stopped(of: Stoppable, at: Scorer, below: float) -> dict[str, Any]:
+    """Return what a threshold saves and stops, and what the oracle loses."""
+    stops, passed = _stops(of, below), of.pool.passed
+    ends = [(ok, end) for key in stops for ok, end in zip(passed[key], stops[key], strict=True)]
+    oracle = [float(any(passed[key])) for key in stops]
+    best = [
+        float(any(ok and end is None for ok, end in zip(passed[key], stops[key], strict=True)))
+        for key in stops
+    ]
+    return {
+        "below": below,
+        "tokens_saved": _saved(of, stops),
+        "stopped": _share([end is not None for _ok, end in ends]),
+        "passing_stopped": _share([end is not None for ok, end in ends if ok]),
+        "oracle_loss": asdict(at.difference(oracle, best)),
     }
 
 
 def _stops(of: Stoppable, below: float) -> dict[str, list[int | None]]:
     return {
         key: stops_below(
-            [of.prefixes[key, sample.sample] for sample in material.samples],
-            [sample.tokens for sample in material.samples],
+            [of.prefixes[key, sample.sample] for sample in samples],
+            [sample.tokens for sample in samples],
             below,
         )
-        for key, material in of.materials.items()
+        for key, samples in of.pool.samples.items()
     }
 
 
@@ -147,8 +163,8 @@ def _saved(of: Stoppable, stops: Stops) -> float:
     """Return the share of all tokens drawn that come after a stop."""
     pairs = [
         (sample.tokens, end)
-        for key, material in of.materials.items()
-        for sample, end in zip(material.samples, stops[key], strict=True)
+        for key, samples in of.pool.samples.items()
+        for sample, end in zip(samples, stops[key], strict=True)
     ]
     total = sum(tokens for tokens, _end in pairs)
     return sum(tokens - end for tokens, end in pairs if end is not None) / max(1, total)

@@ -95,15 +95,17 @@ def stopping_lines(stopping: Mapping[str, Any] | None) -> list[str]:
     """Return in words what early stopping would save; [] without a head."""
     if stopping is None:
         return []
-    below = stopping["asked"] if stopping["asked"] is not None else stopping["proposed"]
+    asked, own = stopping["asked"], stopping["of_head"]
+    below = next((b for b in (asked, own, stopping["proposed"]) if b is not None), None)
     if below is None:
         return ["early stopping: no threshold keeps the upper bound of the loss within 2 points"]
     row = next(row for row in stopping["thresholds"] if row["below"] == below)
-    chosen = (
-        "chosen on another pool"
-        if stopping["asked"] is not None
-        else f"chosen on this pool: report it on another by search.stop_below={below}"
-    )
+    if asked is not None:
+        chosen = "chosen on another pool"
+    elif own is not None:
+        chosen = "chosen on the head's own pools"
+    else:
+        chosen = f"chosen on this pool: report it on another by search.stop_below={below}"
     return [
         f"early stopping below {below} ({chosen}): {percent(row['tokens_saved'])} of the tokens "
         f"saved, {stopping['selector']} loses {shown_interval(row['loss'])}, "

@@ -13,6 +13,7 @@ from axiom_rl.core.progress import progress
 from axiom_rl.trainers.value.rows import Dataset
 from axiom_rl.value.fit import FitOptions, Rows, calibrated, fit
 from axiom_rl.value.head import END, EVERYTHING, PREFIX, Floats, Probe, sigmoid
+from axiom_rl.value.values import Trace
 
 PARTS = (END, PREFIX)
 
@@ -27,6 +28,8 @@ class FittedHead:
     """By fold and part, as in a head."""
     new_problems: Floats
     """Of each chosen sample, its probability by a head fitted and calibrated on other problems."""
+    new_prefixes: tuple[Trace, ...]
+    """Of each chosen sample, the same at its prefixes."""
 
 
 def fit_head(data: Dataset, chosen: Sequence[int], options: FitOptions, folds: int) -> FittedHead:
@@ -45,6 +48,7 @@ def fit_head(data: Dataset, chosen: Sequence[int], options: FitOptions, folds: i
     left_out = types if len(types) > 1 else []
     probes: dict[tuple[str, str], Probe] = {}
     ends: Floats = np.zeros(0)
+    prefixes: tuple[Trace, ...] = ()
     with progress("fitting", len(PARTS) * (folds + 1 + len(left_out)), "head") as shown:
 
         def one_more() -> None:
@@ -59,8 +63,11 @@ def fit_head(data: Dataset, chosen: Sequence[int], options: FitOptions, folds: i
                 fit(rows, options), raw, rows.passed, rows.weights
             )
             one_more()
+            new = _cross_calibrated(probes[EVERYTHING, part], rows, raw, parts)
             if part == END:
-                ends = _cross_calibrated(probes[EVERYTHING, part], rows, raw, parts)
+                ends = new
+            else:
+                prefixes = _traces(data, chosen, owners, new)
             for name in left_out:
                 others = own_types != name
                 if _has_both(rows.passed[others]):
@@ -69,7 +76,25 @@ def fit_head(data: Dataset, chosen: Sequence[int], options: FitOptions, folds: i
                         fit(known, options), raw[others], known.passed, known.weights
                     )
                 one_more()
-    return FittedHead(chosen=tuple(chosen), probes=probes, new_problems=ends)
+    return FittedHead(chosen=tuple(chosen), probes=probes, new_problems=ends, new_prefixes=prefixes)
+
+
+def _traces(
+    data: Dataset, chosen: Sequence[int], owners: NDArray[np.int64], values: Floats
+) -> tuple[Trace, ...]:
+    """Return, of each chosen sample, tokens read and probability at its prefixes.
+
+    Args:
+        data: all samples.
+        chosen: those of the rows.
+        owners: the sample of each row; its rows stand in the order of its places.
+        values: of each row.
+    """
+    of: dict[int, list[float]] = {n: [] for n in chosen}
+    for owner, value in zip(owners, values, strict=True):
+        of[int(owner)].append(float(value))
+    # Where no completion reaches a first prefix the ends stood for them, and there is none to stop.
+    return tuple(tuple(zip(data.places[n][:-1], of[n], strict=False)) for n in chosen)
 
 
 def _parts(problems: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from axiom_rl.trainers.value.cross import fit_head
 from axiom_rl.trainers.value.measured import head_lines, measure_head
 from axiom_rl.trainers.value.pools import ValuePool, read_value_pools
 from axiom_rl.trainers.value.rows import Dataset, read_dataset
+from axiom_rl.trainers.value.stopping import stopping_line, threshold_of
 from axiom_rl.value.fit import FitOptions
 from axiom_rl.value.head import SeenProblems, ValueHead, save_head
 from axiom_rl.value.recipe import Recipe, question_hash
@@ -80,6 +81,7 @@ def _fit(run: Run, seed: int, trainer: ValueConfig, pools: list[ValuePool]) -> N
     fit_s = time.monotonic() - began
     with run.timed("measure", 0):
         measured = measure_head(data, fitted, [pool.name for pool in pools])
+        stopping = threshold_of(data, fitted)
     report = {
         "schema": SCHEMA,
         "pools": [pool.name for pool in pools],
@@ -97,6 +99,7 @@ def _fit(run: Run, seed: int, trainer: ValueConfig, pools: list[ValuePool]) -> N
         "forward_tokens": data.forward,
         "fit_s": round(fit_s, 3),
         "measured": measured,
+        "early_stopping": stopping,
     }
     place = run.folder / "value"
     shutil.rmtree(place, ignore_errors=True)  # of an earlier start that did not finish
@@ -107,10 +110,11 @@ def _fit(run: Run, seed: int, trainer: ValueConfig, pools: list[ValuePool]) -> N
         recipe=recipe,
         inputs=tuple(inputs),
         seen=_seen(data, chosen),
+        stop_below=stopping["proposed"],
     )
     save_head(place, head, report)
     run.finish(DONE)
-    for line in head_lines(report):
+    for line in (*head_lines(report), stopping_line(stopping)):
         log.info("%s", line)
     log.info("value head: %s", place)
 

@@ -63,6 +63,8 @@ def value_section(run: RunFolder) -> Section:
         shares = list(next(e for e in measured if e["prefixes"])["prefixes"])
         headers = ["AUC within problems after", "new are", *(percent(float(s)) for s in shares)]
         blocks.append(Table(headers, early))
+    if "early_stopping" in report:  # heads of older versions have none
+        blocks += _own_threshold(report["early_stopping"])
     blocks += [_reliability(entry) for entry in measured]
     blocks += [_types(entry) for entry in measured if len(entry["by_type"]) > 1]
     return Section("Value head", blocks)
@@ -86,8 +88,11 @@ def stopping_blocks(stopping: Mapping[str, Any] | None) -> list[Block]:
     if stopping is None:
         return []
     asked, proposed = stopping["asked"], stopping["proposed"]
+    own = stopping.get("of_head")
     if asked is not None:
         which = f"The threshold {asked} was chosen on another pool (search.stop_below)."
+    elif own is not None:
+        which = f"The threshold {own} was chosen on the head's own pools, and is stored in it."
     elif proposed is not None:
         which = (
             f"{proposed} saves most with an upper bound of the loss within 2 points; it is chosen "
@@ -103,7 +108,7 @@ def stopping_blocks(stopping: Mapping[str, Any] | None) -> list[Block]:
     )
     rows = [
         [
-            f"{row['below']}" + (" (asked)" if row["below"] == asked else ""),
+            f"{row['below']}" + _chosen(row["below"], asked, own),
             percent(row["tokens_saved"]),
             percent(row["stopped"]),
             percent(row["passing_stopped"]),
@@ -122,6 +127,36 @@ def stopping_blocks(stopping: Mapping[str, Any] | None) -> list[Block]:
         "problems changed",
         "oracle's loss",
     ]
+    return [Text(text), Table(headers, rows)]
+
+
+def _chosen(below: float, asked: float | None, own: float | None) -> str:
+    if below == asked:
+        return " (asked)"
+    return " (the head's)" if below == own else ""
+
+
+def _own_threshold(stopping: Mapping[str, Any]) -> list[Block]:
+    """Return which threshold of early stopping the head is stored with, and why."""
+    below = stopping["proposed"]
+    stored = "None is stored." if below is None else f"{below} is stored in the head."
+    text = (
+        "Early stopping on the problems that the head was fitted on, each judged by heads fitted "
+        "without it: a sample is stopped at the first prefix whose probability is below the "
+        "threshold. Stored is the one that saves most with an upper bound of the oracle's loss "
+        f"within 2 points. {stored}"
+    )
+    rows = [
+        [
+            f"{row['below']}",
+            percent(row["tokens_saved"]),
+            percent(row["stopped"]),
+            percent(row["passing_stopped"]),
+            _share(row["oracle_loss"]),
+        ]
+        for row in stopping["thresholds"]
+    ]
+    headers = ["below", "tokens saved", "samples stopped", "of those that pass", "oracle's loss"]
     return [Text(text), Table(headers, rows)]
 
 
