@@ -13,9 +13,15 @@ from test_search_stages import EVALUATE, OWN, Likely, Runs, own, value
 import axiom_rl.stages.opening
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
+from axiom_rl.evaluation.search.sharing.compared import shared_counts
 from axiom_rl.evaluation.search.words import lines
+from axiom_rl.problems.splits import read_splits
 from axiom_rl.report.page import write_report
-from axiom_rl.search import execute
+from axiom_rl.rollouts.records import read_rollouts
+from axiom_rl.search import Sampled, execute, public_side
+from axiom_rl.search.execute import FILE, Executions, gather
+from axiom_rl.search.material import sampled
+from axiom_rl.search.sharing.need import evidence
 
 NEED = "search.allocation=need"
 VAL = ("stage=evaluate", "stage.split=val", "problems.types=[reverse_string]", "sampler.n=4")
@@ -81,6 +87,26 @@ def test_solve_draws_where_it_is_needed(
     assert "| impossible | 0 of 1 |" in (folder / "report.md").read_text()
 
 
+def test_a_replay_shares_as_the_live_search_did(run: Runs, tmp_path: Path) -> None:
+    live = rows_of(run("live", *asked(tmp_path)))
+    folder = run("whole", *asked(tmp_path)[:-1], "sampler.n=32")
+    splits = read_splits(folder / "problems")
+    assert splits is not None
+    problems = (*splits.train, *splits.val, *splits.test)
+    samples: dict[str, list[Sampled]] = {problem.id: [] for problem in problems}
+    for item in read_rollouts(folder / "completions" / "solve.jsonl"):
+        samples[item.completion.problem_id].append(sampled(item.completion, item.code))
+    nothing_runs: Any = None
+    materials = gather(
+        Executions(folder / FILE, nothing_runs), [*map(public_side, problems)], samples,
+        inputs=24, time_limit_s=1.0, seed=0,
+    )  # fmt: skip
+    known = {key: evidence(each) for key, each in materials.items()}
+    in_order = {key: sorted(range(32), key=lambda n, k=key: samples[k][n].sample) for key in known}
+    counts = shared_counts(known, in_order, dict.fromkeys(known, [1] * 32), 8, 32)
+    assert counts == {key: row["samples"] for key, row in live.items()}
+
+
 def test_nonsense_in_the_place_of_tests_changes_no_share(run: Runs, tmp_path: Path) -> None:
     with_tests = OWN[0] | {"id": "tested", "tests": [{"args": ["xyz"], "expected": "zyx"}]}
     first = rows_of(run("t1", *asked(tmp_path, with_tests)))
@@ -120,6 +146,10 @@ def test_sharing_killed_in_a_round_goes_on_as_if_it_had_not_been(
         (("trainer.expert=vote", "search=vote", NEED), "stage=search stage.pool="),
         (("stage=solve", "search=vote", NEED, "sampler.n=1"), "sampler.n=2 or more"),
         (("stage=solve", "search=vote", "search.allocation=odd"), "must be one of even, need"),
+        (
+            ("stage=solve", "search=vote", "search.stop_below=0.1"),
+            "not stopped while they are drawn",
+        ),
         (("stage=search", "stage.pool=POOL", "stage.choose_on=nix"), "stage.choose_on=nix: there"),
         (("stage=search", "stage.pool=POOL", "stage.choose_on=POOL"), "2 of its problems are in"),
     ],

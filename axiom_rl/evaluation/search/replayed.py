@@ -69,6 +69,8 @@ def refuse_search(config: Config) -> None:
     """
     if isinstance(config.search, SelectConfig) and config.search.allocation == "need":
         _check_sharing(config)
+    if isinstance(config.search, SelectConfig) and config.search.stop_below is not None:
+        _check_stopping(config, config.search.stop_below)
     if config.search.kind == "none" or config.stage.kind in ("evaluate", "search", "solve"):
         return
     instead = "leave search= out, or use stage=evaluate"
@@ -97,6 +99,16 @@ def _check_sharing(config: Config) -> None:
         raise AxiomError(
             f"search.allocation=need shares sampler.n={config.sampler.n} samples a problem: give "
             "sampler.n=2 or more"
+        )
+
+
+def _check_stopping(config: Config, below: float) -> None:
+    """Refuse a threshold where it would change nothing: no sampler stops by a head as it draws."""
+    if config.stage.kind not in ("evaluate", "search"):
+        raise AxiomError(
+            f"search.stop_below={below}: samples are not stopped while they are drawn; leave it "
+            "out, or see what it would save by stage=search stage.pool=outputs/evaluate/<run> "
+            f"search.head=outputs/.../value search.stop_below={below}"
         )
 
 
