@@ -279,7 +279,7 @@ def test_folders_that_hydra_shall_read_itself_stay() -> None:
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["trainer=expert_iter"], ("trainer.iterations=2", "stage=evaluate")),
+        (["trainer=expert_iter"], ("trainer.iterations=3", "stage=evaluate")),
         (["trainer=grpo"], ("trainer.args.max_steps=40", "stage=evaluate")),
         (["trainer=sft"], ("stage=export", "stage=evaluate")),
         (["stage=evaluate"], ("trainer=expert_iter", "problems=easy")),
