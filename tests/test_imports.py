@@ -129,6 +129,17 @@ def test_hydras_config_type_is_seen_at_the_door_alone() -> None:
     assert set(seen) <= {name_of(path) for path in door}
 
 
+def test_no_trainer_composes_a_config() -> None:
+    """What it needs of conf/ is read before it begins, where a wrong name is refused at once."""
+    offenders = [
+        f"{name_of(path)} calls {name}"
+        for path in (PACKAGE / "trainers").rglob("*.py")
+        for name in ("load_config", "composed_option", "resumed_config")
+        if name in path.read_text(encoding="utf-8")
+    ]
+    assert not offenders, "\n".join(offenders)
+
+
 def test_no_room_for_odds_and_ends() -> None:
     odd = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert not [path for path in PACKAGE.rglob("*") if path.stem in odd]

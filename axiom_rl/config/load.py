@@ -53,11 +53,15 @@ def load_config(*overrides: str) -> Config:
         AxiomError: for an unknown option or key, or an impossible value, naming it.
     """
     register_schemas()
-    check_choices(overrides)
     GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):
+        return _composed(overrides)
+
+
+def _composed(overrides: Sequence[str]) -> Config:
+    check_choices(overrides)
     try:
-        with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):
-            return to_config(compose("config", overrides=list(overrides)))
+        return to_config(compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise AxiomError(explain(error)) from error
 
@@ -84,11 +88,14 @@ def to_config(composed: DictConfig) -> Config:
 
 
 def composed_option(group: str, name: str) -> Any:
-    """Return the values of one option of a group as it stands in conf/, such as search, vote."""
-    overrides = [f"{group}={name}"]
-    if GlobalHydra.instance().is_initialized():  # inside launch.py, which may compose once more
-        return getattr(to_config(compose("config", overrides=overrides)), group)
-    return getattr(load_config(*overrides), group)
+    """Return the values of one option of a group as it stands in conf/, such as search, vote.
+
+    Raises:
+        AxiomError: for an unknown option, naming it.
+    """
+    option = f"{group}={name}"
+    inside = GlobalHydra.instance().is_initialized()  # launch.py's, with the folders it was given
+    return getattr(_composed([option]) if inside else load_config(option), group)
 
 
 def saved_yaml(values: Any) -> str:
@@ -266,7 +273,7 @@ def _change(saved: DictConfig, override: str) -> None:
         there = ", ".join(may for may in RESUME_MAY_CHANGE if _has(saved, may))
         raise AxiomError(f"{given} cannot change on resume; only these can: {there}")
     if key == "tracking":
-        saved.tracking = _option("tracking", text)
+        saved.tracking = OmegaConf.create(asdict(composed_option("tracking", text)))
         return
     if not _has(saved, key):
         raise AxiomError(
@@ -285,12 +292,6 @@ def _has(saved: DictConfig, key: str) -> bool:
     parent, _, name = key.rpartition(".")
     group = OmegaConf.select(saved, parent) if parent else saved
     return isinstance(group, DictConfig) and name in group
-
-
-def _option(group: str, name: str) -> Any:
-    """Return the values of one option of a group, as Hydra composes them."""
-    composed = asdict(load_config(f"{group}={name}"))
-    return OmegaConf.create(composed[group])
 
 
 def _schema_of(saved: DictConfig, path: Path) -> DictConfig:

@@ -14,6 +14,7 @@ from axiom_rl.config import (
     SftTrainerConfig,
     TrainerConfig,
     ValueConfig,
+    composed_option,
 )
 from axiom_rl.config.parts import TEACH, named, trainings
 from axiom_rl.context.present import check_present
@@ -26,6 +27,7 @@ from axiom_rl.evaluation.search.replayed import refuse_of_pools
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.gold.teacher.open import check_teacher
 from axiom_rl.gold.teacher.traces import read_traces
+from axiom_rl.problems.sources.load import load_splits
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
 from axiom_rl.stages.distilling import check_distilling, resolve_teacher
@@ -49,6 +51,7 @@ def train(config: Config, folder: Path) -> None:
     trainer = config.trainer
     splits = make_problems(config, folder)
     check_val(config, splits)
+    watched = watched_families(config)
     check_libraries(config)
     resolved = resolve_model(config)
     search = search_in_use(config, resolved, splits)
@@ -67,11 +70,11 @@ def train(config: Config, folder: Path) -> None:
         elif isinstance(trainer, GrpoConfig):
             from axiom_rl.trainers.grpo.run import run_grpo
 
-            run_grpo(context, config.model, resolved, trainer)
+            run_grpo(context, config.model, resolved, trainer, watched)
         elif isinstance(trainer, PipelineConfig):
             from axiom_rl.trainers.pipeline.run import run_pipeline
 
-            run_pipeline(context, config.model, resolved, trainer, config.teacher)
+            run_pipeline(context, config.model, resolved, trainer, config.teacher, watched)
         elif isinstance(trainer, DistillConfig) and teacher is not None:
             from axiom_rl.trainers.distill.run import run_distill
 
@@ -88,6 +91,21 @@ def check_val(config: Config, splits: Splits) -> None:
             f"trainer.eval_every={config.trainer.eval_every} evaluates on the val split, which is "
             "empty: set problems.sizes.val=1 or more, or trainer.eval_every=0"
         )
+
+
+def watched_families(config: Config) -> dict[str, Splits]:
+    """Return the problems of the families that a run watches for forgetting, by name.
+
+    Raises:
+        AxiomError: for an unknown family, naming it.
+    """
+    names = [
+        name
+        for _step, own in trainings(config)
+        if isinstance(own.trainer, GrpoConfig)
+        for name in own.trainer.forgetting
+    ]
+    return {name: load_splits(composed_option("problems", name)) for name in dict.fromkeys(names)}
 
 
 def fit_value(config: Config, trainer: ValueConfig, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from scripted_run import composed
 
-from axiom_rl.config import GrpoConfig
+from axiom_rl.config import Config, GrpoConfig
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion, Problem, Status, Verdict
@@ -22,6 +22,7 @@ from axiom_rl.report.page import write_report
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.folder import Run
 from axiom_rl.run.tracking import Tracker
+from axiom_rl.stages.training import watched_families
 from axiom_rl.trainers.grpo.run import (
     Signal,
     _refuse_hopeless,
@@ -332,6 +333,10 @@ def context(*types: str, folder: Path) -> RunContext:
     )
 
 
+def watching(families: list[str]) -> Config:
+    return replace(composed("trainer=grpo"), trainer=trainer(forgetting=families))
+
+
 EASY = [*problem_types()["easy"]]
 BASIC = [*problem_types()["basic"]]
 
@@ -356,7 +361,7 @@ def test_what_is_trained_on_is_not_measured_as_forgetting(
     said: list[str],
 ) -> None:
     with caplog.at_level(logging.INFO):
-        found = watch(context(*trained, folder=tmp_path), trainer(forgetting=families))
+        found = watch(context(*trained, folder=tmp_path), watched_families(watching(families)))
     types = {
         name: sorted({p.type for p in (*of.splits.train, *of.splits.test)})
         for name, of in found.items()
@@ -371,9 +376,9 @@ def test_what_is_trained_on_is_not_measured_as_forgetting(
     assert ("## What was forgotten" in report) == bool(said)
 
 
-def test_an_unknown_family_is_named_with_what_was_meant(tmp_path: Path) -> None:
+def test_an_unknown_family_is_named_with_what_was_meant() -> None:
     with pytest.raises(AxiomError, match=r"problems=basik: did you mean basic"):
-        watch(context("lis", folder=tmp_path), trainer(forgetting=["basik"]))
+        watched_families(watching(["basik"]))
 
 
 def test_the_expected_length_is_that_of_training() -> None:

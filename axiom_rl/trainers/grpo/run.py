@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig, load_config
+from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
@@ -27,7 +27,6 @@ from axiom_rl.evaluation.forgetting import (
 from axiom_rl.evaluation.measure import headline_split, held_out, measure
 from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.problems.sources.load import load_splits
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
 from axiom_rl.rollouts.advice import nothing_passed
@@ -43,16 +42,27 @@ log = logging.getLogger(__name__)
 
 
 def run_grpo(
-    context: RunContext, model: ModelConfig, resolved: ResolvedModel, trainer: GrpoConfig
+    context: RunContext,
+    model: ModelConfig,
+    resolved: ResolvedModel,
+    trainer: GrpoConfig,
+    watched: Mapping[str, Splits],
 ) -> None:
     """Run GRPO with everything measured before and after.
+
+    Args:
+        context: of the run.
+        model: its adapter is where training starts.
+        resolved: where the weights are.
+        trainer: the run's.
+        watched: problems of the families of trainer.forgetting.
 
     Raises:
         AxiomError: if no sample of the baseline gives a signal to learn from.
     """
     prepare(trainer)
     measured = replace(context, splits=held_out(context.splits))
-    families = watch(context, trainer)
+    families = watch(context, watched)
     _say_plan(measured, trainer, families)
     _say_goal(trainer)
     policy = context.policy(model.adapter)
@@ -282,30 +292,32 @@ def _advice(context: RunContext, rollouts: Sequence[Rollout]) -> str:
     )
 
 
-def watch(context: RunContext, trainer: GrpoConfig) -> dict[str, RunContext]:
+def watch(context: RunContext, watched: Mapping[str, Splits]) -> dict[str, RunContext]:
     """Return the families to watch for forgetting; say and write down what cannot be watched."""
-    found = {name: _family(context, name) for name in dict.fromkeys(trainer.forgetting)}
-    for name, (_family_scene, trained) in found.items():
+    found = {name: _family(context, splits) for name, splits in watched.items()}
+    for name, (_own, trained) in found.items():
         if trained:
             log.info("forgetting: %s", trained_on_text(name, trained))
-    write_trained_on(context.run.folder, {name: trained for name, (_s, trained) in found.items()})
-    return {name: family for name, (family, _t) in found.items() if any(_problems(family))}
+    write_trained_on(context.run.folder, {name: trained for name, (_o, trained) in found.items()})
+    return {
+        name: replace(context, splits=own)
+        for name, (own, trained) in found.items()
+        if not trained.whole
+    }
 
 
-def _family(context: RunContext, name: str) -> tuple[RunContext, TrainedOn]:
+def _family(context: RunContext, splits: Splits) -> tuple[Splits, TrainedOn]:
     """Return the part of a family that shows forgetting, and its types that are trained on.
 
     Of its splits the one that a report is about, without the types that this run trains on.
     """
-    splits = load_splits(load_config(f"problems={name}").problems)
     split = headline_split(splits)
     problems: tuple[Problem, ...] = getattr(splits, split)
     trained = {problem.type for problem in context.splits.train}
     kept = tuple(problem for problem in problems if problem.type not in trained)
-    shares = {name: kept if name == split else () for name in SPLITS}
-    own = Splits(train=shares["train"], val=shares["val"], test=shares["test"])
+    shares: dict[str, Any] = {name: kept if name == split else () for name in SPLITS}
     common = sorted(trained & {problem.type for problem in problems})
-    return replace(context, splits=own), TrainedOn(types=tuple(common), whole=not kept)
+    return Splits(**shares), TrainedOn(types=tuple(common), whole=not kept)
 
 
 def _problems(context: RunContext) -> tuple[Problem, ...]:

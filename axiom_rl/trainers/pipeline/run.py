@@ -25,6 +25,7 @@ from axiom_rl.gold.teacher.asked import failed, pass_rates
 from axiom_rl.gold.teacher.local import LocalTeacher
 from axiom_rl.gold.teacher.teach import teach
 from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.trainers.adapter import publish, release, train_rows
 from axiom_rl.trainers.expert_iter.run import improve, rows_of
@@ -78,8 +79,17 @@ def run_pipeline(
     resolved: ResolvedModel,
     trainer: PipelineConfig,
     teacher: TeacherConfig,
+    watched: Mapping[str, Splits],
 ) -> None:
     """Measure the student, go through the steps, measure it after each, and publish the last one.
+
+    Args:
+        context: of the run.
+        model: its adapter is where the first step starts.
+        resolved: where the weights are.
+        trainer: the run's.
+        teacher: that the step teach asks.
+        watched: problems of the families of trainer.grpo.forgetting.
 
     Raises:
         AxiomError: what a step raises, with the keys of the step.
@@ -88,7 +98,7 @@ def run_pipeline(
     if "grpo" in trainer.steps:
         with named("grpo"):
             prepare(trainer.grpo)
-            families = watch(context, trainer.grpo)
+            families = watch(context, watched)
     steps = _Steps(
         context=context,
         model=model,
