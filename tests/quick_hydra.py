@@ -2,23 +2,26 @@
 
 Of the 0.14 s that composing takes, 0.1 s is spent on choosing, reading and merging the same files.
 All three are kept here, by the folders that are searched and what is chosen in them; parsing,
-checking and applying every override stays Hydra's, each time.
+checking and applying every override stays Hydra's, each time. Most of the rest goes into a deep
+copy of every schema, made only to read from it.
 """
 
 from __future__ import annotations
 
+import copy
 import pickle
 from dataclasses import replace
 from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
 from hydra._internal.defaults_list import DefaultsList, Overrides, create_defaults_list
 from omegaconf import DictConfig
 
 read_and_merged = ConfigLoaderImpl._compose_config_from_defaults_list
 read = ConfigRepository.load_config
+begun = CachingConfigRepository.__init__
 _read: dict[object, bytes] = {}
 _chosen: dict[object, DefaultsList] = {}
 _merged: dict[object, bytes] = {}
@@ -27,8 +30,15 @@ _merged: dict[object, bytes] = {}
 def install() -> None:
     """Put the functions below in the place of Hydra's."""
     ConfigRepository.load_config = read_once
+    CachingConfigRepository.__init__ = begun_once
     config_loader_impl.create_defaults_list = chosen_once
     ConfigLoaderImpl._compose_config_from_defaults_list = merged_once
+
+
+def begun_once(caching: CachingConfigRepository, delegate: ConfigRepository) -> None:
+    """As `CachingConfigRepository.__init__`; its copy is for a new list of sources alone."""
+    caching.delegate = copy.copy(delegate)
+    caching.cache = {}
 
 
 def read_once(repository: ConfigRepository, config_path: str) -> Any:

@@ -6,7 +6,7 @@ import pytest
 import quick_hydra
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
 
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
@@ -17,6 +17,7 @@ def stock(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Hydra as it is installed."""
     whole = "_compose_config_from_defaults_list"
     monkeypatch.setattr(ConfigRepository, "load_config", quick_hydra.read)
+    monkeypatch.setattr(CachingConfigRepository, "__init__", quick_hydra.begun)
     monkeypatch.setattr(ConfigLoaderImpl, whole, quick_hydra.read_and_merged)
     chosen = quick_hydra.create_defaults_list
     monkeypatch.setattr(config_loader_impl, "create_defaults_list", chosen)
