@@ -38,15 +38,15 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_problems_of_your_own(tmp_path: Path) -> None:
     assert write_examples("guides/own_problems.md", tmp_path) == ["mine.jsonl", "my_problems.py"]
-    launch = str(ROOT / "launch.py")
     mine = ["stage=list", "problems=jsonl", "problems.path=mine.jsonl"]
-    assert "2 train problems" in run(tmp_path, launch, *mine)
-    assert "last([1, 2]) == 2" in run(tmp_path, launch, *mine, "stage.show=last")
-    own = ["problems=own", "problems.imports=[my_problems]"]
-    listed = run(tmp_path, launch, "stage=list", *own)
-    assert "alternating_sum" in listed
-    shown = run(tmp_path, launch, "stage=list", *own, "stage.show=alternating_sum/d1/train/s0/0")
-    assert "alternating_sum([5, 2, 1]) == 4" in shown
+    own = ["stage=list", "problems=own", "problems.imports=[my_problems]"]
+    commands = (mine, [*mine, "stage.show=last"],
+                own, [*own, "stage.show=alternating_sum/d1/train/s0/0"])  # fmt: skip
+    code = "import sys; from axiom_rl.cli import main; sys.exit(max(map(main, {})))"
+    said = run(tmp_path, "-c", code.format(commands))
+    for text in ("2 train problems", "last([1, 2]) == 2", "alternating_sum ",
+                 "alternating_sum([5, 2, 1]) == 4"):  # fmt: skip
+        assert text in said
 
 
 def test_a_reward_of_your_own(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_losses_come_first_and_only_sure_ones_are_told():
     assert result.groups(lambda row: row.type)[0].name == "a"
 
 
+@pytest.mark.slow
 def test_of_ten_types_of_the_same_model_one_seldom_seems_to_change() -> None:
     random, alarms, rounds = np.random.default_rng(0), 0, 100
     names = [f"type_{i}" for i in range(10) for _ in range(12)]

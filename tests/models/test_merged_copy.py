@@ -43,7 +43,7 @@ def train_a_little(model: peft.PeftModel, step: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("syncs", [100, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("syncs", [25, pytest.param(500, marks=pytest.mark.slow)])
 def test_many_syncs_leave_the_base_and_every_merge_exact(
     resolved: ResolvedModel, tmp_path: Path, dtype: torch.dtype, syncs: int
 ) -> None:

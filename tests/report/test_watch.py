@@ -237,7 +237,9 @@ def test_a_port_that_is_taken_is_told_with_the_key(server: WatchServer, tmp_path
             load_config("stage=watch", f"stage.port={port}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_the_command_serves_leaves_no_folder_and_ends_cleanly(
     number: signal.Signals, tmp_path: Path
 ) -> None:

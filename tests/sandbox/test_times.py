@@ -223,6 +223,7 @@ def test_a_sleeper_and_a_loop_are_judged_once() -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_threads_of_one_candidate_starve_nobody() -> None:
     threads = """
 import threading

@@ -78,6 +78,7 @@ def test_jobs_may_be_named_after_what_they_are_asked(tmp_path: Path) -> None:
     assert status == 0 and "2 of them done already" in output
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_refused_says_so_once_and_leaves_no_folder(tmp_path: Path) -> None:
     status, output = launch("-m", "seed=0,1", "sampler.n=0", folder=tmp_path)
     assert status == 2 and output.count("sampler.n=0: must be 1 or more") == 1
@@ -193,10 +194,13 @@ def test_jobs_get_the_users_own_config_folder_and_folder_names(tmp_path: Path) -
     ("arguments", "said"),
     [
         (["trainer.args.learning_rat=1"], "did you mean learning_rate"),
-        (["sampler.n=8,0"], "sampler.n=0: must be 1 or more (in the job seed=0 sampler.n=0)"),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                (
+                    ["sampler.n=8,0"],
+                    "sampler.n=0: must be 1 or more (in the job seed=0 sampler.n=0)",
+                ),
                 (["model=qwen2.5-coder-0.5"], "did you mean qwen2.5-coder-0.5b"),
                 (["hydra.launcher.gpu=[1]"], "did you mean gpus"),
                 (["hydra.launcher.gpus=3"], "give a list, hydra.launcher.gpus=[3]"),

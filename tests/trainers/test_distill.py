@@ -35,10 +35,10 @@ from axiom_rl.trainers.distill.trainer import StudentTrainer
 Run = Callable[..., Path]
 
 
-@pytest.fixture
-def teacher(torn_model: Path, tmp_path: Path) -> Path:  # noqa: F811
+@pytest.fixture(scope="module")
+def teacher(torn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """The torn model, taught a little more: it prefers the right ones of the answers it gives."""
-    folder = tmp_path / "teacher"
+    folder = tmp_path_factory.mktemp("distil") / "teacher"
     shutil.copytree(torn_model, folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -117,11 +117,18 @@ def test_the_divergence_from_the_teacher_falls(run: Run, tmp_path: Path) -> None
 PLACES = ("log 1", "log 3", "before train/1", "before evaluate/iter_1")
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(PLACES[1:2], id="one_place"),
+        pytest.param(PLACES, id="every_place", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...]
 ) -> None:
     whole = outcome(run(tmp_path / "whole"))
-    left = list(PLACES)
+    left = list(places)
     log, finish = Tracker.log, FinishedRun.finish
 
     def stop_at(place: str) -> None:
@@ -139,7 +146,7 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
 
     monkeypatch.setattr(Tracker, "log", logging)
     monkeypatch.setattr(FinishedRun, "finish", finishing)
-    for _ in PLACES:
+    for _ in places:
         with pytest.raises(Stopped):
             run(tmp_path / "stopped")
     assert not left

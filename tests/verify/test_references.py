@@ -16,7 +16,7 @@ from axiom_rl.problems.splits import Splits, read_splits, write_splits
 from axiom_rl.verify import Verifier, references
 from axiom_rl.verify.references import check_references
 
-SANDBOX = load_config("sandbox.servers=1", "sandbox.time_limit_s=1").sandbox
+SANDBOX = load_config("sandbox.servers=1", "sandbox.time_limit_s=0.3").sandbox
 ROW: dict[str, Any] = {
     "statement": "Return twice n.",
     "entry_point": "double",
