@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib.metadata
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers fill the cores; tiny models g
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 quick_hydra.install()
+# transformers and TRL each ask which package every installed file is of: a second of reading.
+importlib.metadata.packages_distributions = functools.cache(
+    importlib.metadata.packages_distributions
+)
 
 FIRST = ("trainers", "docs", "gold", "search")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,8 +60,13 @@ def place(of: str) -> int:
     return next(number for number, rooms in enumerate(DIRECTION) if of in rooms)
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the full names of the modules that a file imports, at the top or inside functions."""
+@functools.cache
+def imports(path: Path) -> tuple[str, ...]:
+    """The full names of the modules that a file imports, at the top or inside functions."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -171,13 +177,13 @@ def test_a_class_name_stands_once() -> None:
 
 def test_light_imports_load_nothing_heavy() -> None:
     heavy = sorted({*WHO_MAY, "bitsandbytes"})
-    for statement in (
-        "import axiom_rl",
-        "from axiom_rl.verify import Verifier, extract_code",
-        "import axiom_rl.cli, axiom_rl.stages; from axiom_rl.problems import make_problem",
-    ):
-        code = f"{statement}\nimport sys\nprint(*(sys.modules.keys() & {heavy}))"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-        )
-        assert done.stdout.strip() == "", statement
+    code = (
+        "import sys, axiom_rl, axiom_rl.cli, axiom_rl.stages\n"
+        "from axiom_rl.verify import Verifier, extract_code\n"
+        "from axiom_rl.problems import make_problem\n"
+        f"print(*(sys.modules.keys() & {heavy}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
+import pytest
+
 from axiom_rl.config.describe import GROUPS, keys_of, options, options_page
 from axiom_rl.config.schema import CONF_DIR, SCHEMAS
 
@@ -11,6 +13,7 @@ VERBATIM = ("args", "lora", "chat_template_kwargs")
 """Keys under these are TRL's, PEFT's or a template's own."""
 
 
+@pytest.mark.slow
 def test_the_page_of_options_is_the_schemas() -> None:
     page = CONF_DIR.parent / "docs" / "reference" / "options.md"
     assert page.read_text(encoding="utf-8") == options_page(), (

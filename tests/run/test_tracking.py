@@ -189,6 +189,7 @@ class TestWandb:
         groups = {record.run.run_group for record in recorded(job) if record.run.run_group}
         assert groups == {"train_sweep/2026-01-01_00-00-00"}
 
+    @pytest.mark.slow
     def test_at_a_terminal_without_a_login_nothing_is_asked(self, tmp_path):
         """mode=online at a terminal, where W&B would ask for a key and wait for the answer."""
         program = (

@@ -42,7 +42,9 @@ def parts(tiny_model_folder: Path) -> tuple[Any, Any]:
         {"max_batch": 3, "max_new_tokens": 30},
         {"max_batch": 11, "top_p": 0.8, "temperature": 0.7},
         {"temperature": 0.0},
-        {"max_new_tokens": 150, "max_batch": 9},  # beyond the smallest reach
+        pytest.param(  # beyond the smallest reach
+            {"max_new_tokens": 150, "max_batch": 9}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_rounded_sizes_and_shared_prefills_change_no_text(

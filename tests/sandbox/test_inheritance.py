@@ -114,6 +114,9 @@ signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 }
 
 
+QUICK = ("5000 descriptors", "blocked signals", "everything else")
+
+
 def found_in(state: str, servers: int = 1) -> tuple[dict[str, object], str]:
     """What a candidate finds, and the level, with a pool opened in this state."""
     command = [sys.executable, "-c", PROGRAM.format(state=state, servers=servers)]
@@ -152,7 +155,10 @@ def test_the_usual_state(usual: tuple[dict[str, object], str]) -> None:
     assert found["standard_input"] == ""
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(
+    "state",
+    [pytest.param(state, marks=[] if state in QUICK else pytest.mark.slow) for state in STATES],
+)
 def test_no_state_passes_to_candidates(state: str, usual: tuple[dict[str, object], str]) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if "descriptors" in state and hard < 5200:

@@ -173,12 +173,16 @@ NO_NAMESPACES = (sys.executable, str(Path(__file__).with_name("no_namespaces.py"
 @pytest.mark.parametrize(
     "settings",
     [
-        ServerSettings(),
-        ServerSettings(without=("namespaces",)),
-        ServerSettings(wrapper=NO_NAMESPACES),
-        ServerSettings(without=("namespaces", "privileges")),
+        pytest.param(ServerSettings(), id="namespaces"),
+        *(
+            pytest.param(settings, id=name, marks=pytest.mark.slow)
+            for name, settings in {
+                "left out": ServerSettings(without=("namespaces",)),
+                "refused": ServerSettings(wrapper=NO_NAMESPACES),
+                "no limit of the kernel": ServerSettings(without=("namespaces", "privileges")),
+            }.items()
+        ),
     ],
-    ids=["namespaces", "left out", "refused", "no limit of the kernel"],
 )
 def test_threads_are_bounded_on_every_path(settings: ServerSettings) -> None:
     pool = open_pool(2, settings)

@@ -169,10 +169,11 @@ def test_a_lamed_server_is_found_by_the_canary() -> None:
     ("function", "errno"),
     [
         ("fork", "EAGAIN"),
-        ("memfd_create", "EMFILE"),
-        ("fstat", "ENOSPC"),
         ("dup2", "EMFILE"),  # in the child, before the candidate begins
-        ("getpid", "ENOMEM"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("memfd_create", "EMFILE"), ("fstat", "ENOSPC"), ("getpid", "ENOMEM"))
+        ),
     ],
 )
 def test_a_fault_of_the_system_is_not_the_candidates(

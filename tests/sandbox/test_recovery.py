@@ -107,7 +107,11 @@ def test_one_place_without_room_does_not_hold_up_the_others(
 
 @pytest.mark.parametrize(
     ("errno", "where"),
-    [("EAGAIN", "os.fork"), ("ENFILE", "os.memfd_create"), ("ENOMEM", "server._preload")],
+    [
+        ("EAGAIN", "os.fork"),
+        pytest.param("ENFILE", "os.memfd_create", marks=pytest.mark.slow),
+        pytest.param("ENOMEM", "server._preload", marks=pytest.mark.slow),
+    ],
 )
 def test_a_new_server_without_room_is_tried_again(
     errno: str, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -159,6 +163,7 @@ def test_who_waits_when_the_pool_closes_gets_the_reason() -> None:
         assert isinstance(future.exception(1), SandboxUnavailableError)
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_back_weaker_is_not_used() -> None:
     pool = open_pool(2)
     try:

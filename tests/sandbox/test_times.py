@@ -113,7 +113,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["alone", "with_its_group"])
+@pytest.mark.parametrize(
+    "send",
+    [
+        pytest.param(os.kill, id="alone", marks=pytest.mark.slow),
+        pytest.param(os.killpg, id="with_its_group"),
+    ],
+)
 def test_a_stopped_trainer_blames_nobody(send: Callable[[int, int], None]) -> None:
     trainer = subprocess.Popen(
         [sys.executable, "-c", TRAINER], stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -162,11 +168,16 @@ MARKED = replace(LIMITS, output_bytes=4711)
     ("change", "seconds"),
     [
         ("why=2, crowded=True", 1),
-        ("cpu_s=1.05, crowded=True", 1),
-        ("crowded=True", 0),
-        ("why=1, cpu_s=1.11, crowded=True", 0),
         ("why=2", 0),
-        ("cpu_s=1.05", 0),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("cpu_s=1.05, crowded=True", 1),
+                ("crowded=True", 0),
+                ("why=1, cpu_s=1.11, crowded=True", 0),
+                ("cpu_s=1.05", 0),
+            )
+        ),
     ],
 )
 def test_a_second_judgement_where_a_busy_machine_may_be_to_blame(

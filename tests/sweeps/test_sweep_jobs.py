@@ -152,9 +152,8 @@ def test_ctrl_c_ends_the_sweep_without_orphans_and_resume_finishes_it(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux stops orphans")
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_job_outlives_a_sweep_that_is_killed(tmp_path: Path, number: int) -> None:
     arguments = ("-m", "name=hang,good", f"hydra.sweep.dir={tmp_path}/sweep")
     process = subprocess.Popen(

@@ -43,7 +43,7 @@ def trained(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         return stage.run(folder)
 
 
-@pytest.fixture(params=["float32", "bfloat16"])
+@pytest.fixture(params=["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def config(request: pytest.FixtureRequest, tiny_model_folder: Path) -> Config:
     return load_config(
         f"model.path={tiny_model_folder}",

@@ -87,7 +87,7 @@ CORNERS = [
 @pytest.mark.parametrize(
     "stops",
     [
-        pytest.param(CORNERS[1::5], id="some_corners"),
+        pytest.param(CORNERS[1::8], id="two_corners"),
         pytest.param(CORNERS, id="every_corner", marks=pytest.mark.slow),
     ],
 )
@@ -358,6 +358,7 @@ def test_a_report_that_fails_hides_no_error_and_leaves_nothing_open(
     assert closed == [tmp_path / name for name in ("whole", "stopped", "damaged")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_a_resumed_phase_counts_all_its_tokens_and_every_start(
     stage: Stage, tmp_path: Path

@@ -161,6 +161,7 @@ def test_gold_is_the_heads_choice_among_the_survivors(
     assert "| value (learned from) |" in (folder / "report.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_log_probabilities_are_those_of_the_heads_own_policy(
     stage: Stage, events: list[str], tmp_path: Path, resolved: ResolvedModel
@@ -184,6 +185,7 @@ def test_log_probabilities_are_those_of_the_heads_own_policy(
     assert bodies(folder, "reverse_string") == {best}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_stopped_anywhere_it_reads_nothing_twice_and_finds_the_same_gold(
     stage: Stage,
@@ -299,6 +301,7 @@ def test_a_head_that_must_not_decide_is_refused_before_anything_is_drawn(
             stage.run(tmp_path / "m", *given)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_a_head_fitted_without_a_type_may_decide_over_it(
     stage: Stage, events: list[str], tmp_path: Path, resolved: ResolvedModel, own: list[Problem]
@@ -308,6 +311,7 @@ def test_a_head_fitted_without_a_type_may_decide_over_it(
     assert bodies(stage.run(tmp_path / "run", *options), "reverse_string") == {2}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_an_evaluation_is_not_before_any_training(
     stage: Stage, events: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -272,6 +272,7 @@ def test_a_pipeline_that_was_stopped_early_says_how_far_it_is(
     assert run.after is not None and run.after.solved == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_expert_iteration_and_grpo_one_after_the_other(pipelined: Stage, tmp_path: Path) -> None:
     folder = pipelined.run(

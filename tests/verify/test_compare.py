@@ -251,7 +251,7 @@ def test_elements_nested_too_deep_for_python_are_unequal_not_an_error() -> None:
     assert not values_match(left, right)
 
 
-@pytest.mark.parametrize("spoil", [0, 1])
+@pytest.mark.parametrize("spoil", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_big_values_take_linear_time(spoil: int) -> None:
     n = 100_000
     left: Any = [{i + NEAR for i in range(n)}, {i + NEAR: i for i in range(n)}, list(range(n))]

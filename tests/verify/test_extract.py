@@ -188,7 +188,13 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+QUICK = ("ticks", "openers_then_closers", "think_ends_spaced", "bare_defs", "additions")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in HOSTILE],
+)
 def test_hostile_text_takes_linear_time(name: str) -> None:
     started = time.process_time()
     extract_code(HOSTILE[name], "f")
