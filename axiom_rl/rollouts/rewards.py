@@ -8,7 +8,6 @@ must not count; it is entered with `register` in a module named in the config by
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion, Problem, Status, Verdict
+from axiom_rl.problems.registry import unknown_name
 
 Reward = Callable[..., float | None]
 SEES = ("problem", "completion", "tokens", "verdict")
@@ -193,7 +193,5 @@ def get(name: str) -> Reward:
         AxiomError: if there is none, with the names there are.
     """
     if name not in _REWARDS:
-        near = difflib.get_close_matches(name, _REWARDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(_REWARDS))}"
-        raise AxiomError(f"unknown reward {name!r}; {hint}")
+        raise unknown_name("reward", name, sorted(_REWARDS))
     return _REWARDS[name]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.problems.registry import unknown_name
 from axiom_rl.search.material import Material
 
 
@@ -79,31 +78,13 @@ def get(name: str) -> Selector:
         AxiomError: if there is none, with the names there are.
     """
     if name not in _SELECTORS:
-        near = difflib.get_close_matches(name, _SELECTORS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(_SELECTORS))}"
-        raise AxiomError(f"search.selector={name}: no such selector; {hint}")
+        raise AxiomError(f"search.selector: {unknown_name('selector', name, sorted(_SELECTORS))}")
     return _SELECTORS[name]
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all selectors, in order of registration."""
     return tuple(_SELECTORS)
-
-
-def import_selectors(modules: Iterable[str]) -> None:
-    """Import the modules that register the user's own selectors.
-
-    Raises:
-        AxiomError: naming the module that cannot be imported.
-    """
-    for module in modules:
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise AxiomError(
-                f"search.imports: cannot import {module!r} ({error}); give a module that Python "
-                "finds, e.g. from PYTHONPATH"
-            ) from error
 
 
 def missing(selector: Selector, materials: Iterable[Material]) -> str:

@@ -6,12 +6,15 @@ import dataclasses
 import logging
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 
 from axiom_rl.config.trl_options import BITSANDBYTES_OPTIMIZERS, check_trl_options
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.lora.merged_copy import compute_dtype
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +46,38 @@ def check_options(config: type, args: dict[str, Any]) -> None:
             "choose adamw_torch"
         )
     build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
+    if not math.isfinite(args.get("learning_rate", 0)):
+        raise AxiomError(f"trainer.args.learning_rate={args['learning_rate']}: must be finite")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise AxiomError("a run trains in one process: start python launch.py without torchrun")
+
+
+def run_options(
+    config: type, args: dict[str, Any], model: PeftModel, folder: Path, seed: int, **own: Any
+) -> Any:
+    """Return TRL's configuration for this model and machine.
+
+    Args:
+        config: trl.SFTConfig, trl.GRPOConfig or trl.DistillationConfig.
+        args: trainer.args.
+        model: that is trained.
+        folder: for checkpoints.
+        seed: of the run.
+        own: what this trainer decides by itself.
+
+    Raises:
+        AxiomError: if TRL refuses a value.
+    """
+    name_the_device(model.device)
+    decided = {
+        "bf16": compute_dtype(model) == torch.bfloat16,
+        "use_cpu": model.device.type == "cpu",
+        "output_dir": str(folder),
+        "seed": seed,
+        "dataloader_pin_memory": model.device.type == "cuda",
+        "disable_tqdm": True,  # its bar and its dictionaries would stand beside our own lines
+    }
+    return build_options(config, args | decided | own)
 
 
 def build_options(config: type, options: dict[str, Any]) -> Any:

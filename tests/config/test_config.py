@@ -30,7 +30,17 @@ OPTIONS = sorted(
     (path.parent.name, path.stem) for path in CONF_DIR.glob("*/*.yaml") if path.parent != CONF_DIR
 )
 ALIKE = ("experiment", "hparams_search", "model")
-"""Groups whose options differ in values alone; one of each is composed by default."""
+"""Groups whose options differ in values alone."""
+
+
+def kind_of(group: str, name: str) -> str:
+    """What options that differ in values alone share: their group, or what they begin with."""
+    begins = OmegaConf.load(CONF_DIR / group / f"{name}.yaml").get("defaults", [name])[0]
+    return group if group in ALIKE else f"{group}/{begins}"
+
+
+FIRST = {kind_of(*option): option for option in reversed(OPTIONS)}
+"""By kind, the option that is composed by default."""
 
 
 def given_values(value: Any) -> bool:
@@ -47,12 +57,7 @@ def save(config: Config, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "name"),
     [
-        pytest.param(
-            *option,
-            marks=pytest.mark.slow
-            if option[0] in ALIKE and option != min(o for o in OPTIONS if o[0] == option[0])
-            else (),
-        )
+        pytest.param(*option, marks=() if option in FIRST.values() else pytest.mark.slow)
         for option in OPTIONS
     ],
     ids=lambda text: text,

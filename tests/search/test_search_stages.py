@@ -254,7 +254,7 @@ def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.Mo
         (("stage=evaluate", "search=vote", "search.stop_below=0.1"), "is of a value head"),
         (("stage=evaluate", "search=repair", "search.turns=0"), "must be 1 or more"),
         (("stage=evaluate", "search=vote", "sampler.n=0"), "must be 1 or more"),
-        (("stage=evaluate", "search=own"), "search.selector=own: no such selector"),
+        (("stage=evaluate", "search=own"), "search.selector: unknown selector 'own'"),
         (("stage=evaluate", "search=own", "search.selector=vot"), "did you mean vote"),
         (("stage=evaluate", "search=own", "search.imports=[nix]"), "search.imports: cannot import"),
         (("stage=evaluate", "search=vote", "search.inputs=0"), "search.inputs=1"),

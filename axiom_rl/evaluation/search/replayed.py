@@ -21,6 +21,7 @@ from axiom_rl.config import (
     pool_config,
 )
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.problems.splits import import_modules
 from axiom_rl.search import registry
 from axiom_rl.search.pool import HOW, typed_differences
 from axiom_rl.value.recipe import head_file
@@ -44,7 +45,7 @@ def check_search(search: SearchConfig) -> None:
     elif search.stop_below is not None or search.cross_fit:
         key = "cross_fit" if search.cross_fit else "stop_below"
         raise AxiomError(f"search.{key} is of a value head: give search.head=outputs/.../value")
-    registry.import_selectors(search.imports)
+    import_modules("search.imports", search.imports)
     selector = registry.get(search.selector)
     lacking = {
         "head": search.head is None,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftModel
 from trl.trainer.distillation_config import DistillationConfig
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.lora.merged_copy import compute_dtype
-from axiom_rl.trainers.options import build_options, check_options, name_the_device
+from axiom_rl.trainers.options import check_options, run_options
 
 NEEDED = (
     "max_steps", "max_completion_length", "temperature", "save_steps",
@@ -34,8 +31,6 @@ def check_distill(args: dict[str, Any]) -> None:
             raise AxiomError(f"trainer.args.{key}={args.get(key)}: must be above 0")
         if key != "temperature" and value != int(value):
             raise AxiomError(f"trainer.args.{key}={value}: must be a whole number")
-    if not math.isfinite(args.get("learning_rate", 0)):
-        raise AxiomError(f"trainer.args.learning_rate={args['learning_rate']}: must be finite")
 
 
 def samples_per_step(args: dict[str, Any]) -> int:
@@ -51,18 +46,10 @@ def distill_config(
     Raises:
         AxiomError: if TRL refuses a value.
     """
-    device = model.device.type
-    name_the_device(model.device)
-    options: dict[str, Any] = args | {
-        "bf16": compute_dtype(model) == torch.bfloat16,
-        "use_cpu": device == "cpu",
-        "output_dir": str(folder),
-        "seed": seed,
+    own = {
         "logging_steps": 1,
         "logging_strategy": "steps",
         "shuffle_dataset": False,  # the rows have the order of the run's seed
-        "dataloader_pin_memory": device == "cuda",
-        "disable_tqdm": True,  # our own bar and lines say the same
     }
-    made: DistillationConfig = build_options(DistillationConfig, options)
+    made: DistillationConfig = run_options(DistillationConfig, args, model, folder, seed, **own)
     return made

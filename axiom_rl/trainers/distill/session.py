@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers import TrainerState
 
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.files import append_jsonl
@@ -22,6 +21,7 @@ from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
 from axiom_rl.rollouts.records import Rollout, rollout_row
 from axiom_rl.sampling import SampleRequest
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
+from axiom_rl.trainers.steps import AfterSteps
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ LOGGED = ("loss", "grad_norm", "learning_rate", "entropy")
 """What TRL logs of a step; the loss is the divergence from the teacher, in nats per token."""
 
 
-class DistillSession(TrainerCallback):
+class DistillSession(AfterSteps):
     """Draws the samples of each step, and writes down what came of it."""
 
     def __init__(
@@ -87,17 +87,8 @@ class DistillSession(TrainerCallback):
         )
         return list(found)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def logged(self, state: TrainerState, logs: dict[str, float]) -> None:
         """Write the step's row, and see that the base did not change."""
-        if logs is None or "loss" not in logs:
-            return
         seconds = time.monotonic() - self._since
         row = {
             "step": state.global_step,
@@ -121,16 +112,9 @@ class DistillSession(TrainerCallback):
         self._policy.check_base()
         self._since = time.monotonic()
 
-    def on_save(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
+    def saved(self, checkpoint: Path) -> None:
         """Complete the checkpoint that transformers has written."""
-        folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        self._policy.describe(folder)
+        self._policy.describe(checkpoint)
         self._context.run.save_state()
 
 

@@ -10,16 +10,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftModel
 from trl.trainer.grpo_config import GRPOConfig
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.config.trl_options import check_trl_options
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.lora.merged_copy import compute_dtype
 from axiom_rl.rollouts.rewards import Shaping
-from axiom_rl.trainers.options import build_options, check_options, name_the_device
+from axiom_rl.trainers.options import build_options, check_options, run_options
 
 COUNTS = (
     "max_steps", "num_generations", "max_completion_length", "save_steps", "num_iterations",
@@ -38,9 +36,8 @@ def check_grpo(trainer: GrpoConfig) -> None:
     check_trl_options("GRPOConfig", args)
     _check_counts(args)
     check_options(GRPOConfig, args)
-    for key in ("learning_rate", "beta"):
-        if not math.isfinite(args.get(key, 0)):
-            raise AxiomError(f"trainer.args.{key}={args[key]}: must be finite")
+    if not math.isfinite(args.get("beta", 0)):
+        raise AxiomError(f"trainer.args.beta={args['beta']}: must be finite")
     for key in NEEDED:
         if not args.get(key, 0) > 0:
             raise AxiomError(f"trainer.args.{key}={args.get(key)}: must be above 0")
@@ -108,23 +105,15 @@ def grpo_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int)
     Raises:
         AxiomError: if TRL refuses a value.
     """
-    device = model.device.type
-    name_the_device(model.device)
-    options: dict[str, Any] = args | {
-        "bf16": compute_dtype(model) == torch.bfloat16,
-        "use_cpu": device == "cpu",
-        "output_dir": str(folder),
-        "seed": seed,
+    own = {
         "logging_steps": 1,
         "logging_strategy": "steps",
         "shuffle_dataset": False,
         "ignore_data_skip": True,  # the curriculum goes on where the checkpoint left it
         "top_p": 1.0,
         "top_k": 0,
-        "dataloader_pin_memory": device == "cuda",
-        "disable_tqdm": True,  # its bar and its dictionaries would stand beside our own lines
     }
-    made: GRPOConfig = build_options(GRPOConfig, options)
+    made: GRPOConfig = run_options(GRPOConfig, args, model, folder, seed, **own)
     return made
 
 

@@ -10,12 +10,10 @@ from typing import Any
 
 from transformers import (
     PrinterCallback,
-    TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.context.run_context import RunContext
@@ -29,6 +27,7 @@ from axiom_rl.trainers.grpo.options import grpo_config
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
 from axiom_rl.trainers.grpo.rehearsal import Rehearsal
 from axiom_rl.trainers.grpo.trainer import GrpoTrainer, Row, Spent, check_gap
+from axiom_rl.trainers.steps import AfterSteps
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ Evaluate = Callable[[int, Callable[[], Sampler]], None]
 """Called with a step and a loader of the model as it is then."""
 
 
-class Session(TrainerCallback):
+class Session(AfterSteps):
     """What happens around the steps of one training."""
 
     def __init__(
@@ -102,16 +101,6 @@ class Session(TrainerCallback):
             for item, reward in zip(group.rollouts, group.rewards, strict=True)
         ]
 
-    def on_save(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
-        """Complete the checkpoint that transformers has written."""
-        self._save(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
-
     def on_step_end(
         self,
         args: TrainingArguments,
@@ -122,17 +111,8 @@ class Session(TrainerCallback):
         """Stop the step's clock."""
         self._step_seconds = time.monotonic() - self._since
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def logged(self, state: TrainerState, logs: dict[str, float]) -> None:
         """Write the step's row, check the gap, and evaluate if it is time to."""
-        if logs is None or "loss" not in logs:
-            return
         spent, self._trainer.spent = self._trainer.spent, Spent()
         row = self._row(state.global_step, logs, spent)
         self._context.run.tracker.log("train", self._iteration, **row)
@@ -172,7 +152,8 @@ class Session(TrainerCallback):
             return {}
         return {"importance_clipped": spent.clipped_tokens / max(spent.gap.tokens, 1)}
 
-    def _save(self, checkpoint: Path) -> None:
+    def saved(self, checkpoint: Path) -> None:
+        """Complete the checkpoint that transformers has written."""
         self._policy.describe(checkpoint)
         write_state(self._context, checkpoint, self._trainer.state.global_step, self._curriculum)
         self._context.run.save_state()

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from peft import PeftModel
-from transformers import (
-    PreTrainedTokenizerBase,
-    PrinterCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerState
 from trl.trainer.sft_config import SFTConfig
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.models.lora.merged_copy import compute_dtype
 from axiom_rl.run.folder import whole_checkpoints
-from axiom_rl.trainers.options import build_options, check_options, name_the_device
+from axiom_rl.trainers.options import check_options, run_options
 from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
+from axiom_rl.trainers.steps import AfterSteps
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +42,6 @@ def check_args(args: dict[str, Any]) -> None:
     for key in ABOVE_0:
         if not args.get(key, 1) > 0:
             raise AxiomError(f"trainer.args.{key}={args[key]}: must be above 0")
-    if not math.isfinite(args.get("learning_rate", 0)):
-        raise AxiomError(f"trainer.args.learning_rate={args['learning_rate']}: must be finite")
     if int(args.get("max_length", 1)) < 1:
         raise AxiomError(
             f"trainer.args.max_length={args['max_length']}: must be at least 1, in tokens"
@@ -66,18 +55,7 @@ def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) 
         AxiomError: if TRL refuses a value.
     """
     check_args(args)
-    device = model.device.type
-    name_the_device(model.device)
-    options: dict[str, Any] = args | {
-        "bf16": compute_dtype(model) == torch.bfloat16,
-        "use_cpu": device == "cpu",
-        "output_dir": str(folder),
-        "seed": seed,
-        "completion_only_loss": True,
-        "dataloader_pin_memory": device == "cuda",
-        "disable_tqdm": True,  # our own bar and lines say the same
-    }
-    made: SFTConfig = build_options(SFTConfig, options)
+    made: SFTConfig = run_options(SFTConfig, args, model, folder, seed, completion_only_loss=True)
     return made
 
 
@@ -172,7 +150,7 @@ def last_whole_checkpoint(folder: Path) -> str | None:
     return str(whole[max(whole)]) if whole else None
 
 
-class _Metrics(TrainerCallback):
+class _Metrics(AfterSteps):
     """Hands the numbers of each logged step to metrics.jsonl, and tells of checkpoints."""
 
     def __init__(self, log: Log, on_save: Callable[[Path], None]) -> None:
@@ -180,16 +158,7 @@ class _Metrics(TrainerCallback):
         self._on_save = on_save
         self._started = time.monotonic()
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if logs is None or "loss" not in logs:
-            return
+    def logged(self, state: TrainerState, logs: dict[str, float]) -> None:
         logger.info(
             "step %d of %d: loss %.4f", state.global_step, state.max_steps, float(logs["loss"])
         )
@@ -201,11 +170,5 @@ class _Metrics(TrainerCallback):
             **{name: float(logs[name]) for name in names if name in logs},
         )
 
-    def on_save(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
-        self._on_save(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
+    def saved(self, checkpoint: Path) -> None:
+        self._on_save(checkpoint)
