@@ -9,11 +9,12 @@ import pytest
 from axiom_rl.config.describe import GROUPS, keys_of, options, options_page
 from axiom_rl.config.schema import CONF_DIR, SCHEMAS
 
+pytestmark = pytest.mark.slow
+"""Every option of every group is composed; pages of the manual are CI's."""
 VERBATIM = ("args", "lora", "chat_template_kwargs")
 """Keys under these are TRL's, PEFT's or a template's own."""
 
 
-@pytest.mark.slow
 def test_the_page_of_options_is_the_schemas() -> None:
     page = CONF_DIR.parent / "docs" / "reference" / "options.md"
     assert page.read_text(encoding="utf-8") == options_page(), (

@@ -53,7 +53,9 @@ def test_an_experiment_composes_and_the_command_line_wins_over_it(name: str) -> 
     assert (other.seed, other.sampler.n, other.name) == (7, 3, "mine")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 def test_an_experiment_has_its_page_with_valid_commands(name: str) -> None:
     page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (.*)$", page, flags=re.MULTILINE) == HEADINGS

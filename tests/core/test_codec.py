@@ -30,7 +30,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(plain)
 def test_there_and_back(value: Any) -> None:
     assert repr(_sorted(loads(dumps(value)))) == repr(_sorted(value))

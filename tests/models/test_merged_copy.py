@@ -42,8 +42,13 @@ def train_a_little(model: peft.PeftModel, step: int) -> None:
                 parameter += 0.02 * torch.randn(parameter.shape, generator=made).to(parameter)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("syncs", [25, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("dtype", "syncs"),
+    [
+        (torch.bfloat16, 25),
+        *(pytest.param(dtype, 500, marks=pytest.mark.slow) for dtype in DTYPES),
+    ],
+)
 def test_many_syncs_leave_the_base_and_every_merge_exact(
     resolved: ResolvedModel, tmp_path: Path, dtype: torch.dtype, syncs: int
 ) -> None:

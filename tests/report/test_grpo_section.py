@@ -113,6 +113,7 @@ def test_types_and_levels_are_compared(finished: Path) -> None:
     assert "| level 3 | 6 |" in text
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_says_what_is_missing(tmp_path: Path) -> None:
     write_report(make_grpo_run(tmp_path / "grpo", steps=3, finished=False))
     text = (tmp_path / "grpo" / "report.md").read_text()

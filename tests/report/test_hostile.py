@@ -105,6 +105,7 @@ def test_a_hostile_run_is_a_page_of_text(tmp_path: Path) -> None:
     assert "&lt;img src=x onerror=owned()&gt;" in text and "{{ 7 * 7 }}" in text
 
 
+@pytest.mark.slow
 def test_a_hostile_comparison_and_sweep_are_pages_of_text(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / f"javascript:{n} <i>$x_{{$</i>", iterations=2) for n in "ab"]
     for run in runs:

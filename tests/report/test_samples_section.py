@@ -182,6 +182,7 @@ def test_the_plan_stands_beside_what_came_out(real: Path) -> None:
     assert "In numbers: 1 train problems with 8 samples each find a difference of" in text
 
 
+@pytest.mark.slow
 def test_what_was_typed_is_shown_of_each_start(real: Path) -> None:
     assert "Changes from the defaults" not in page(real), "folders of older versions"
     first = {"started": "1 June", "options": {"problems": "hard"}, "overrides": []}

@@ -88,6 +88,7 @@ def test_no_descriptors_at_a_restart(servers: int, caplog: pytest.LogCaptureFixt
         pool.close()
 
 
+@pytest.mark.slow
 def test_one_place_without_room_does_not_hold_up_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

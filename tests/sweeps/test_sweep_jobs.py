@@ -58,6 +58,7 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_a_failed_job_leaves_the_others_running(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     status, output = launch("-m", "name=crash,last", f"hydra.sweep.dir={sweep}", folder=tmp_path)

@@ -117,18 +117,12 @@ def test_the_divergence_from_the_teacher_falls(run: Run, tmp_path: Path) -> None
 PLACES = ("log 1", "log 3", "before train/1", "before evaluate/iter_1")
 
 
-@pytest.mark.parametrize(
-    "places",
-    [
-        pytest.param(PLACES[1:2], id="one_place"),
-        pytest.param(PLACES, id="every_place", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
 def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...]
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = outcome(run(tmp_path / "whole"))
-    left = list(places)
+    left = list(PLACES)
     log, finish = Tracker.log, FinishedRun.finish
 
     def stop_at(place: str) -> None:
@@ -146,7 +140,7 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
 
     monkeypatch.setattr(Tracker, "log", logging)
     monkeypatch.setattr(FinishedRun, "finish", finishing)
-    for _ in places:
+    for _ in PLACES:
         with pytest.raises(Stopped):
             run(tmp_path / "stopped")
     assert not left

@@ -137,7 +137,7 @@ def test_importance_ratios_where_sampler_and_trainer_round_differently(
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     run: Run, tmp_path: Path
 ) -> None:
-    steps = ("sampler.n=8", "trainer.args.max_steps=3")
+    steps = ("sampler.n=8", "trainer.args.max_steps=2")
     one, again = (run(tmp_path / name, *steps) for name in ("one", "again"))
     assert outcome(one) == outcome(again)
     other = run(tmp_path / "other", "sampler.n=8", "trainer.args.max_steps=1", "seed=1")
