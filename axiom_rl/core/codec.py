@@ -171,7 +171,8 @@ class _Decoder:
         self.hashed = hashed
         self.numbers: dict[str, set[Any]] = {}
         """Big integers (as text), fractions and complex numbers (as pairs) seen, by their hash."""
-        self.sets: dict[str, list[frozenset[Any]]] = {}
+        self.sets: dict[str, list[tuple[frozenset[Any], list[Any]]]] = {}
+        """Frozensets seen, each with its tree, by their hash."""
         self.weights: dict[int, int] = {}
         """By identity, of tuples and frozensets: steps that a comparison with its like may take."""
         self.most = 1
@@ -264,11 +265,14 @@ class _Decoder:
         weight = self.most * self.weight(keys)
         made: frozenset[Any] = _whole(frozenset(keys), body)
         like = self.sets.setdefault(f"{hash(made):x}", [])
-        for other in like:
+        for other, tree in like:
             self.spend(weight)
-            if other == made:
+            if other == made and _same_types(tree, body):
                 return other
-        like.append(made)
+            if other == made:  # {0} and {False}: no more comparisons than if it were the other
+                self.weights[id(made)] = weight
+                return made
+        like.append((made, body))
         self.weights[id(made)] = weight
         self.most = max(self.most, len(like))
         return made
@@ -285,6 +289,17 @@ class _Decoder:
         self.steps -= steps
         if self.steps < 0:
             raise ValueTooLarge("malformed encoded value: too many keys with the same hash")
+
+
+def _same_types(one: Any, other: Any) -> bool:
+    """Tell whether the trees of equal values are equal to their types: 1, 1.0 and True are not."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same_types, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same_types(one[k], other[k]) for k in one)
+    return repr(one) == repr(other)  # 0.0 and -0.0
 
 
 def _is_pair(item: Any) -> bool:

@@ -300,3 +300,11 @@ def test_fractions_come_in_lowest_terms_only(body: Any) -> None:
         decode({"q": body})
     with pytest.raises(ValueError, match="too long"):
         decode({"q": [1, {"i": hex(10**5000)}]})
+
+
+@pytest.mark.parametrize("nested", [lambda one: one, lambda one: frozenset({one, "x"})])
+def test_equal_sets_keep_the_types_of_their_elements(nested: Any) -> None:
+    scalars = (0, False, 0.0, -0.0)
+    for some in itertools.product(scalars, repeat=3):
+        value = [nested(frozenset({each})) for each in some]
+        assert dumps(loads(dumps(value))) == dumps(value)
