@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem
-from axiom_rl.gold.experts import Expert
+from axiom_rl.gold.experts import Expert, by_verdict
 from axiom_rl.gold.store import GoldStore
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
-from axiom_rl.rollouts.draw import Drawn, draw
+from axiom_rl.rollouts.ahead import drawing_ahead
+from axiom_rl.rollouts.draw import Drawn
 from axiom_rl.rollouts.judge import JudgedBy
+from axiom_rl.sampling.base import Key
 
 log = logging.getLogger(__name__)
 
@@ -72,27 +75,62 @@ def try_unsolved(
         output: solutions file, written after every round.
     """
     gathered = Drawn(rollouts=())
-    for samples in rounds(attempts, context.sampler.n):
-        missing = [p for p in problems.values() if p.id not in store.solved()]
-        if budget is not None and missing:
-            left = budget - len(gathered.rollouts)
-            samples = samples[: left // len(missing)]
-        if not missing or not samples:
-            break
-        log.info("%d problems without a solution: samples up to %d", len(missing), samples.stop)
-        tasks = [attempt(problem, context.fresh_seed) for problem in missing]
-        drawn = draw(context, phase, tasks, samples, policy, iteration, temperature)
-        asked = {problem.id for problem in missing}
-        fresh = tuple(
-            item
-            for item in drawn.rollouts
-            if item.completion.sample in samples and item.completion.problem_id in asked
-        )
-        expert.add(store, fresh)
-        gathered += replace(drawn, rollouts=fresh)
-        if output is not None:
-            store.write(output)
-    return gathered
+    unsolved = [problem for problem in problems.values() if problem.id not in store.solved()]
+    plan = list(rounds(attempts, context.sampler.n))
+    with drawing_ahead(
+        context,
+        phase,
+        [attempt(problem, context.fresh_seed) for problem in unsolved],
+        attempts,
+        policy,
+        iteration,
+        temperature,
+        None if expert.searching else lambda item: bool(by_verdict(expert.name, [item], "")),
+    ) as drawer:
+        for number, samples in enumerate(plan, start=1):
+            missing = [problem.id for problem in unsolved if problem.id not in store.solved()]
+            left = None if budget is None else budget - len(gathered.rollouts)
+            if left is not None and missing:
+                samples = samples[: left // len(missing)]
+                left -= len(samples) * len(missing)
+            if not missing or not samples:
+                break
+            log.info("%d problems without a solution: samples up to %d", len(missing), samples.stop)
+            later = partial(to_come, missing, plan[number:], left)
+            drawn = drawer.draw(missing, samples, later)
+            fresh = tuple(
+                item
+                for item in drawn.rollouts
+                if item.completion.sample in samples and item.completion.problem_id in missing
+            )
+            expert.add(store, fresh)
+            gathered += replace(drawn, rollouts=fresh)
+            if output is not None:
+                store.write(output)
+        return gathered + drawer.discarded()
+
+
+def to_come(
+    missing: Sequence[str], plan: Sequence[range], left: int | None, solved: Mapping[str, int]
+) -> Iterator[Key]:
+    """Yield the samples that later rounds ask for if no more problems are solved than now.
+
+    Args:
+        missing: ids of the problems of the round that is being drawn.
+        plan: the rounds after it.
+        left: samples that may be drawn in them; None means no limit.
+        solved: the first sample that solves a problem, where one is known.
+    """
+    for samples in plan:
+        open_ = [each for each in missing if solved.get(each, samples.start) >= samples.start]
+        whole = len(samples)
+        if left is not None and open_:
+            samples = samples[: left // len(open_)]
+            left -= len(samples) * len(open_)
+        # Sample by sample: the first ones of each problem tell most about it.
+        yield from ((problem_id, sample) for sample in samples for problem_id in open_)
+        if len(samples) < whole or not open_:
+            return
 
 
 def attempt(problem: Problem, seed: int) -> JudgedBy:

@@ -34,6 +34,8 @@ class Drawn:
     """Seconds in which sampling stood still for the verifier; it works beside it otherwise."""
     verify_cpu_seconds: float = 0.0
     """CPU time of the programs judged."""
+    discarded_tokens: int = 0
+    """Tokens drawn ahead that nothing asked for, over all starts of the run."""
 
     @property
     def passed(self) -> int:
@@ -47,6 +49,7 @@ class Drawn:
             tokens=self.tokens + other.tokens,
             verify_seconds=self.verify_seconds + other.verify_seconds,
             verify_cpu_seconds=self.verify_cpu_seconds + other.verify_cpu_seconds,
+            discarded_tokens=self.discarded_tokens + other.discarded_tokens,
         )
 
 
@@ -155,7 +158,8 @@ def draw(
 def cost(spent: Drawn) -> dict[str, float]:
     """Return the columns of a timing row: all tokens, and what this start of the run measured."""
     seconds = max(spent.seconds, 1e-9)
-    return {
+    discarded = {"discarded_tokens": spent.discarded_tokens} if spent.discarded_tokens else {}
+    return discarded | {
         "tokens": sum(item.completion.completion_tokens for item in spent.rollouts),
         "tokens_per_second": round(spent.tokens / seconds, 1),
         "verify_seconds": round(spent.verify_seconds, 3),

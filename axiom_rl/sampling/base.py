@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +11,8 @@ from axiom_rl.config import SamplerConfig
 from axiom_rl.core.types import Completion
 
 Message = dict[str, str]
+Key = tuple[str, int]
+"""A sample: its problem's id and its index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,4 +70,54 @@ class Releasable(Protocol):
 
     def rest(self) -> None:
         """Let go of memory; the next sample takes it back."""
+        ...
+
+
+class Batch(Protocol):
+    """Samples in flight, one token more of each in a step; the caller starts and drops them."""
+
+    @property
+    def running(self) -> Collection[Key]:
+        """Samples in flight."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """Samples that can be started now."""
+        ...
+
+    @property
+    def spare(self) -> int:
+        """How many of them cost little beside what runs: for samples that may not be needed."""
+        ...
+
+    def start(self, keys: Sequence[Key]) -> None:
+        """Begin some samples, at most `free` of them."""
+        ...
+
+    def drop(self, keys: Collection[Key]) -> int:
+        """Break samples in flight off; returns how many tokens of them are thrown away."""
+        ...
+
+    def step(self) -> list[Completion]:
+        """Return what is finished, and draw a token of each of the others."""
+        ...
+
+
+@runtime_checkable
+class BatchSampler(Protocol):
+    """A sampler whose batch the caller can fill step by step."""
+
+    def batch(
+        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+    ) -> AbstractContextManager[Batch]:
+        """Open a batch.
+
+        Args:
+            requests: all that may be started in it.
+            temperature: in the place of sampler.temperature.
+
+        Raises:
+            AxiomError: as `Sampler.sample`.
+        """
         ...

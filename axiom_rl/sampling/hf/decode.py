@@ -91,6 +91,11 @@ class Decoder:
         """Memory of the keys and values."""
         return 0 if self.cache.store is None else self.cache.store.nbytes
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether each row makes a step longer."""
+        return self._model.device.type == "cpu"
+
     def begin(self, temperature: float, top_p: float) -> None:
         """Free all rows; draw with these settings from now on."""
         self.cache.clear()
@@ -140,11 +145,22 @@ class Decoder:
         cache.end_prefill(lengths, samples)
         end = torch.tensor([ends.index(length - 1) for length in lengths], device=device)
         rows = slice(first, cache.running)
-        numbers = torch.tensor([n for group in uniforms for n in group], dtype=torch.float64)
-        self._numbers[rows, : numbers.shape[1]] = numbers.to(self._at)
+        self._number(rows, [n for group in uniforms for n in group])
         # (new rows, vocabulary): each row's prompt, at that prompt's last position.
         self._draw(output.logits[owners, end[owners]], rows)
         return self._read(rows)
+
+    def share(self, row: int, prompt: Sequence[int], uniforms: Sequence[Sequence[float]]) -> None:
+        """Add rows with the prompt of a running one; the next step draws their first tokens.
+
+        Args:
+            row: the running one.
+            prompt: its token ids.
+            uniforms: of each new row, its random numbers.
+        """
+        first = self.cache.running
+        self.cache.share(row, prompt, len(uniforms))
+        self._number(slice(first, self.cache.running), uniforms)
 
     def step(self) -> Drawn:
         """Add a token to each running row."""
@@ -166,6 +182,10 @@ class Decoder:
         last = self.cache.release(row)
         self._numbers[row] = self._numbers[last]
         return last
+
+    def _number(self, rows: slice, uniforms: Sequence[Sequence[float]]) -> None:
+        numbers = torch.tensor(uniforms, dtype=torch.float64)
+        self._numbers[rows, : numbers.shape[1]] = numbers.to(self._at)
 
     def _advance(self, rows: int, reach: int) -> None:
         cache = self.cache

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,27 +26,10 @@ from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import Message, SampleRequest, SamplerFactory
-from axiom_rl.sampling.hf.decode import Decoder, Decoders, Drawn
+from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, append, take_out
+from axiom_rl.sampling.hf.decode import Decoder, Decoders
 from axiom_rl.sampling.hf.next_token import stream_for
 from axiom_rl.sampling.hf.slot_cache import ATTENTION
-
-
-@dataclass(slots=True)
-class _Running:
-    """One sample being written."""
-
-    request: SampleRequest
-    sample: int
-    prompt: list[int]
-    tokens: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    request: SampleRequest
-    prompt: list[int]
-    samples: tuple[int, ...]
 
 
 class TransformersSampler:
@@ -84,16 +68,34 @@ class TransformersSampler:
         waiting = self._tokenize(requests)
         if not waiting:
             return
+        total = sum(len(item.samples) for item in waiting)
+        with self._decoding(waiting, heat) as (decoder, slots):
+            yield from self._run(deque(_split(waiting, slots)), decoder, slots, total)
+
+    @contextmanager
+    def batch(
+        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+    ) -> Iterator[SlotBatch]:
+        """Open a batch as every `BatchSampler` does."""
+        heat = self._config.temperature if temperature is None else temperature
+        waiting = self._tokenize(requests)
+        with self._decoding(waiting, heat) as (decoder, slots):
+            by_problem = {item.request.problem_id: item for item in waiting}
+            yield SlotBatch(self, decoder, slots, by_problem, self._decoders.waits)
+
+    @contextmanager
+    def _decoding(
+        self, waiting: Sequence[Waiting], temperature: float
+    ) -> Iterator[tuple[Decoder, int]]:
+        """Give a decoder for these requests and its number of slots."""
         longest = max(len(item.prompt) for item in waiting) + self._config.max_new_tokens
-        slots = self._slots(longest)
-        queue = deque(_split(waiting, slots))
-        total = sum(len(item.samples) for item in queue)
+        slots = min(self._slots(longest), sum(len(item.samples) for item in waiting))
         previous = self._model.config._attn_implementation
-        decoder = self._decoders.take(min(slots, total), longest, self._config.max_new_tokens)
-        decoder.begin(heat, self._config.top_p)
+        decoder = self._decoders.take(slots, longest, self._config.max_new_tokens)
+        decoder.begin(temperature, self._config.top_p)
         self._model.set_attn_implementation(ATTENTION)
         try:
-            yield from self._run(queue, decoder, min(slots, total), total)
+            yield decoder, slots
         finally:
             self._model.set_attn_implementation(previous)
             self._decoders.put(decoder)
@@ -104,25 +106,25 @@ class TransformersSampler:
 
     @torch.no_grad()  # as a decorator: inside, it would hold for our caller at each yield
     def _run(
-        self, queue: deque[_Waiting], decoder: Decoder, slots: int, total: int
+        self, queue: deque[Waiting], decoder: Decoder, slots: int, total: int
     ) -> Iterator[Completion]:
-        rows: list[_Running] = []
+        rows: list[Running] = []
         drawn = 0
         with progress("sampling", total, "sample") as shown:
             while queue or rows:
                 while joining := self._joining(queue, decoder, slots - len(rows), slots):
-                    rows += self._prefill(decoder, joining)
-                done = self._finished(decoder, rows)
+                    rows += self.prefill(decoder, joining)
+                done = self.finished(decoder, rows)
                 drawn += sum(item.completion_tokens for item in done)
                 writing = sum(len(row.tokens) for row in rows)
                 shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
                 yield from done
                 if rows:
-                    _append(rows, decoder.step())
+                    append(rows, decoder.step())
 
     def _joining(
-        self, queue: deque[_Waiting], decoder: Decoder, free: int, slots: int
-    ) -> list[_Waiting]:
+        self, queue: deque[Waiting], decoder: Decoder, free: int, slots: int
+    ) -> list[Waiting]:
         """Take from the queue what is to run now; nothing where there is no room."""
         if self._decoders.waits and 4 * free < slots:
             return []
@@ -137,30 +139,31 @@ class TransformersSampler:
         lengths = [len(queue[number].prompt) for number in range(fitting)]
         return [queue.popleft() for _ in range(decoder.joining(lengths))]
 
-    def _prefill(self, decoder: Decoder, items: list[_Waiting]) -> list[_Running]:
-        most = self._config.max_new_tokens
-        rows = [
-            _Running(item.request, sample, item.prompt) for item in items for sample in item.samples
-        ]
-        numbers = [
-            [_numbers(item.request, sample, most) for sample in item.samples] for item in items
-        ]
-        _append(rows, decoder.prefill([item.prompt for item in items], numbers))
+    def prefill(self, decoder: Decoder, items: list[Waiting]) -> list[Running]:
+        """Run prompts and draw the first tokens of their samples."""
+        rows = [row for item in items for row in item.rows()]
+        numbers = [self.numbers(item) for item in items]
+        append(rows, decoder.prefill([item.prompt for item in items], numbers))
         return rows
 
-    def _finished(self, decoder: Decoder, rows: list[_Running]) -> list[Completion]:
+    def numbers(self, item: Waiting) -> list[list[float]]:
+        """Return the random numbers of each sample, one for each token that it may have."""
+        most = self._config.max_new_tokens
+        return [_numbers(item.request, sample, most) for sample in item.samples]
+
+    def finished(self, decoder: Decoder, rows: list[Running]) -> list[Completion]:
         """Take finished rows out of `rows` and the decoder, last first, and return their texts."""
         done = []
         for index in reversed(range(len(rows))):
             row = rows[index]
+            if not row.tokens:  # begun with a running row's prompt; its first step is to come
+                continue
             if row.tokens[-1] in self._stop or len(row.tokens) >= self._config.max_new_tokens:
-                moved = decoder.release(index)
-                rows[index] = rows[moved]
-                rows.pop()
+                take_out(decoder, rows, index)
                 done.append(self._completion(row))
         return done
 
-    def _completion(self, row: _Running) -> Completion:
+    def _completion(self, row: Running) -> Completion:
         stopped = row.tokens[-1] in self._stop
         text = self._tokenizer.decode(
             row.tokens[:-1] if stopped else row.tokens,
@@ -179,7 +182,7 @@ class TransformersSampler:
             logprobs=tuple(row.logprobs),
         )
 
-    def _tokenize(self, requests: Sequence[SampleRequest]) -> list[_Waiting]:
+    def _tokenize(self, requests: Sequence[SampleRequest]) -> list[Waiting]:
         """Tokenize the prompts and put those of like length next to each other."""
         limit = self._model.config.max_position_embeddings - self._config.max_new_tokens
         waiting = []
@@ -191,7 +194,7 @@ class TransformersSampler:
                     f"context leaves {limit}: lower sampler.max_new_tokens or shorten the prompt"
                 )
             if request.samples:
-                waiting.append(_Waiting(request, prompt, request.samples))
+                waiting.append(Waiting(request, prompt, request.samples))
         return sorted(waiting, key=lambda item: len(item.prompt))
 
     def _slots(self, longest: int) -> int:
@@ -239,23 +242,17 @@ def _stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
     return frozenset(int(t) for t in (*listed, tokenizer.eos_token_id) if t is not None)
 
 
-def _split(waiting: list[_Waiting], slots: int) -> Iterator[_Waiting]:
+def _split(waiting: list[Waiting], slots: int) -> Iterator[Waiting]:
     """Cut requests with more samples than slots into several."""
     for item in waiting:
         for first in range(0, len(item.samples), slots):
-            yield _Waiting(item.request, item.prompt, item.samples[first : first + slots])
+            yield Waiting(item.request, item.prompt, item.samples[first : first + slots])
 
 
 def _numbers(request: SampleRequest, sample: int, count: int) -> list[float]:
     """Return the first numbers of a sample's random stream, one for each token it may have."""
     stream = stream_for(request.stream, request.problem_id, sample)
     return [stream.random() for _ in range(count)]
-
-
-def _append(rows: list[_Running], drawn: Drawn) -> None:
-    for row, token, logprob in zip(rows, *drawn, strict=True):
-        row.tokens.append(token)
-        row.logprobs.append(logprob)
 
 
 def load_sampler(

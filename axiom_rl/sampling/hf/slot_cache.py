@@ -75,6 +75,22 @@ class SlotCache(Cache):
         self.rows = self.running
         self.owners = None
 
+    def share(self, row: int, prompt: Sequence[int], count: int) -> None:
+        """Add rows that begin with the prompt of a running one, by copying its keys and values.
+
+        All but the last token's: that one is each new row's input in the next step, which draws
+        the row's first token from it.
+        """
+        assert self.store is not None
+        known = len(prompt) - 1
+        rows = slice(self.running, self.running + count)
+        self.store[:, :, rows, :, :known] = self.store[:, :, row : row + 1, :, :known]
+        self.lengths[rows] = known
+        self.tokens[rows] = prompt[-1]
+        self.live[rows] = 1
+        self.filled += [known] * count
+        self.rows = self.running
+
     def mask(self, reach: int | None = None) -> torch.Tensor:
         """Return the boolean mask (rows, 1, 1, reach) of a decoding step."""
         places = torch.arange(reach or max(self.filled) + 1, device=self.state.device)

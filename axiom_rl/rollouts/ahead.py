@@ -1,0 +1,275 @@
+"""Drawing in rounds, where the next rounds begin while the last samples of one are being written.
+
+A round is what `draw` draws: all its samples are drawn, judged and written before it is over. In a
+batch that is running empty there is room for samples of rounds to come. Which of those are needed
+is known only when the round is over, so they are kept aside, in
+checkpoints/ahead_<phase>.jsonl, until a round asks for them. Each sample has a random stream of its
+own, so a round gets what it would have drawn itself, and whoever calls decides as if there had been
+no looking ahead. What no round asks for stays aside, is no part of any result, and is counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from axiom_rl.context.run_context import Policy, RunContext
+from axiom_rl.core.files import append_jsonl, read_json, write_json
+from axiom_rl.core.progress import progress
+from axiom_rl.problems.prompts import render
+from axiom_rl.rollouts.draw import Drawn, draw
+from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
+from axiom_rl.rollouts.records import Rollout, read_rollouts, rollout_row
+from axiom_rl.sampling import SampleRequest
+from axiom_rl.sampling.base import Batch, BatchSampler, Key
+
+SCHEMA = 1
+Later = Callable[[Mapping[str, int]], Iterator[Key]]
+"""What the rounds to come would ask for, in their order, given the first sample that solves a
+problem, by its id, where one is known."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RoundDrawer:
+    """Draws the rounds of one phase; made by `drawing_ahead`."""
+
+    context: RunContext
+    phase: str
+    tasks: Mapping[str, JudgedBy]
+    """By problem id."""
+    attempts: range
+    policy: Policy
+    iteration: int
+    temperature: float | None
+    solves: Callable[[Rollout], bool] | None
+    _open: ExitStack
+    _batch: Batch | None = None
+    _have: dict[Key, Rollout] = field(default_factory=dict)
+    """Written to completions/<phase>.jsonl: of this round and those before."""
+    _aside: dict[Key, Rollout] = field(default_factory=dict)
+    """Judged and waiting to be asked for."""
+    _judging: JudgedLater = field(init=False)
+    _unjudged: dict[Key, int] = field(default_factory=dict)
+    """Tokens of finished samples whose verdict is to come."""
+    _solved: dict[str, int] = field(default_factory=dict)
+    """The first sample that solves a problem, of those drawn here."""
+    _drawn_now: set[Key] = field(default_factory=set)
+    """Samples drawn since this start of the run."""
+
+    def __post_init__(self) -> None:
+        """Read what an earlier start of the run has left."""
+        self._judging = JudgedLater(self.tasks, self.context.verifier)
+        self._have = _by_key(read_rollouts(self._completions))
+        aside = _by_key(read_rollouts(self._ahead))
+        self._aside = {key: item for key, item in aside.items() if key not in self._have}
+        for item in (*self._have.values(), *self._aside.values()):
+            self._note_solved(item)
+
+    @property
+    def _completions(self) -> Path:
+        return self.context.run.folder / "completions" / f"{self.phase}.jsonl"
+
+    @property
+    def _ahead(self) -> Path:
+        return self.context.run.folder / "checkpoints" / f"ahead_{self.phase}.jsonl"
+
+    def draw(self, problems: Sequence[str], samples: range, later: Later) -> Drawn:
+        """Draw and judge one round, as `draw` does.
+
+        Args:
+            problems: ids of those to sample.
+            samples: indices of the samples of each problem.
+            later: the samples of the rounds to come.
+
+        Returns:
+            The samples of this round, by problem and sample.
+        """
+        wanted = [(problem_id, sample) for problem_id in problems for sample in samples]
+        found = [key for key in wanted if key in self._aside]
+        self._write([self._aside.pop(key) for key in found])
+        started, waited = time.monotonic(), self._judging.waited
+        cpu_before = self.context.verifier.stats.candidate_cpu_s
+        missing = [key for key in wanted if key not in self._have]
+        if missing and self._batch is None:
+            sampler = self.policy()
+            if self.solves is None or not isinstance(sampler, BatchSampler):
+                return self._draw_alone(problems, samples)
+            self._batch = self._open_batch(sampler)
+        if missing and self._batch is not None:
+            try:
+                self._draw(self._batch, missing, later)
+            except KeyboardInterrupt:  # what is judged already need not be drawn again
+                self._sort(self._judging.take(), set(wanted))
+                raise
+        now = [key for key in wanted if key in self._drawn_now]
+        return Drawn(
+            rollouts=tuple(self._have[key] for key in wanted),
+            seconds=time.monotonic() - started,
+            tokens=sum(self._have[key].completion.completion_tokens for key in now),
+            verify_seconds=self._judging.waited - waited,
+            verify_cpu_seconds=self.context.verifier.stats.candidate_cpu_s - cpu_before,
+        )
+
+    def _draw_alone(self, problems: Sequence[str], samples: range) -> Drawn:
+        tasks = [self.tasks[problem_id] for problem_id in problems]
+        return draw(
+            *(self.context, self.phase, tasks, samples, self.policy),
+            *(self.iteration, self.temperature),
+        )
+
+    def _open_batch(self, sampler: BatchSampler) -> Batch:
+        gone = self._have.keys() | self._aside.keys()
+        requests = [
+            SampleRequest(
+                problem_id=problem_id,
+                messages=tuple(render(task.problem, self.context.style)),
+                samples=tuple(s for s in self.attempts if (problem_id, s) not in gone),
+                stream=f"{self.context.seed}/{self.phase}",
+            )
+            for problem_id, task in self.tasks.items()
+        ]
+        return self._open.enter_context(sampler.batch(requests, temperature=self.temperature))
+
+    def _draw(self, batch: Batch, missing: Sequence[Key], later: Later) -> None:
+        """Step until all of `missing` are judged and written."""
+        wanted, tokens = set(missing), 0
+        self._drop_unneeded(batch, wanted, later)
+        with progress("sampling", len(missing), "sample") as shown:
+            while wanted - self._have.keys():
+                self._fill(batch, missing, later)
+                tokens += len(batch.running)
+                done = batch.step()
+                for completion in done:
+                    key = (completion.problem_id, completion.sample)
+                    self._judging.submit(completion)
+                    self._unjudged[key] = completion.completion_tokens
+                    self._drawn_now.add(key)
+                if self._judging.ready() or not batch.running:
+                    judged = self._judging.take(everything=not batch.running)
+                    if self._sort(judged, wanted):
+                        self._drop_unneeded(batch, wanted, later)
+                finished = sum((item.problem_id, item.sample) in wanted for item in done)
+                shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s")
+
+    def _fill(self, batch: Batch, missing: Sequence[Key], later: Later) -> None:
+        """Start what this round lacks; where nothing of it waits, samples of rounds to come."""
+        if not batch.free:
+            return
+        running = set(batch.running)
+        waiting = [key for key in missing if not self._is_begun(key, running)]
+        starting = waiting[: batch.free]
+        batch.start(starting)
+        if batch.spare and len(starting) == len(waiting):
+            ahead = (key for key in later(self._solved) if not self._is_begun(key, running))
+            batch.start(list(islice(ahead, batch.spare)))
+
+    def _is_begun(self, key: Key, running: Collection[Key]) -> bool:
+        return any(key in begun for begun in (running, self._unjudged, self._have, self._aside))
+
+    def _drop_unneeded(self, batch: Batch, wanted: Collection[Key], later: Later) -> None:
+        """Break off what no round will ask for by what is known now."""
+        ahead = [key for key in batch.running if key not in wanted]
+        if ahead:
+            needed = set(later(self._solved))
+            self._count(batch.drop([key for key in ahead if key not in needed]))
+
+    def _sort(self, rollouts: Sequence[Rollout], wanted: Collection[Key]) -> bool:
+        """Write what is judged to where it belongs; tell whether it solves one more problem."""
+        before = dict(self._solved)
+        for item in rollouts:
+            self._unjudged.pop(_key(item), None)
+            self._note_solved(item)
+        asked = [item for item in rollouts if _key(item) in wanted]
+        others = {_key(item): item for item in rollouts if _key(item) not in wanted}
+        self._write(asked)
+        self._aside |= others
+        append_jsonl(self._ahead, map(self._row, others.values()) if others else ())
+        if rollouts:
+            self.context.publish()
+        return self._solved != before
+
+    def _note_solved(self, item: Rollout) -> None:
+        problem_id, sample = _key(item)
+        if self.solves is not None and self.solves(item):
+            self._solved[problem_id] = min(sample, self._solved.get(problem_id, sample))
+
+    def _write(self, rollouts: Sequence[Rollout]) -> None:
+        if rollouts:
+            append_jsonl(self._completions, map(self._row, rollouts))
+            self._have |= _by_key(rollouts)
+
+    def _row(self, item: Rollout) -> dict[str, object]:
+        return rollout_row(item, self.phase, self.iteration)
+
+    def discarded(self) -> Drawn:
+        """Break off what still runs; return the tokens of all that no round has asked for."""
+        if self._batch is not None:
+            broken_off = self._batch.drop(list(self._batch.running))
+            self._count(broken_off + sum(self._unjudged.values()))
+            self._unjudged.clear()
+        aside = sum(item.completion.completion_tokens for item in self._aside.values())
+        return Drawn(rollouts=(), discarded_tokens=aside + self._counted())
+
+    def _count(self, tokens: int) -> None:
+        """Add to the tokens of samples broken off, over all starts of the run."""
+        if tokens:
+            total = self._counted() + tokens
+            write_json(self._counter, {"schema": SCHEMA, "broken_off_tokens": total})
+
+    def _counted(self) -> int:
+        return read_json(self._counter)["broken_off_tokens"] if self._counter.exists() else 0
+
+    @property
+    def _counter(self) -> Path:
+        return self._ahead.with_suffix(".json")
+
+
+@contextmanager
+def drawing_ahead(
+    context: RunContext,
+    phase: str,
+    tasks: Iterable[JudgedBy],
+    attempts: range,
+    policy: Policy,
+    iteration: int,
+    temperature: float | None,
+    solves: Callable[[Rollout], bool] | None,
+) -> Iterator[RoundDrawer]:
+    """Open a drawer of rounds; the batch, if one is needed, stays open until the block ends.
+
+    Args:
+        context: of the run.
+        phase: completions/<phase>.jsonl keeps the samples that rounds ask for.
+        tasks: problems that rounds may ask for, and how to judge them.
+        attempts: indices of the samples that rounds may ask for.
+        policy: the model; loaded only if something is left to draw.
+        iteration: written into each row.
+        temperature: in the place of sampler.temperature.
+        solves: whether a sample alone ends the tries of its problem. What rounds ask for is not
+            decided by it: it only says what is no longer worth drawing ahead. None, where a sample
+            alone says nothing: then rounds wait for each other.
+    """
+    with ExitStack() as opened:
+        yield RoundDrawer(
+            context=context,
+            phase=phase,
+            tasks={task.problem.id: task for task in tasks},
+            attempts=attempts,
+            policy=policy,
+            iteration=iteration,
+            temperature=temperature,
+            solves=solves,
+            _open=opened,
+        )
+
+
+def _by_key(rollouts: Iterable[Rollout]) -> dict[Key, Rollout]:
+    return {_key(item): item for item in rollouts}
+
+
+def _key(item: Rollout) -> Key:
+    return item.completion.problem_id, item.completion.sample

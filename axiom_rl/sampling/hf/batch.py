@@ -1,0 +1,153 @@
+"""A batch that its caller fills: samples are started and dropped while others run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from axiom_rl.core.types import Completion
+from axiom_rl.sampling.base import Key, SampleRequest
+from axiom_rl.sampling.hf.decode import Decoder, Drawn
+
+if TYPE_CHECKING:
+    from axiom_rl.sampling.hf.sampler import TransformersSampler
+
+AHEAD_ROWS = 32
+"""Rows up to which a batch on a CPU is filled with samples that may not be needed.
+
+A step costs as much as 7 to 17 rows even if none ran, so that a row is cheap as long as there are
+few. docs/development/performance.md has the arithmetic."""
+
+
+@dataclass(slots=True)
+class Running:
+    """One sample being written."""
+
+    request: SampleRequest
+    sample: int
+    prompt: list[int]
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+    @property
+    def key(self) -> Key:
+        """Its problem's id and its index."""
+        return self.request.problem_id, self.sample
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Samples of one prompt."""
+
+    request: SampleRequest
+    prompt: list[int]
+    samples: tuple[int, ...]
+
+    def rows(self) -> list[Running]:
+        """Return the samples, not begun."""
+        return [Running(self.request, sample, self.prompt) for sample in self.samples]
+
+
+class SlotBatch:
+    """A `Batch` over a decoder's slots."""
+
+    def __init__(
+        self,
+        sampler: TransformersSampler,
+        decoder: Decoder,
+        slots: int,
+        requests: Mapping[str, Waiting],
+        waits: bool,
+    ) -> None:
+        """Begin with nothing in flight.
+
+        Args:
+            sampler: whose completions these are.
+            decoder: of the sampler's model.
+            slots: of the decoder.
+            requests: all that may be started, by problem id.
+            waits: as `Decoders.waits`.
+        """
+        self._sampler = sampler
+        self._decoder = decoder
+        self._slots = slots
+        self._requests = requests
+        self._waits = waits
+        self._rows: list[Running] = []
+        # On a GPU a step takes about as long with all slots in use.
+        self._ahead = min(slots, AHEAD_ROWS) if decoder.on_cpu else slots
+
+    @property
+    def running(self) -> Collection[Key]:
+        """Samples in flight."""
+        return [row.key for row in self._rows]
+
+    @property
+    def free(self) -> int:
+        """Samples that can be started now."""
+        free = self._slots - len(self._rows)
+        return 0 if self._waits and 4 * free < self._slots else free
+
+    @property
+    def spare(self) -> int:
+        """Samples that can be started now and cost little."""
+        return min(max(self._ahead - len(self._rows), 0), self.free)
+
+    @torch.no_grad()
+    def start(self, keys: Sequence[Key]) -> None:
+        """Begin some samples; those of a problem that is running share its prompt."""
+        prompts = deque[Waiting]()
+        for problem_id, samples in _by_problem(keys).items():
+            item = replace(self._requests[problem_id], samples=samples)
+            row = next((n for n, row in enumerate(self._rows) if row.key[0] == problem_id), None)
+            if row is None:
+                prompts.append(item)
+            else:
+                self._decoder.share(row, item.prompt, self._sampler.numbers(item))
+                self._rows += item.rows()
+        while prompts:
+            together = self._decoder.joining([len(item.prompt) for item in prompts])
+            items = [prompts.popleft() for _ in range(together)]
+            self._rows += self._sampler.prefill(self._decoder, items)
+
+    def drop(self, keys: Collection[Key]) -> int:
+        """Break samples off; returns the tokens thrown away."""
+        thrown_away = 0
+        for index in reversed(range(len(self._rows))):
+            if self._rows[index].key in keys:
+                thrown_away += len(self._rows[index].tokens)
+                take_out(self._decoder, self._rows, index)
+        return thrown_away
+
+    @torch.no_grad()
+    def step(self) -> list[Completion]:
+        """Return what is finished, and draw a token of each of the others."""
+        done = self._sampler.finished(self._decoder, self._rows)
+        if self._rows:
+            append(self._rows, self._decoder.step())
+        return done
+
+
+def _by_problem(keys: Sequence[Key]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for problem_id, sample in keys:
+        found[problem_id] = (*found.get(problem_id, ()), sample)
+    return found
+
+
+def append(rows: Sequence[Running], drawn: Drawn) -> None:
+    """Add what was drawn to each row."""
+    for row, token, logprob in zip(rows, *drawn, strict=True):
+        row.tokens.append(token)
+        row.logprobs.append(logprob)
+
+
+def take_out(decoder: Decoder, rows: list[Running], index: int) -> None:
+    """Take a row out of `rows` and the decoder; the last one moves to its place."""
+    moved = decoder.release(index)
+    rows[index] = rows[moved]
+    rows.pop()
