@@ -288,7 +288,8 @@ def _training(folder: Path, iteration: int) -> dict[str, float]:
     timed = [
         row for row in rows if row["phase"] == "timing" and row["name"] in ("collect", "train")
     ]
-    drawn = [row.get("drawn_tokens") or 0 for row in rows if row["phase"] == "collect"]
+    gathered = [row for row in rows if row["phase"] == "collect"]
+    drawn = [row.get(key) or 0 for row in gathered for key in ("drawn_tokens", "discarded_tokens")]
     return {
         "drawn_tokens": sum(drawn),
         "row_tokens": sum(row.get("row_tokens") or 0 for row in trained),

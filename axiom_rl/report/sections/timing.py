@@ -159,12 +159,14 @@ def _phase(row: Row, within: bool) -> str:
 
 
 def _totals(rows: list[Row], seconds: float) -> str:
-    tokens, waited, judged = (
+    tokens, waited, judged, discarded = (
         math.fsum(row[key] for row in rows if known(row.get(key)))
-        for key in ("tokens", "verify_seconds", "verify_cpu_seconds")
+        for key in ("tokens", "verify_seconds", "verify_cpu_seconds", "discarded_tokens")
     )
     peaks = [row["peak_memory_gb"] for row in rows if known(row.get("peak_memory_gb"))]
     text = f"In all {duration(seconds)} and {tokens:,.0f} tokens"
+    if discarded:
+        text += f", and {discarded:,.0f} more that were drawn ahead and not needed"
     within = within_training(rows)
     measured = math.fsum(_measured(row) for row in rows if row not in within)
     if judged and measured:

@@ -26,10 +26,11 @@ from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import Message, SampleRequest, SamplerFactory
-from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, append, take_out
+from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, take_out
 from axiom_rl.sampling.hf.decode import Decoder, Decoders
 from axiom_rl.sampling.hf.next_token import stream_for
 from axiom_rl.sampling.hf.slot_cache import ATTENTION
+from axiom_rl.sampling.hf.speculate import Guesses, advance, append
 
 
 class TransformersSampler:
@@ -100,6 +101,11 @@ class TransformersSampler:
             self._model.set_attn_implementation(previous)
             self._decoders.put(decoder)
 
+    @property
+    def most_new(self) -> int:
+        """Tokens that a sample may have."""
+        return self._config.max_new_tokens
+
     def rest(self) -> None:
         """Let go of the memory that is kept for the next call."""
         self._decoders.drop()
@@ -109,7 +115,7 @@ class TransformersSampler:
         self, queue: deque[Waiting], decoder: Decoder, slots: int, total: int
     ) -> Iterator[Completion]:
         rows: list[Running] = []
-        drawn = 0
+        drawn, guesses = 0, Guesses()
         with progress("sampling", total, "sample") as shown:
             while queue or rows:
                 while joining := self._joining(queue, decoder, slots - len(rows), slots):
@@ -118,9 +124,11 @@ class TransformersSampler:
                 drawn += sum(item.completion_tokens for item in done)
                 writing = sum(len(row.tokens) for row in rows)
                 shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
-                yield from done
+                for item in done:
+                    guesses.keep(item.problem_id, item.token_ids)
+                    yield item
                 if rows:
-                    append(rows, decoder.step())
+                    advance(decoder, rows, guesses, self.most_new)
 
     def _joining(
         self, queue: deque[Waiting], decoder: Decoder, free: int, slots: int

@@ -269,6 +269,7 @@ def _gather(
         false_gold=false.new,
         false_gold_total=false.total,
         drawn_tokens=sum(item.completion.completion_tokens for item in drawn),
+        discarded_tokens=more.discarded_tokens,
         rounds=yields,
         **draws,
     )
