@@ -25,7 +25,7 @@ from axiom_rl.rollouts.draw import Drawn, draw
 from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
 from axiom_rl.rollouts.records import Rollout, read_rollouts, rollout_row
 from axiom_rl.sampling import SampleRequest
-from axiom_rl.sampling.base import Batch, BatchSampler, Key
+from axiom_rl.sampling.base import BatchSampler, Key, OpenBatch
 
 SCHEMA = 1
 Later = Callable[[Mapping[str, int]], Iterator[Key]]
@@ -47,7 +47,7 @@ class RoundDrawer:
     temperature: float | None
     solves: Callable[[Rollout], bool] | None
     _open: ExitStack
-    _batch: Batch | None = None
+    _batch: OpenBatch | None = None
     _have: dict[Key, Rollout] = field(default_factory=dict)
     """Written to completions/<phase>.jsonl: of this round and those before."""
     _aside: dict[Key, Rollout] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class RoundDrawer:
             *(self.iteration, self.temperature),
         )
 
-    def _open_batch(self, sampler: BatchSampler) -> Batch:
+    def _open_batch(self, sampler: BatchSampler) -> OpenBatch:
         gone = self._have.keys() | self._aside.keys()
         requests = [
             SampleRequest(
@@ -134,7 +134,7 @@ class RoundDrawer:
         ]
         return self._open.enter_context(sampler.batch(requests, temperature=self.temperature))
 
-    def _draw(self, batch: Batch, missing: Sequence[Key], later: Later) -> None:
+    def _draw(self, batch: OpenBatch, missing: Sequence[Key], later: Later) -> None:
         """Step until all of `missing` are judged and written."""
         wanted, tokens = set(missing), 0
         self._drop_unneeded(batch, wanted, later)
@@ -155,7 +155,7 @@ class RoundDrawer:
                 finished = sum((item.problem_id, item.sample) in wanted for item in done)
                 shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s")
 
-    def _fill(self, batch: Batch, missing: Sequence[Key], later: Later) -> None:
+    def _fill(self, batch: OpenBatch, missing: Sequence[Key], later: Later) -> None:
         """Start what this round lacks; where nothing of it waits, samples of rounds to come."""
         if not batch.free:
             return
@@ -170,7 +170,7 @@ class RoundDrawer:
     def _is_begun(self, key: Key, running: Collection[Key]) -> bool:
         return any(key in begun for begun in (running, self._unjudged, self._have, self._aside))
 
-    def _drop_unneeded(self, batch: Batch, wanted: Collection[Key], later: Later) -> None:
+    def _drop_unneeded(self, batch: OpenBatch, wanted: Collection[Key], later: Later) -> None:
         """Break off what no round will ask for by what is known now."""
         ahead = [key for key in batch.running if key not in wanted]
         if ahead:

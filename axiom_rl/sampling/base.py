@@ -73,7 +73,7 @@ class Releasable(Protocol):
         ...
 
 
-class Batch(Protocol):
+class OpenBatch(Protocol):
     """Samples in flight, one token more of each in a step; the caller starts and drops them."""
 
     @property
@@ -110,7 +110,7 @@ class BatchSampler(Protocol):
 
     def batch(
         self, requests: Sequence[SampleRequest], *, temperature: float | None = None
-    ) -> AbstractContextManager[Batch]:
+    ) -> AbstractContextManager[OpenBatch]:
         """Open a batch.
 
         Args:

@@ -343,6 +343,35 @@ def _broken_off(folder: Path) -> int:
     return int(read_json(path)["broken_off_tokens"])
 
 
+def test_a_real_model_draws_ahead_what_it_draws_in_rounds(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    """In float32, with prompts shared and rows broken off: every token of every file."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from axiom_rl.config import TransformersSamplerConfig
+    from axiom_rl.sampling.hf.sampler import TransformersSampler
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    values: dict[str, Any] = {"backend": "transformers", "n": 4, "temperature": 0.7, "top_p": 1.0}
+    values |= {"max_new_tokens": 10, "memory_gb": 1.0, "max_batch": 20}
+    real = TransformersSampler(model.eval(), tokenizer, TransformersSamplerConfig(**values))
+    unused: Any = SimpleNamespace(sample=real.sample)
+    world = World(0, 2, 0.0)
+    drawn, _ = gather(world, tmp_path / "waits", unused, budget=37)
+    real_too: Any = real
+    again, _ = gather(world, tmp_path / "ahead", real_too, budget=37)
+    assert keys(again) == keys(drawn) and len(keys(drawn)) == 36
+    ahead, waits = rows(tmp_path / "ahead"), rows(tmp_path / "waits")
+    for row, other in zip(ahead, waits, strict=True):
+        assert row.pop("logprobs") == pytest.approx(other.pop("logprobs"), abs=2e-5)
+        assert row == other
+    assert (tmp_path / "ahead" / "checkpoints" / "ahead_attempts.jsonl").exists()
+    assert again.tokens == drawn.tokens and again.discarded_tokens == 0
+
+
 def test_an_expert_that_searches_decides_over_whole_rounds_and_nothing_runs_ahead(
     tmp_path: Path,
 ) -> None:

@@ -54,7 +54,7 @@ class Waiting:
 
 
 class SlotBatch:
-    """A `Batch` over a decoder's slots."""
+    """An `OpenBatch` over a decoder's slots."""
 
     def __init__(
         self,
