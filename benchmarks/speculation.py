@@ -101,7 +101,7 @@ def replay(path: Path, guessing: bool, options: argparse.Namespace) -> Tail:
             tail.seconds += (options.step_ms + options.token_ms * width * len(rows)) / 1000
         for row, tokens in running:
             if len(row.tokens) == len(tokens):
-                guesses.keep(row.key[0], tokens)
+                guesses.keep(*row.key, tokens)
         running = [one for one in running if len(one[0].tokens) < len(one[1])]
     return tail
 

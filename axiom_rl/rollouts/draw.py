@@ -135,7 +135,7 @@ def draw(
     context: RunContext,
     phase: str,
     tasks: Sequence[JudgedBy],
-    samples: range,
+    samples: range | Mapping[str, range],
     policy: Policy,
     iteration: int,
     temperature: float | None = None,

@@ -107,21 +107,23 @@ def running(tokens: list[int], sample: int = 0, problem: str = "a") -> Running:
 
 def test_a_draft_is_what_came_after_the_longest_run_that_is_known() -> None:
     guesses = Guesses()
-    for text in ([1, 2, 3, 4, 5, 6], [9, 2, 3, 7, 7], [8, 2, 3, 7, 7]):
-        guesses.keep("a", text)
-    guesses.keep("other", [2, 3, 0, 0, 0])
+    for number, text in enumerate(([1, 2, 3, 4, 5, 6], [9, 2, 3, 7, 7], [8, 2, 3, 7, 7]), 10):
+        guesses.keep("a", number, text)
+    guesses.keep("other", 10, [2, 3, 0, 0, 0])
     assert guesses.drafts([running([1, 2, 3])], 99) == [[4, 5, 6]], "1 2 3 before 2 3"
     assert guesses.drafts([running([5, 2, 3])], 99) == [[7, 7]], "7 more often than 4"
     assert guesses.drafts([running([5, 2, 3])], 5) == [[7]], "one token of two is drawn anyway"
     assert guesses.drafts([running([5, 2, 3])], 4) == [[]]
     assert guesses.drafts([running([]), running([3]), running([5, 5])], 99) == [[], [], []]
-    own = [4, 6, 4, 6, 4, 6]
-    assert guesses.drafts([running(own, problem="new")], 99) == [[4, 6, 4]], "its own text"
+    own = running([4, 6, 4, 6, 4, 6], problem="new")
+    assert guesses.drafts([own], 99) == [[4, 6, 4]], "its own text"
+    beside = running([8, 6, 4], sample=1, problem="new")
+    assert guesses.drafts([own, beside], 99)[1] == [6, 4], "the text of a row beside it"
 
 
 def test_drafts_of_a_row_that_is_wrong_again_and_again_end() -> None:
     guesses, row = Guesses(), running([1, 2, 3])
-    guesses.keep("a", [1, 2, 3, 4, 5, 6, 7, 8])
+    guesses.keep("a", 10, [1, 2, 3, 4, 5, 6, 7, 8])
     seven = [running([sample, 50], sample=sample, problem="b") for sample in range(1, 8)]
     lengths = []
     for _ in range(12):
@@ -131,17 +133,18 @@ def test_drafts_of_a_row_that_is_wrong_again_and_again_end() -> None:
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[-1] == 0, "one guesser among eight rows costs all of them"
     alone = Guesses()
-    alone.keep("a", [1, 2, 3, 4, 5, 6, 7, 8])
+    alone.keep("a", 10, [1, 2, 3, 4, 5, 6, 7, 8])
     for _ in range(12):
         alone.learn(row.key, [4], 1)
     assert len(alone.drafts([row], 99)[0]) == MOST
 
 
 def test_a_growing_text_is_learnt_once() -> None:
-    grams, whole = Grams(), Grams()
-    text = [1, 2, 3, 1, 2, 4, 1, 2]
+    guesses, whole, text = Guesses(), Grams(), [1, 2, 3, 1, 2, 4, 1, 2]
     for end in range(len(text) + 1):
-        grams.grow(text[:end])
+        guesses.drafts([running(text[:end])], 99)
+    guesses.keep("a", 0, text)
+    guesses.drafts([running([1], sample=1)], 99)
     whole.add(text)
-    assert grams.after == whole.after
+    assert guesses._grams["a"].after == whole.after
     assert whole.next([0, 1, 2]) in (3, 4) and whole.next([7, 7]) is None

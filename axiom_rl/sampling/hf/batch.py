@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 AHEAD_ROWS = 32
 """Rows up to which a batch on a CPU is filled with samples that may not be needed.
 
-A step costs as much as 7 to 17 rows even if none ran, so that a row is cheap as long as there are
-few. docs/development/performance.md has the arithmetic."""
+A step takes as long as 7 to 27 rows whatever runs: a row is cheap as long as there are few.
+docs/development/performance.md has the arithmetic."""
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ class SlotBatch:
         """Return what is finished, and draw a token of each of the others."""
         done = self._sampler.finished(self._decoder, self._rows)
         for item in done:
-            self._guesses.keep(item.problem_id, item.token_ids)
+            self._guesses.keep(item.problem_id, item.sample, item.token_ids)
         if self._rows:
             advance(self._decoder, self._rows, self._guesses, self._sampler.most_new)
         return done

@@ -125,7 +125,7 @@ class TransformersSampler:
                 writing = sum(len(row.tokens) for row in rows)
                 shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
                 for item in done:
-                    guesses.keep(item.problem_id, item.token_ids)
+                    guesses.keep(item.problem_id, item.sample, item.token_ids)
                     yield item
                 if rows:
                     advance(decoder, rows, guesses, self.most_new)

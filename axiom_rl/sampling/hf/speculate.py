@@ -1,8 +1,8 @@
 """Guessing ahead: a row that is nearly alone checks a draft of its next tokens in one step.
 
 A step over few rows takes as long as the weights take to be read, so that a few tokens more cost
-little. A draft is what came after the row's last tokens before: in finished samples of the same
-prompt, else in the row itself (prompt lookup decoding, Saxena 2023). Each token is drawn as ever,
+little. A draft is what came after the row's last tokens before, in the row itself or in another
+sample of its prompt (as in prompt lookup decoding, Saxena 2023). Each token is drawn as ever,
 from the model's distribution with the row's own random numbers, and a drafted token stands only
 where the row drew the same one. So samples do not change, which acceptance by ratios (Leviathan et
 al. 2023) does not promise; a wrong guess costs its place in the step.
@@ -40,19 +40,12 @@ class Grams:
     after: defaultdict[tuple[int, ...], Counter[int]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
-    known: int = 0
-    """Tokens of the text that grows; see `grow`."""
 
     def add(self, tokens: Sequence[int], start: int = 0) -> None:
         """Learn a text, or what it has from place `start` on."""
         for end in range(max(start, SHORTEST), len(tokens)):
             for length in range(SHORTEST, min(LONGEST, end) + 1):
                 self.after[tuple(tokens[end - length : end])][tokens[end]] += 1
-
-    def grow(self, tokens: Sequence[int]) -> None:
-        """Learn what a text has more than at the last call."""
-        self.add(tokens, self.known)
-        self.known = len(tokens)
 
     def next(self, tokens: Sequence[int]) -> int | None:
         """Return what followed the last tokens most often, by the longest run that is known."""
@@ -68,15 +61,15 @@ class Guesses:
 
     def __init__(self) -> None:
         """Begin without any text."""
-        self._finished: defaultdict[str, list[Sequence[int]]] = defaultdict(list)
-        self._siblings: dict[str, Grams] = {}
-        self._own: defaultdict[Key, Grams] = defaultdict(Grams)
+        self._finished: defaultdict[str, list[tuple[int, Sequence[int]]]] = defaultdict(list)
+        self._grams: defaultdict[str, Grams] = defaultdict(Grams)
+        self._learnt: Counter[Key] = Counter()
         self._right: Counter[Key] = Counter()
         self._wrong: Counter[Key] = Counter()
 
-    def keep(self, problem_id: str, tokens: Sequence[int]) -> None:
+    def keep(self, problem_id: str, sample: int, tokens: Sequence[int]) -> None:
         """Remember a finished sample; it is looked into when a draft needs it."""
-        self._finished[problem_id].append(tokens)
+        self._finished[problem_id].append((sample, tokens))
 
     def drafts(self, rows: Sequence[Running], most_new: int) -> list[list[int]]:
         """Return a draft for each row, [] where nothing is known.
@@ -85,11 +78,20 @@ class Guesses:
             rows: the running ones.
             most_new: tokens that a row may have.
         """
+        for row in rows:
+            for sample, tokens in self._finished.pop(row.key[0], ()):
+                self._read((row.key[0], sample), tokens)
+            self._read(row.key, row.tokens)
         # One token of a row is drawn in any case: the one after the last that was accepted.
         drafts = [self._draft(row, min(MOST, most_new - len(row.tokens) - 1)) for row in rows]
         chances = [self._chance(row.key) for row in rows]
         most = max(range(MOST + 1), key=lambda count: _tokens_for_time(drafts, chances, count))
         return [draft[:most] for draft in drafts]
+
+    def _read(self, key: Key, tokens: Sequence[int]) -> None:
+        """Take in what a sample has more than at the last call."""
+        self._grams[key[0]].add(tokens, self._learnt[key])
+        self._learnt[key] = len(tokens)
 
     def learn(self, key: Key, draft: Sequence[int], right: int) -> None:
         """Count how much of a row's draft was right."""
@@ -104,16 +106,10 @@ class Guesses:
     def _draft(self, row: Running, count: int) -> list[int]:
         if not row.tokens:  # its prompt is not run to the end yet
             return []
-        siblings = self._siblings.setdefault(row.key[0], Grams())
-        for text in self._finished.pop(row.key[0], ()):
-            siblings.add(text)
-        own = self._own[row.key]
-        own.grow(row.tokens)
         draft: list[int] = []
         while len(draft) < count:
             text = [*row.tokens[-LONGEST:], *draft]
-            token = siblings.next(text)
-            token = own.next(text) if token is None else token
+            token = self._grams[row.key[0]].next(text)
             if token is None:
                 break
             draft.append(token)

@@ -66,14 +66,14 @@ def draw_picked(
     temperature: float,
 ) -> Drawn:
     """Draw `sampler.n` more samples of a problem for each time that it was picked."""
-    first, gathered = context.sampler.n, Drawn(rollouts=())
-    for turn in range(1, max(counts.values()) + 1):
-        tasks = [JudgedBy(problem=problems[key]) for key in problems if counts.get(key, 0) >= turn]
-        samples = range(turn * first, (turn + 1) * first)
-        drawn = draw(context, f"focus_{iteration}", tasks, samples, policy, iteration, temperature)
-        new = tuple(item for item in drawn.rollouts if item.completion.sample in samples)
-        gathered += replace(drawn, rollouts=new)
-    return gathered
+    first = context.sampler.n
+    asked = {key: range(first, (counts[key] + 1) * first) for key in problems if counts.get(key, 0)}
+    tasks = [JudgedBy(problem=problems[key]) for key in asked]
+    drawn = draw(context, f"focus_{iteration}", tasks, asked, policy, iteration, temperature)
+    # In the order of the turns: of what is gold twice, the first is kept.
+    new = [item for item in drawn.rollouts if item.completion.problem_id in asked]
+    new = [item for item in new if item.completion.sample in asked[item.completion.problem_id]]
+    return replace(drawn, rollouts=tuple(sorted(new, key=lambda r: r.completion.sample // first)))
 
 
 def by_type(problems: Mapping[str, Problem], counts: Mapping[str, int]) -> dict[str, int]:
