@@ -28,6 +28,10 @@ from axiom_rl.sampling import SampleRequest
 from axiom_rl.sampling.base import BatchSampler, Key, OpenBatch
 
 SCHEMA = 1
+VERDICT_STEPS = 8
+"""A verdict counts so many steps after its sample is written, some half a second, and is waited for
+if it is late. If it counted as soon as it is there, what runs beside what would depend on the
+clock, and in bfloat16 samples depend on that in their last digits: a run could not be repeated."""
 Later = Callable[[Mapping[str, int]], Iterator[Key]]
 """What the rounds to come would ask for, in their order, given the first sample that solves a
 problem, by its id, where one is known."""
@@ -57,6 +61,8 @@ class RoundDrawer:
     """Tokens of finished samples whose verdict is to come."""
     _solved: dict[str, int] = field(default_factory=dict)
     """The first sample that solves a problem, of those drawn here."""
+    _ages: list[int] = field(default_factory=list)
+    """Steps since each completion under verification was submitted, the oldest first."""
     _drawn_now: set[Key] = field(default_factory=set)
     """Samples drawn since this start of the run."""
 
@@ -148,12 +154,18 @@ class RoundDrawer:
                     self._judging.submit(completion)
                     self._unjudged[key] = completion.completion_tokens
                     self._drawn_now.add(key)
-                if self._judging.ready() or not batch.running:
-                    judged = self._judging.take(everything=not batch.running)
-                    if self._sort(judged, wanted):
-                        self._drop_unneeded(batch, wanted, later)
+                due = self._due(len(done), everything=not batch.running)
+                if due and self._sort(self._judging.take(first=due), wanted):
+                    self._drop_unneeded(batch, wanted, later)
                 finished = sum((item.problem_id, item.sample) in wanted for item in done)
                 shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s")
+
+    def _due(self, submitted: int, *, everything: bool) -> int:
+        """Count a step, after which so many were submitted; return how many verdicts count now."""
+        self._ages = [age + 1 for age in self._ages] + [0] * submitted
+        due = sum(everything or age >= VERDICT_STEPS for age in self._ages)
+        del self._ages[:due]  # the oldest come first
+        return due
 
     def _fill(self, batch: OpenBatch, missing: Sequence[Key], later: Later) -> None:
         """Start what this round lacks; where nothing of it waits, samples of rounds to come."""

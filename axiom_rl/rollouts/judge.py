@@ -65,14 +65,17 @@ class JudgedLater:
         """Return the oldest completions, up to the first that is still being judged."""
         return list(takewhile(_Open.done, self._open))
 
-    def take(self, *, everything: bool = False) -> list[Rollout]:
-        """Take out the ready rollouts, or wait for all of them.
+    def take(self, *, everything: bool = False, first: int | None = None) -> list[Rollout]:
+        """Take out the ready rollouts, or wait for the `first` so many, or for all of them.
 
         Raises:
             SandboxUnavailableError: if the sandbox itself keeps failing.
         """
         started = time.monotonic()
-        taken = list(self._open) if everything else self.ready()
+        if first is not None:
+            taken = list(self._open)[:first]
+        else:
+            taken = list(self._open) if everything else self.ready()
         rollouts = self._recheck([item.result() for item in taken])
         for _ in taken:
             self._open.popleft()
