@@ -79,10 +79,26 @@ def test_a_list_without_brackets(
         ("list", ["problems=hard", "sampler.n=2", "model=x"], ["sampler.n", "model"]),
         ("compare", ["stage.runs=[a,b]", "problems=hard"], ["problems"]),
         ("search", ["search=vote", "model=x"], []),
+        ("train", ["teacher.samples=2"], ["teacher.samples"]),
     ],
 )
 def test_what_does_not_count_is_said(stage: str, typed: list[str], said: list[str]) -> None:
-    assert uncounted(stage, typed) == said
+    assert uncounted(load_config(f"stage={stage}"), typed) == said
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        (("trainer=pipeline", "trainer.steps=[teach,sft]"), []),
+        (("trainer=pipeline", "trainer.steps=[expert_iter,grpo]"), ["teacher", "teacher.samples"]),
+        (("trainer=distill",), []),
+        (("trainer=sft",), ["teacher", "teacher.samples"]),
+    ],
+)
+def test_the_teacher_counts_with_trainers_that_ask_one(
+    trainer: tuple[str, ...], said: list[str]
+) -> None:
+    assert uncounted(load_config(*trainer), ["teacher=api", "teacher.samples=2"]) == said
 
 
 REFUSED_EARLY = [

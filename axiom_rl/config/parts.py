@@ -14,7 +14,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from axiom_rl.config.checks import SELECTORS
-from axiom_rl.config.schema import Config, PipelineConfig, SftTrainerConfig, TrainerConfig
+from axiom_rl.config.schema import (
+    Config,
+    DistillConfig,
+    PipelineConfig,
+    SftTrainerConfig,
+    TrainerConfig,
+)
 from axiom_rl.core.errors import AxiomError
 
 TEACH = "teach"
@@ -34,6 +40,13 @@ def trainings(config: Config) -> Iterator[tuple[str, Config]]:
     for name in trainer.steps:
         if name != TEACH:
             yield name, replace(config, trainer=trainer_of(trainer, name))
+
+
+def has_teacher(trainer: TrainerConfig) -> bool:
+    """Tell whether a trainer reads teacher.*: a pipeline that teaches, and distillation."""
+    if isinstance(trainer, PipelineConfig):
+        return TEACH in trainer.steps
+    return isinstance(trainer, DistillConfig)
 
 
 def trainer_of(pipeline: PipelineConfig, name: str) -> TrainerConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from axiom_rl.config import KINDS, Config
+from axiom_rl.config.parts import has_teacher
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
 from axiom_rl.stages.reading import compare, export, list_problems, replay, watch
@@ -30,14 +31,16 @@ READ = {
 """Groups that a stage reads, beside its own; the others check theirs by themselves."""
 
 
-def uncounted(stage: str, overrides: Iterable[str]) -> list[str]:
+def uncounted(config: Config, overrides: Iterable[str]) -> list[str]:
     """Return what was typed and does not count with a stage, such as trainer= with evaluate.
 
     Args:
-        stage: its kind.
+        config: of the run.
         overrides: `key=value`s of the command line.
     """
-    read = READ.get(stage, {*KINDS}) | {"stage"}
+    read = READ.get(config.stage.kind, {*KINDS}) | {"stage"}
+    if config.stage.kind == "train" and has_teacher(config.trainer):
+        read = read | {"teacher"}
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
     groups = [key.partition(".")[0] for key in keys]
     return [key for key, group in zip(keys, groups, strict=True) if group in {*KINDS} - read]
@@ -55,7 +58,7 @@ def run_stage(config: Config, folder: Path) -> None:
     """
     refuse_search(config)
     typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    for key in uncounted(config.stage.kind, typed if config.resume is None else []):
+    for key in uncounted(config, typed if config.resume is None else []):
         log.warning("%s does not count with stage=%s", key, config.stage.kind)
     match config.stage.kind:
         case "train":
