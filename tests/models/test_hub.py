@@ -134,6 +134,7 @@ def own_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Hub]]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_hub_that_hangs_in_the_middle_of_a_file_is_left(
     own_hub: type[_Hub], model_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

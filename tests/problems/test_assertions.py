@@ -300,6 +300,7 @@ def test_a_value_that_keeps_test_code_busy_is_wrong_and_holds_up_nobody(
     assert not waits.done()
 
 
+@pytest.mark.slow
 def test_a_process_killed_from_outside_costs_a_try_and_no_verdict() -> None:
     with TestCode() as code:
         tests = code.record(function("return 0"), "assert abs(f(1)) < 1", "f")

@@ -236,6 +236,7 @@ class TestWandb:
         assert tracker.run.offline
         tracker.close()
 
+    @pytest.mark.slow
     def test_a_silent_server_costs_the_start_limit_and_then_means_offline(
         self, tmp_path, monkeypatch
     ):

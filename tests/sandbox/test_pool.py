@@ -122,6 +122,7 @@ def test_a_killed_server_costs_one_retry() -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_stopped_server_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slot, "GRACE_SECONDS", 0.1)
     monkeypatch.setattr(process, "CLOSE_SECONDS", 0.2)

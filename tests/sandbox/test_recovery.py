@@ -66,6 +66,7 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("servers", [1, 2])
 def test_no_descriptors_at_a_restart(servers: int, caplog: pytest.LogCaptureFixture) -> None:
     pool = open_pool(servers)
@@ -106,6 +107,7 @@ def test_one_place_without_room_does_not_hold_up_the_others(
         pool.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("errno", "where"),
     [

@@ -113,6 +113,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "send",
     [
@@ -134,6 +135,7 @@ def test_a_stopped_trainer_blames_nobody(send: Callable[[int, int], None]) -> No
         assert trainer.stdout.readline() == "True 0\n"
 
 
+@pytest.mark.slow
 def test_a_call_that_holds_the_interpreter_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slot, "GRACE_SECONDS", NO_GRACE)
     holder = ctypes.PyDLL(None)  # unlike CDLL, it does not let other threads run

@@ -172,6 +172,7 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(
 FURTHER = ("log 5", "judge 7", "before train/1", "before evaluate/iter_1", "before publish/1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "places",
     [
