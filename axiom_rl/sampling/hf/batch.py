@@ -11,8 +11,7 @@ import torch
 
 from axiom_rl.core.types import Completion
 from axiom_rl.sampling.base import Key, SampleRequest
-from axiom_rl.sampling.hf.decode import Decoder
-from axiom_rl.sampling.hf.speculate import Guesses, advance
+from axiom_rl.sampling.hf.decode import Decoder, Drawn
 
 if TYPE_CHECKING:
     from axiom_rl.sampling.hf.sampler import TransformersSampler
@@ -79,7 +78,6 @@ class SlotBatch:
         self._requests = requests
         self._waits = waits
         self._rows: list[Running] = []
-        self._guesses = Guesses()
         # On a GPU a step takes about as long with all slots in use.
         self._ahead = min(slots, AHEAD_ROWS) if decoder.on_cpu else slots
 
@@ -129,10 +127,8 @@ class SlotBatch:
     def step(self) -> list[Completion]:
         """Return what is finished, and draw a token of each of the others."""
         done = self._sampler.finished(self._decoder, self._rows)
-        for item in done:
-            self._guesses.keep(item.problem_id, item.sample, item.token_ids)
         if self._rows:
-            advance(self._decoder, self._rows, self._guesses, self._sampler.most_new)
+            append(self._rows, self._decoder.step())
         return done
 
 
@@ -141,6 +137,13 @@ def _by_problem(keys: Sequence[Key]) -> dict[str, tuple[int, ...]]:
     for problem_id, sample in keys:
         found[problem_id] = (*found.get(problem_id, ()), sample)
     return found
+
+
+def append(rows: Sequence[Running], drawn: Drawn) -> None:
+    """Add the token that was drawn of each row."""
+    for row, token, logprob in zip(rows, *drawn, strict=True):
+        row.tokens.append(token)
+        row.logprobs.append(logprob)
 
 
 def take_out(decoder: Decoder, rows: list[Running], index: int) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 import torch
@@ -178,34 +177,6 @@ class Decoder:
         cache.count_step()
         return self._read(slice(0, cache.running))
 
-    def check(self, drafts: Sequence[Sequence[int]]) -> list[Drawn]:
-        """Add to each running row the tokens of its draft that it draws itself, and one more.
-
-        Args:
-            drafts: for each running row, what may come next.
-        """
-        cache, device = self.cache, self._model.device
-        rows, width = cache.running, 1 + max(map(len, drafts))
-        padded = [[*draft, *[0] * (width - 1 - len(draft))] for draft in drafts]
-        guessed = torch.tensor(padded, dtype=torch.long, device=device)
-        # Row r's token t is run at its place and gives the distribution of token t + 1, which is
-        # right as long as tokens 1 to t are what the row draws.
-        at, mask = cache.begin_wide_step(width)
-        output: Any = self._model(
-            input_ids=torch.cat([cache.tokens[:rows, None], guessed], dim=1),
-            position_ids=at,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        place = cache.drawn[:rows, None] + torch.arange(width, device=device)
-        uniforms = self._numbers[:rows].gather(1, place.clamp_max(self._numbers.shape[1] - 1))
-        drawn = draw_tokens(output.logits.flatten(0, 1), uniforms.flatten(), *self._settings)
-        tokens, logprobs = (found.view(rows, width).tolist() for found in drawn)
-        taken = [1 + _agreed(*pair) for pair in zip(drafts, tokens, strict=True)]
-        cache.end_wide_step([t[n - 1] for t, n in zip(tokens, taken, strict=True)], taken)
-        return [(t[:n], p[:n]) for t, p, n in zip(tokens, logprobs, taken, strict=True)]
-
     def release(self, row: int) -> int:
         """Free one row; the last running row takes its place. Returns that row's old index."""
         last = self.cache.release(row)
@@ -319,12 +290,6 @@ class Decoders:
     def drop(self) -> None:
         """Let go of the memory."""
         self._kept = None
-
-
-def _agreed(draft: Sequence[int], drawn: Sequence[int]) -> int:
-    """Return how many tokens of a draft were drawn, up to the first that was not."""
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(draft, drawn, strict=False))
-    return sum(1 for _ in pairs)
 
 
 def rounded(size: int, least: int, most: int) -> int:

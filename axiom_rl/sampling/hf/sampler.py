@@ -26,11 +26,10 @@ from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import Message, SampleRequest, SamplerFactory
-from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, take_out
+from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, append, take_out
 from axiom_rl.sampling.hf.decode import Decoder, Decoders
 from axiom_rl.sampling.hf.next_token import stream_for
 from axiom_rl.sampling.hf.slot_cache import ATTENTION
-from axiom_rl.sampling.hf.speculate import Guesses, advance, append
 
 
 class TransformersSampler:
@@ -115,7 +114,7 @@ class TransformersSampler:
         self, queue: deque[Waiting], decoder: Decoder, slots: int, total: int
     ) -> Iterator[Completion]:
         rows: list[Running] = []
-        drawn, guesses = 0, Guesses()
+        drawn = 0
         with progress("sampling", total, "sample") as shown:
             while queue or rows:
                 while joining := self._joining(queue, decoder, slots - len(rows), slots):
@@ -124,11 +123,9 @@ class TransformersSampler:
                 drawn += sum(item.completion_tokens for item in done)
                 writing = sum(len(row.tokens) for row in rows)
                 shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
-                for item in done:
-                    guesses.keep(item.problem_id, item.sample, item.token_ids)
-                    yield item
+                yield from done
                 if rows:
-                    advance(decoder, rows, guesses, self.most_new)
+                    append(rows, decoder.step())
 
     def _joining(
         self, queue: deque[Waiting], decoder: Decoder, free: int, slots: int

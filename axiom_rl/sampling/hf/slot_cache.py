@@ -43,8 +43,6 @@ class SlotCache(Cache):
         self.places = torch.arange(slots, device=device)
         self.rows = 0
         """Rows that a decoding step takes in: the running ones, and free ones to a round number."""
-        self.ahead: torch.Tensor | None = None
-        """(rows, tokens) places of a step's tokens where a row has several; None: one, the next."""
         self.owners: torch.Tensor | None = None
         """(new rows,) which prompt each new row begins with; None outside a prefill."""
         self.store: torch.Tensor | None = None
@@ -60,7 +58,7 @@ class SlotCache(Cache):
         """Free all rows."""
         self.state.zero_()
         self.filled = []
-        self.owners = self.ahead = None
+        self.owners = None
 
     def begin_prefill(self, samples: Sequence[int]) -> None:
         """Announce a forward pass over prompts, one for each number of new rows that share it."""
@@ -108,29 +106,6 @@ class SlotCache(Cache):
     def count_step(self) -> None:
         """Count the same here."""
         self.filled = [length + 1 for length in self.filled]
-
-    def begin_wide_step(self, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Announce a step of several tokens of each running row.
-
-        Returns:
-            The tokens' places (rows, tokens), and the mask (rows, 1, tokens, reach).
-        """
-        self.rows = self.running
-        offsets = torch.arange(tokens, device=self.state.device)
-        # No text reaches the last place, for its last token is not run: what lies behind a short
-        # draft may go there. Places behind what is accepted are masked, then overwritten.
-        self.ahead = (self.lengths[: self.rows, None] + offsets).clamp_max(self.longest - 1)
-        reach = torch.arange(min(max(self.filled) + tokens, self.longest), device=offsets.device)
-        return self.ahead, (reach <= self.ahead[..., None])[:, None]
-
-    def end_wide_step(self, last: Sequence[int], taken: Sequence[int]) -> None:
-        """Count the tokens that were taken of each row; `last` are the newest, not run yet."""
-        more = torch.tensor(taken, device=self.state.device)
-        self.lengths[: self.rows] += more
-        self.drawn[: self.rows] += more
-        self.tokens[: self.rows] = torch.tensor(last, device=self.state.device)
-        self.filled = [length + count for length, count in zip(self.filled, taken, strict=True)]
-        self.ahead = None
 
     def release(self, row: int) -> int:
         """Free one row; the last running row takes its place. Returns that row's old index."""
@@ -189,10 +164,6 @@ class SlotLayer(CacheLayerMixin):
         # Decoding: row r's new key goes to place lengths[r]. Two index tensors with a slice between
         # them put the indexed axis first: (rows, heads, size).
         places, lengths = cache.places[: cache.rows], cache.lengths[: cache.rows]
-        if cache.ahead is not None:  # (rows, tokens, heads, size)
-            self.keys[places[:, None], :, cache.ahead] = key_states.transpose(1, 2)
-            self.values[places[:, None], :, cache.ahead] = value_states.transpose(1, 2)
-            return self.keys[: cache.rows], self.values[: cache.rows]
         self.keys[places, :, lengths] = key_states[:, :, 0]
         self.values[places, :, lengths] = value_states[:, :, 0]
         return self.keys[: cache.rows], self.values[: cache.rows]
@@ -222,38 +193,34 @@ def grouped_attention(
     """Attention of a decoding step without copying keys and values to every query head.
 
     The query heads that share a key-value head become that many query positions of it: the same
-    numbers, read once. Where only the query's own tokens are looked at (prefill), this is
-    transformers' own SDPA.
+    numbers, read once. With more than one query token (prefill) this is transformers' own SDPA.
 
     Args:
         module: the attention layer.
-        query: (rows, heads, tokens, head size).
+        query: (rows, heads, 1, head size).
         key: (rows, key-value heads, longest, head size).
         value: as key.
-        attention_mask: (rows, 1, tokens, reach), True where a token may look.
+        attention_mask: (rows, 1, 1, reach), True where a token may look.
         scaling: factor on the scores.
         kwargs: passed on to transformers' function during prefill.
 
     Returns:
-        (rows, tokens, heads, head size), and None for the weights.
+        (rows, 1, heads, head size), and None for the weights.
     """
-    if attention_mask is None or (query.shape[2] != 1 and query.shape[2] == key.shape[2]):
+    if query.shape[2] != 1 or attention_mask is None:
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
         return output, None
-    rows, heads, tokens, size = query.shape
-    reach, own = attention_mask.shape[-1], key.shape[1]
-    # (rows, heads, tokens, size) -> (rows, key-value heads, heads of each * tokens, size): heads of
-    # a group are neighbours. The mask of one token broadcasts over them, that of several is
-    # repeated, each head's tokens in their order.
-    grouped = query.reshape(rows, own, -1, size)
-    if tokens > 1:
-        attention_mask = attention_mask.repeat(1, 1, heads // own, 1)
+    rows, heads, _, size = query.shape
+    reach = attention_mask.shape[-1]
+    # (rows, heads, 1, size) -> (rows, key-value heads, heads of each, size): heads of a group are
+    # neighbours, so a view is enough. The mask (rows, 1, 1, reach) broadcasts over them.
+    grouped = query.view(rows, key.shape[1], -1, size)
     output = torch.nn.functional.scaled_dot_product_attention(
         grouped, key[:, :, :reach], value[:, :, :reach], attn_mask=attention_mask, scale=scaling
     )
-    return output.reshape(rows, heads, tokens, size).transpose(1, 2), None
+    return output.reshape(rows, 1, heads, size), None
 
 
 AttentionInterface.register(ATTENTION, grouped_attention)
