@@ -74,13 +74,13 @@ def test_dora_and_patterns_are_trained_and_sampled_alike(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     checkpoints: list[str] = []
-    real = Session._save
+    real = Session.saved
 
     def save(self: Session, checkpoint: Path) -> None:
         real(self, checkpoint)
         checkpoints.extend(texts(checkpoint.parent))
 
-    monkeypatch.setattr(Session, "_save", save)
+    monkeypatch.setattr(Session, "saved", save)
     folder = run(
         tmp_path / "run",
         *("trainer.args.max_steps=4", "+model.lora.use_dora=true", "trainer.args.beta=0.01"),
