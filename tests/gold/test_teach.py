@@ -39,7 +39,7 @@ def reverse(index: int) -> Problem:
 class Scripted:
     """A teacher that answers by a function of problem number and sample; stops when told to."""
 
-    name, exhausted = "script", ""
+    name, exhausted, least = "script", "", 1
 
     def __init__(self, say: Any) -> None:
         self.say, self.drawn, self.stop_at, self.closed = say, [], None, 0
@@ -109,6 +109,14 @@ def test_what_is_solved_is_asked_no_more_and_max_traces_ends_it(
     folder = teach("run", "teacher.samples=4", "teacher.max_traces=2")
     assert len(read_traces(folder / "traces.jsonl")) == 2 and len(asked.drawn) == 2
     assert asked.closed == 1
+
+
+def test_a_round_is_not_smaller_than_what_its_time_is_worth(teach: Teaching, teacher: Any) -> None:
+    asked = teacher(by_sample(RIGHT))
+    asked.least = 32  # as a model on a CPU: a step takes as long for one answer
+    folder = teach("run", "teacher.samples=4", "teacher.max_traces=2")
+    assert len(read_traces(folder / "traces.jsonl")) == 2 and len(asked.drawn) == 3
+    assert read_json(folder / "teacher" / "result.json")["counts"] == {"surplus": 1}
 
 
 def test_several_traces_of_a_problem_are_different_ones(teach: Teaching, teacher: Any) -> None:

@@ -55,6 +55,8 @@ class Teacher(Protocol):
     """Of the model."""
     exhausted: str
     """Why no more can be asked, such as money that is spent; '' while more can be."""
+    least: int
+    """Answers of a round that is worth its time: where fewer would do, so many are asked for."""
 
     def answers(self, requests: Sequence[SampleRequest]) -> Iterator[TeacherAnswer | Failure]:
         """Yield an answer or a final failure for each sample, and every failure before it."""

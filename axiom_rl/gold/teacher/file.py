@@ -26,6 +26,7 @@ class FileTeacher:
     """Answers from a file: the first trace of a problem is sample 0, and so on."""
 
     exhausted = ""
+    least = 1
 
     def __init__(self, config: FileTeacherConfig, problems: Sequence[Problem]) -> None:
         """Read the file.

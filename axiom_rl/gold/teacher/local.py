@@ -31,6 +31,7 @@ from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.sampling.base import Releasable, SamplerFactory
 from axiom_rl.sampling.choose import choose_sampler
 from axiom_rl.sampling.engine.sampler import VllmEngine
+from axiom_rl.sampling.hf.batch import AHEAD_ROWS
 from axiom_rl.sampling.hf.sampler import open_samplers
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class LocalTeacher:
     """Samples from a model that is loaded when it is first asked."""
 
     exhausted = ""
+    least = AHEAD_ROWS
 
     def __init__(self, config: LocalTeacherConfig, folder: Path) -> None:
         """Find the model and state what it takes; nothing is loaded yet.

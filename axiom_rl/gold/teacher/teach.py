@@ -218,7 +218,7 @@ def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
             if config.max_traces is not None:
                 likely = max(share, config.min_yield, 0.05) if answers else 1.0
                 wanted = min(size, math.ceil((config.max_traces - traces) / likely))
-            count = max(1, wanted // len(samples))
+            count = max(1, max(wanted, teacher.least) // len(samples))
             some, left = left[:count], left[count:]
             gathered += _draw(asking, teacher, some, samples)
             size = min(2 * size, LARGEST_ROUND)

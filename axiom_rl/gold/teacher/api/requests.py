@@ -68,6 +68,7 @@ class ApiTeacher:
         """No request is sent before: an endpoint's rate limit is for all of them."""
         self.name = str(config.name)
         self.exhausted = ""
+        self.least = 1
 
     def close(self) -> None:
         """Close the connections."""
