@@ -26,7 +26,7 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str) -> None:
         """Start to count towards `total`."""
         self._label, self._total, self._unit = label, total, unit
-        self._done = 0
+        self._done, self._begun = 0, 0.0
         self._started = self._said = time.monotonic()
         terminal = sys.stderr.isatty()
         self._bar = tqdm(
@@ -34,9 +34,16 @@ class Progress:
         )
         self._terminal = terminal
 
-    def update(self, more: int, note: str = "") -> None:
-        """Count `more`; `note` is shown beside the count."""
+    def update(self, more: int, note: str = "", begun: float = 0.0) -> None:
+        """Count `more`.
+
+        Args:
+            more: done since the last call.
+            note: shown beside the count.
+            begun: how many wholes what is begun and not done is worth, for the time that is left.
+        """
         self._done += more
+        self._begun = begun
         if self._terminal:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(more)
@@ -55,10 +62,29 @@ class Progress:
 
     def _say(self, note: str) -> None:
         count = f"{self._done} of {self._total} {self._unit}s"
-        rest = self.seconds * (self._total - self._done) / self._done if self._done else 0
+        behind = min(self._done + self._begun, float(self._total))
+        rest = self.seconds * (self._total - behind) / behind if behind else 0
         left = f", about {duration(rest)} left" if rest else ""
         noted = f", {note}" if note else ""
         log.info("%s: %s in %s%s%s", self._label, count, duration(self.seconds), left, noted)
+
+
+def worth(done: int, tokens: int, running: int, written: int) -> float:
+    """Return how many whole samples the running ones are worth.
+
+    Short samples are done first: at the beginning many are half written and hardly one is done. A
+    running sample is taken to be half written, unless the samples that are done say more.
+
+    Args:
+        done: samples that are done.
+        tokens: of them, together.
+        running: samples that are being written.
+        written: tokens of these so far, together.
+    """
+    if not running or not written:
+        return 0.0
+    whole = max(tokens / done if done else 0.0, 2 * written / running)
+    return written / whole
 
 
 class BesideBars(logging.StreamHandler[TextIO]):

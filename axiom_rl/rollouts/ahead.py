@@ -19,7 +19,7 @@ from pathlib import Path
 
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import append_jsonl, read_json, write_json
-from axiom_rl.core.progress import progress
+from axiom_rl.core.progress import progress, worth
 from axiom_rl.problems.prompts import render
 from axiom_rl.rollouts.draw import Drawn, draw
 from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
@@ -142,7 +142,7 @@ class RoundDrawer:
 
     def _draw(self, batch: OpenBatch, missing: Sequence[Key], later: Later) -> None:
         """Step until all of `missing` are judged and written."""
-        wanted, tokens = set(missing), 0
+        wanted, tokens, count, drawn = set(missing), 0, 0, 0
         self._drop_unneeded(batch, wanted, later)
         with progress("sampling", len(missing), "sample") as shown:
             while wanted - self._have.keys():
@@ -158,7 +158,10 @@ class RoundDrawer:
                 if due and self._sort(self._judging.take(first=due), wanted):
                     self._drop_unneeded(batch, wanted, later)
                 finished = sum((item.problem_id, item.sample) in wanted for item in done)
-                shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s")
+                count += len(done)
+                drawn += sum(item.completion_tokens for item in done)
+                begun = worth(count, drawn, len(batch.running), tokens - drawn)
+                shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s", begun)
 
     def _due(self, submitted: int, *, everything: bool) -> int:
         """Count a step, after which so many were submitted; return how many verdicts count now."""

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from axiom_rl.config import ModelConfig, SamplerConfig, TransformersSamplerConfig
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.progress import progress
+from axiom_rl.core.progress import progress, worth
 from axiom_rl.core.types import Completion
 from axiom_rl.models.load import load_model, load_tokenizer
 from axiom_rl.models.lora.options import load_merged
@@ -114,15 +114,17 @@ class TransformersSampler:
         self, queue: deque[Waiting], decoder: Decoder, slots: int, total: int
     ) -> Iterator[Completion]:
         rows: list[Running] = []
-        drawn = 0
+        count = drawn = 0
         with progress("sampling", total, "sample") as shown:
             while queue or rows:
                 while joining := self._joining(queue, decoder, slots - len(rows), slots):
                     rows += self.prefill(decoder, joining)
                 done = self.finished(decoder, rows)
+                count += len(done)
                 drawn += sum(item.completion_tokens for item in done)
                 writing = sum(len(row.tokens) for row in rows)
-                shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s")
+                begun = worth(count, drawn, len(rows), writing)
+                shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s", begun)
                 yield from done
                 if rows:
                     append(rows, decoder.step())
