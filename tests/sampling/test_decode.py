@@ -106,7 +106,9 @@ def test_a_step_mixes_no_devices_and_reads_nothing_back(kind: str, top_p: float)
         for layer in decoder.cache.layers:
             layer.lazy_initialization(states, states)
         decoder.cache.rows = 8
-        decoder._advance(8, 128)
+        with decoder.watching(model.get_decoder().layers[0]):
+            decoder._advance(8, 128)
+    assert decoder._sums is not None and decoder._sums.device.type == "meta"
     assert decoder._news.device.type == "meta"
     with pytest.raises((NotImplementedError, RuntimeError)):
         decoder._read(slice(0, 8))

@@ -11,7 +11,8 @@ exactly the running rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,8 @@ class Decoder:
         self._numbers = torch.zeros(slots, most_new, dtype=torch.float64, device=self._at)
         self._news = torch.zeros(2, slots, dtype=torch.long, device=self._at)
         self._settings = (1.0, 1.0)
+        self._watched: int | None = None
+        self._sums: torch.Tensor | None = None
         self._graphs: dict[tuple[Any, ...], torch.cuda.CUDAGraph] = {}
 
     @property
@@ -100,6 +103,45 @@ class Decoder:
         """Free all rows; draw with these settings from now on."""
         self.cache.clear()
         self._settings = (temperature, top_p)
+
+    @contextmanager
+    def watching(self, block: torch.nn.Module) -> Iterator[None]:
+        """Sum up what a block of the model gives out for the tokens drawn, see `means`.
+
+        The sums are taken from the passes that draw: no token is read for them.
+        """
+        if self._sums is None:  # kept from then on: a recorded step knows its address
+            width = self._model.config.hidden_size
+            self._sums = torch.zeros(self.cache.slots, width, device=self._model.device)
+        self._sums.zero_()
+        self._watched = id(block)
+        hook = block.register_forward_hook(self._sum_up)
+        try:
+            yield
+        finally:
+            hook.remove()
+            self._watched = None
+
+    def means(self, rows: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
+        """Return (rows, width) on the CPU: means of what the watched block gave out.
+
+        Args:
+            rows: of the running ones.
+            tokens: of each, how many it was given so far: all that it drew but the newest.
+        """
+        assert self._sums is not None
+        return self._sums[list(rows)].cpu() / torch.tensor(tokens)[:, None]
+
+    def _sum_up(self, _block: Any, _given: Any, output: Any) -> None:
+        """Add a step's hidden states (rows, 1, width) to the sums of its rows."""
+        cache = self.cache
+        if cache.owners is not None:  # a prefill: prompts are no part of the completion
+            return
+        hidden = (output[0] if isinstance(output, tuple) else output)[:, -1].float()
+        assert self._sums is not None
+        # What has drawn nothing is a free row, or one that is given its prompt's last token.
+        nothing = cache.drawn[: len(hidden), None] == 0
+        self._sums[: len(hidden)] += hidden.masked_fill(nothing, 0.0)
 
     def fits(self, slots: int, longest: int, most_new: int) -> bool:
         """Whether there is room for this much."""
@@ -181,6 +223,10 @@ class Decoder:
         """Free one row; the last running row takes its place. Returns that row's old index."""
         last = self.cache.release(row)
         self._numbers[row] = self._numbers[last]
+        if self._watched is not None:
+            assert self._sums is not None
+            self._sums[row] = self._sums[last]
+            self._sums[last] = 0.0
         return last
 
     def _number(self, rows: slice, uniforms: Sequence[Sequence[float]]) -> None:
@@ -222,13 +268,14 @@ class Decoder:
         return tokens.tolist(), logprobs.int().view(torch.float32).tolist()
 
     def _graph(self, rows: int, reach: int) -> torch.cuda.CUDAGraph:
-        key = (rows, reach, *self._settings)
+        key = (rows, reach, self._watched, *self._settings)
         if key not in self._graphs:
             self._graphs[key] = self._record(rows, reach)
         return self._graphs[key]
 
     def _record(self, rows: int, reach: int) -> torch.cuda.CUDAGraph:
         state, current = self.cache.state.clone(), torch.cuda.current_stream()
+        sums = None if self._watched is None or self._sums is None else self._sums.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
@@ -237,6 +284,8 @@ class Decoder:
         # The warm-up drew a token and moved the lengths: set them back, in the same memory, whose
         # address the graph records. The key it wrote is overwritten by the real step.
         self.cache.state.copy_(state)
+        if sums is not None and self._sums is not None:
+            self._sums.copy_(sums)
         graph = torch.cuda.CUDAGraph()
         # One step at a time: all graphs may work in the same memory.
         pool = next((other.pool() for other in self._graphs.values()), None)
