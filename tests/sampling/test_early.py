@@ -170,3 +170,23 @@ def test_sums_follow_their_rows_in_a_kept_decoder(parts: tuple[Any, Any], watche
     drawn(sampler(parts, fresh, ON_GPU, 5), False)
     for one, other in zip(second.looks, fresh.looks, strict=True):
         assert one[0] == other[0] and np.allclose(one[1], other[1], atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_recorded_steps_are_looked_at_as_direct_ones(tiny_model_folder: Path) -> None:
+    """Steps recorded while nobody looked are not replayed where somebody does."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.float32)
+    on_gpu = (model.cuda().eval(), AutoTokenizer.from_pretrained(tiny_model_folder))
+    direct = Seen()
+    drawn(sampler(on_gpu, direct, ON_GPU, 9), False)
+    recorded = sampler(on_gpu, None, Ways(rounded=True, recorded=True, prefill_prompts=3), 9)
+    for _again in range(2):
+        [*recorded.sample(requests(SAMPLES))]
+        early = Seen()
+        drawn(recorded.stopping(early), False)
+        assert len(early.looks) == len(direct.looks)
+        assert np.allclose(
+            sorted(float(hidden.sum()) for _n, hidden, _l in early.looks),
+            sorted(float(hidden.sum()) for _n, hidden, _l in direct.looks),
+            atol=1e-3,
+        )

@@ -48,9 +48,9 @@ class SelectConfig(SearchConfig):
     cross_fit: bool = MISSING
     """Judge each problem by the part of the head that was fitted without its type."""
     stop_below: float | str | None = MISSING
-    """Probability to pass below which a sample is stopped early: while it is drawn in stage=solve,
-    afterwards on whole samples in stage=evaluate and stage=search. head is the threshold that the
-    head is stored with; null stops none, and a replay with a head shows that one and several."""
+    """Probability to pass below which a sample is stopped early: while it is drawn in stage=solve;
+    stage=evaluate and stage=search keep it whole and show what that would save. head means the
+    threshold that the head is stored with, null none (and in a replay the head's and others)."""
     allocation: str = MISSING
     """even (sampler.n samples for each problem) or need (as many on average, more where none
     passes the public tests or the samples disagree); stage=solve, and compared in stage=search."""
