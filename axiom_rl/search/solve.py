@@ -142,9 +142,9 @@ def _drawn(
     )
     if solving.valued is not None:
         whole = [(problem, item) for problem, item in items if not item.completion.stopped]
-        at_end = dict(solving.valued(whole))
-        for problem, item in items:  # what holds no program does not pass
-            at_end.setdefault((problem.id, item.completion.sample), 0.0)
+        stopped = [(p.id, item.completion.sample) for p, item in items if item.completion.stopped]
+        # What holds no program does not pass.
+        at_end = {**solving.valued(whole), **dict.fromkeys(stopped, 0.0)}
         materials = {key: with_values(each, at_end) for key, each in materials.items()}
     return materials, replace(drawn, rollouts=tuple(item for _problem, item in items))
 

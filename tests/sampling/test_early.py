@@ -142,15 +142,23 @@ def test_a_stop_saves_passes(parts: tuple[Any, Any], monkeypatch: pytest.MonkeyP
     assert max(item.completion_tokens for item in found.values()) == EVERY
 
 
-def test_the_model_is_left_without_a_hook(parts: tuple[Any, Any]) -> None:
-    made = sampler(parts, Seen())
+def test_two_samplers_of_one_model_in_turns_look_at_their_own_tokens(
+    parts: tuple[Any, Any],
+) -> None:
+    looks = [Seen(), Seen()]
     hooks = parts[0].get_decoder().layers[0]._forward_hooks
     before = len(hooks)
-    begun = made.sample(requests(SAMPLES))
-    next(iter(begun))
-    assert len(hooks) == before + 1
-    begun.close()  # type: ignore[attr-defined]
-    assert len(hooks) == before
+    turns = [
+        sampler(parts, early, ON_GPU, 5).sample(requests(SAMPLES, stream=stream))
+        for early, stream in zip([*looks, None], ("0/a", "0/b", "0/c"), strict=True)
+    ]
+    for _round in zip(*turns, strict=True):
+        assert len(hooks) == before
+    for early, stream in zip(looks, ("0/a", "0/b"), strict=True):
+        alone = Seen()
+        [*sampler(parts, alone, ON_GPU, 5).sample(requests(SAMPLES, stream=stream))]
+        for one, other in zip(early.looks, alone.looks, strict=True):
+            assert one[0] == other[0] and np.allclose(one[1], other[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("watched", [False, True])

@@ -365,6 +365,7 @@ def test_an_evaluation_draws_its_samples_to_their_end(scripted: Live) -> None:
         ({}, ("search.stop_below=1",), "a decimal number, such as 0.05, or a word"),
         ({}, ("stage=collect", "stage.expert=vote"), "stage=collect counts which samples pass"),
         ({}, ("stage=train", "trainer.expert=vote"), "use it with stage=solve"),
+        ({}, ("stage=list",), "stage=list does not search: leave search= out"),
     ],
 )
 def test_what_could_not_stop_is_refused_before_anything_is_loaded(

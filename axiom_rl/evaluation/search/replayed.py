@@ -71,7 +71,7 @@ def refuse_search(config: Config) -> None:
     if isinstance(config.search, SelectConfig) and config.search.allocation == "need":
         _check_sharing(config)
     if isinstance(config.search, SelectConfig) and config.search.stop_below is not None:
-        _check_stopping(config, config.search.stop_below)
+        _check_stopping(config, config.search.stop_below)  # of other stages search= is refused
     if config.search.kind == "none" or config.stage.kind in ("evaluate", "search", "solve"):
         return
     instead = "leave search= out, or use stage=evaluate"
@@ -107,7 +107,7 @@ def _check_stopping(config: Config, below: float | str) -> None:
     """Refuse a threshold where it would change nothing, or bias what is measured."""
     if config.stage.kind == "solve":
         check_stopping_sampler(config)
-    elif config.stage.kind not in ("evaluate", "search"):
+    elif config.stage.kind in ("collect", "train"):
         raise AxiomError(
             f"search.stop_below={below}: stage={config.stage.kind} counts which samples pass, so "
             "all are drawn to their end; leave it out, use it with stage=solve, or see what it "

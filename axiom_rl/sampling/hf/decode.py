@@ -11,8 +11,8 @@ exactly the running rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,7 @@ class Decoder:
         self._numbers = torch.zeros(slots, most_new, dtype=torch.float64, device=self._at)
         self._news = torch.zeros(2, slots, dtype=torch.long, device=self._at)
         self._settings = (1.0, 1.0)
-        self._watched: int | None = None
+        self._watched: torch.nn.Module | None = None
         self._sums: torch.Tensor | None = None
         self._graphs: dict[tuple[Any, ...], torch.cuda.CUDAGraph] = {}
 
@@ -99,28 +99,26 @@ class Decoder:
         """Whether each row makes a step longer."""
         return self._model.device.type == "cpu"
 
-    def begin(self, temperature: float, top_p: float) -> None:
-        """Free all rows; draw with these settings from now on."""
+    def begin(
+        self, temperature: float, top_p: float, watched: torch.nn.Module | None = None
+    ) -> None:
+        """Free all rows; draw with these settings from now on.
+
+        Args:
+            temperature: 0 is greedy.
+            top_p: see `draw_tokens`.
+            watched: block of the model whose hidden states are summed up as tokens are drawn, see
+                `means`: by the passes that draw, so that no token is read for them.
+        """
         self.cache.clear()
         self._settings = (temperature, top_p)
-
-    @contextmanager
-    def watching(self, block: torch.nn.Module) -> Iterator[None]:
-        """Sum up what a block of the model gives out for the tokens drawn, see `means`.
-
-        The sums are taken from the passes that draw: no token is read for them.
-        """
+        self._watched = watched
+        if watched is None:
+            return
         if self._sums is None:  # kept from then on: a recorded step knows its address
             width = self._model.config.hidden_size
             self._sums = torch.zeros(self.cache.slots, width, device=self._model.device)
         self._sums.zero_()
-        self._watched = id(block)
-        hook = block.register_forward_hook(self._sum_up)
-        try:
-            yield
-        finally:
-            hook.remove()
-            self._watched = None
 
     def means(self, rows: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
         """Return (rows, width) on the CPU: means of what the watched block gave out.
@@ -134,13 +132,10 @@ class Decoder:
 
     def _sum_up(self, _block: Any, _given: Any, output: Any) -> None:
         """Add a step's hidden states (rows, 1, width) to the sums of its rows."""
-        cache = self.cache
-        if cache.owners is not None:  # a prefill: prompts are no part of the completion
-            return
         hidden = (output[0] if isinstance(output, tuple) else output)[:, -1].float()
         assert self._sums is not None
         # What has drawn nothing is a free row, or one that is given its prompt's last token.
-        nothing = cache.drawn[: len(hidden), None] == 0
+        nothing = self.cache.drawn[: len(hidden), None] == 0
         self._sums[: len(hidden)] += hidden.masked_fill(nothing, 0.0)
 
     def fits(self, slots: int, longest: int, most_new: int) -> bool:
@@ -238,14 +233,17 @@ class Decoder:
         mask = cache.mask(reach)
         if self._ways.rounded:  # once here, not in each layer's kernel
             mask = torch.zeros_like(mask, dtype=self._model.dtype).masked_fill_(~mask, -torch.inf)
-        output: Any = self._model(
-            input_ids=cache.tokens[:rows, None],
-            position_ids=cache.lengths[:rows, None],
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        block = self._watched
+        # Here and not in prefill: prompts are no part of the completion.
+        with nullcontext() if block is None else block.register_forward_hook(self._sum_up):
+            output: Any = self._model(
+                input_ids=cache.tokens[:rows, None],
+                position_ids=cache.lengths[:rows, None],
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         cache.end_step()
         self._draw(output.logits[:, -1], slice(0, rows))
 
@@ -268,7 +266,7 @@ class Decoder:
         return tokens.tolist(), logprobs.int().view(torch.float32).tolist()
 
     def _graph(self, rows: int, reach: int) -> torch.cuda.CUDAGraph:
-        key = (rows, reach, self._watched, *self._settings)
+        key = (rows, reach, id(self._watched), *self._settings)
         if key not in self._graphs:
             self._graphs[key] = self._record(rows, reach)
         return self._graphs[key]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -101,12 +101,11 @@ class TransformersSampler:
         slots = min(self._slots(longest), sum(len(item.samples) for item in waiting))
         previous = self._model.config._attn_implementation
         decoder = self._decoders.take(slots, longest, self._config.max_new_tokens)
-        decoder.begin(temperature, self._config.top_p)
+        watched = None if self._early is None else self._early.block(self._model)
+        decoder.begin(temperature, self._config.top_p, watched)
         self._model.set_attn_implementation(ATTENTION)
-        early = self._early
         try:
-            with nullcontext() if early is None else decoder.watching(early.block(self._model)):
-                yield decoder, slots
+            yield decoder, slots
         finally:
             self._model.set_attn_implementation(previous)
             self._decoders.put(decoder)
