@@ -111,7 +111,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "trainer.pairs": _at_least(0),
     "trainer.epochs": _at_least(1),
     "trainer.folds": _at_least(2),
-    "search.stop_below": ((lambda value: 0 < value < 1), "above 0 and below 1"),
+    "search.stop_below": (
+        (lambda value: value == "head" if isinstance(value, str) else 0 < value < 1),
+        "above 0 and below 1, or head: the threshold that search.head is stored with",
+    ),
     "search.allocation": _one_of("even", "need"),
     "search.inputs": ((lambda value: 0 <= value <= LARGEST_SEARCH), f"0 to {LARGEST_SEARCH}"),
     "search.time_limit_s": ABOVE_0,

@@ -39,6 +39,7 @@ WANTED = (
     ("ListConfig", "a list in brackets"),
     ("not Optional", "a value; null is none"),
     ("Dict[", "its keys one by one, as in {key}.NAME=VALUE"),
+    ("Union[float, str]", "a decimal number, such as 0.05, or a word"),
     ("not a subclass of", "its keys one by one, as in {key}.NAME=VALUE"),
 )
 """What OmegaConf says of a value of the wrong type, and what the key wants."""

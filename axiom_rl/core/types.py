@@ -110,6 +110,8 @@ class Completion:
     completion_tokens: int
     truncated: bool
     """True where the token limit, not the model, ended the text."""
+    stopped: bool = False
+    """True where it was stopped early, as hopeless: what there is holds no program."""
     prompt_ids: tuple[int, ...] = ()
     """Token ids of the prompt; samplers that work on text leave these three empty."""
     token_ids: tuple[int, ...] = ()

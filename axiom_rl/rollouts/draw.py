@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
 
 from axiom_rl.context.run_context import Policy, RunContext
@@ -160,9 +161,31 @@ def cost(spent: Drawn) -> dict[str, float]:
     seconds = max(spent.seconds, 1e-9)
     discarded = {"discarded_tokens": spent.discarded_tokens} if spent.discarded_tokens else {}
     return discarded | {
+        **stopped_early(spent.rollouts),
         "tokens": sum(item.completion.completion_tokens for item in spent.rollouts),
         "tokens_per_second": round(spent.tokens / seconds, 1),
         "verify_seconds": round(spent.verify_seconds, 3),
         "verify_share": round(spent.verify_seconds / seconds, 4),
         "verify_cpu_seconds": round(spent.verify_cpu_seconds, 3),
+    }
+
+
+def stopped_early(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Return the columns of a timing row about samples stopped early; none where none was.
+
+    What a stopped sample would have had to come is not known. It is estimated by the mean of the
+    samples that went on beyond its stop and were written to their end; without any it counts as 0.
+    """
+    lengths = [item.completion.completion_tokens for item in rollouts]
+    ended = [item.completion.stopped for item in rollouts]
+    stops = [tokens for tokens, early in zip(lengths, ended, strict=True) if early]
+    whole = [tokens for tokens, early in zip(lengths, ended, strict=True) if not early]
+    if not stops:
+        return {}
+    longer = {stop: [tokens for tokens in whole if tokens > stop] for stop in set(stops)}
+    saved = fsum(fsum(longer[stop]) / len(longer[stop]) - stop for stop in stops if longer[stop])
+    return {
+        "stopped_samples": len(stops),
+        "stopped_tokens": sum(stops),
+        "saved_tokens": round(saved),
     }

@@ -54,7 +54,9 @@ class JudgedLater:
         """Start to judge a completion by the tests that its task asks for."""
         started = time.monotonic()
         task = self._tasks[completion.problem_id]
-        code = extract_code(completion.text, task.problem.entry_point, shown=task.problem.statement)
+        problem, text = task.problem, completion.text
+        code = extract_code(text, problem.entry_point, shown=problem.statement)
+        code = None if completion.stopped else code  # half a program is none
         hidden = self._verifier.submit((task.problem, code)) if task.hidden else None
         at_once = task.problem.fresh_tests and not task.recheck
         fresh = self._verifier.submit((task.problem, code), tests="fresh") if at_once else None

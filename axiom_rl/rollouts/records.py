@@ -43,6 +43,7 @@ def rollout_row(item: Rollout, phase: str, iteration: int) -> dict[str, Any]:
         "text": item.completion.text,
         "code": item.code,
         "truncated": item.completion.truncated,
+        **({"stopped": True} if item.completion.stopped else {}),
         "prompt_tokens": item.completion.prompt_tokens,
         "completion_tokens": item.completion.completion_tokens,
         "token_ids": list(item.completion.token_ids),
@@ -75,6 +76,7 @@ def _rollout(row: Mapping[str, Any]) -> Rollout:
             prompt_tokens=row["prompt_tokens"],
             completion_tokens=row["completion_tokens"],
             truncated=row["truncated"],
+            stopped=row.get("stopped", False),
             token_ids=tuple(row.get("token_ids", ())),  # rows of older versions have neither
             logprobs=tuple(row.get("logprobs", ())),
         ),

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from axiom_rl.config import SamplerConfig
 from axiom_rl.core.types import Completion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Message = dict[str, str]
 Key = tuple[str, int]
@@ -119,5 +123,42 @@ class BatchSampler(Protocol):
 
         Raises:
             AxiomError: as `Sampler.sample`.
+        """
+        ...
+
+
+class EarlyStopping(Protocol):
+    """Says which samples are not worth being written to their end."""
+
+    @property
+    def every(self) -> int:
+        """Tokens between two looks at a sample."""
+        ...
+
+    def block(self, model: Any) -> Any:
+        """Return the part of a model whose output (rows, tokens, width) is looked at."""
+        ...
+
+    def hopeless(
+        self, problem_id: str, hidden: NDArray[np.float32], logprobs: Sequence[float]
+    ) -> bool:
+        """Whether to stop a sample.
+
+        Args:
+            problem_id: of its problem.
+            hidden: (width,), the mean of the block's output over the tokens drawn so far.
+            logprobs: of these tokens.
+        """
+        ...
+
+
+@runtime_checkable
+class StoppingSampler(Protocol):
+    """A sampler that can stop samples while it draws them."""
+
+    def stopping(self, early: EarlyStopping) -> Sampler:
+        """Return a sampler of the same model that stops what `early` calls hopeless.
+
+        A stopped sample has the tokens that were looked at and `Completion.stopped`.
         """
         ...

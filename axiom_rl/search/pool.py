@@ -43,7 +43,13 @@ def read_pool(folder: Path, key: str = "stage.pool") -> tuple[Splits, list[Rollo
         break
     else:
         raise AxiomError(f"{key}={folder}: it holds no completions; {HOW}")
-    return splits, read_rollouts(path)
+    rollouts = read_rollouts(path)
+    if any(item.completion.stopped for item in rollouts):
+        raise AxiomError(
+            f"{key}={folder}: some of its samples were stopped early, so that scores over them "
+            f"would be wrong; {HOW}, which draws them to their end"
+        )
+    return splits, rollouts
 
 
 def typed_differences(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import SelectConfig
 from axiom_rl.core.files import write_jsonl
 from axiom_rl.core.types import Problem
-from axiom_rl.rollouts.draw import draw_rollouts
+from axiom_rl.rollouts.draw import Drawn, draw_rollouts, stopped_early
 from axiom_rl.rollouts.judge import JudgedBy
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler
+from axiom_rl.sampling.base import EarlyStopping, StoppingSampler
 from axiom_rl.search import registry
 from axiom_rl.search.execute import FILE, Executions, gather
 from axiom_rl.search.material import Material, sampled, with_values
@@ -48,43 +49,64 @@ class Solving:
     """Each sample's probability to pass, by problem id and sample; None without a head."""
     calibrated_on: str | None
     """What the probabilities are of; None without a head."""
+    early: EarlyStopping | None
+    """Stops hopeless samples while they are drawn; None draws all to their end. Tests that the
+    model writes are always drawn to their end."""
 
 
-def solve(
-    folder: Path, problems: Sequence[Problem], solving: Solving, output: Path
-) -> list[dict[str, Any]]:
+def solve(folder: Path, problems: Sequence[Problem], solving: Solving, output: Path) -> Drawn:
     """Draw samples, choose one for each problem, and write the choices to `output`.
 
-    Nothing is judged by hidden tests, even where a problem has some.
+    Nothing is judged by hidden tests, even where a problem has some. A row of `output` is the
+    chosen program (None where no sample holds one), how many samples agree with it, which public
+    tests it passes, and a probability that is None without a head.
 
     Returns:
-        The rows written: the chosen program (None where no sample holds one), how many samples
-        agree with it, which public tests it passes, and a probability that is None without a head.
+        The samples that were chosen from, and what they cost.
     """
     if solving.search.allocation == "need":
-        materials = _drawn_by_need(folder, problems, solving)
+        materials, drawn = _drawn_by_need(folder, problems, solving)
     else:
         counts = dict.fromkeys((problem.id for problem in problems), solving.samples)
-        materials = _drawn(folder, problems, solving, counts)
-    rows = _chosen(materials, solving)
+        materials, drawn = _drawn(folder, problems, solving, counts)
+    stopped = {item.completion.problem_id: 0 for item in drawn.rollouts}
+    for item in drawn.rollouts:
+        stopped[item.completion.problem_id] += item.completion.stopped
+    rows = [row | {"stopped": stopped[row["problem_id"]]} for row in _chosen(materials, solving)]
     write_jsonl(output, rows)
     for row in rows:
         log.info("%s", _line(row))
-    return rows
+    if solving.early is not None:
+        log.info("%s", stopped_line(drawn))
+    return drawn
+
+
+def stopped_line(drawn: Drawn) -> str:
+    """Say what early stopping saved."""
+    found = stopped_early(drawn.rollouts)
+    tokens = sum(item.completion.completion_tokens for item in drawn.rollouts)
+    if not found:
+        return f"stopped early: none of {len(drawn.rollouts)} samples ({tokens} tokens)"
+    return (
+        f"stopped early: {found['stopped_samples']} of {len(drawn.rollouts)} samples, after "
+        f"{found['stopped_tokens']} of the {tokens} tokens drawn; some {found['saved_tokens']} "
+        "more are saved, if they had become as long as the others"
+    )
 
 
 def _drawn(
     folder: Path, problems: Sequence[Problem], solving: Solving, counts: Mapping[str, int]
-) -> dict[str, Material]:
+) -> tuple[dict[str, Material], Drawn]:
     """Draw what is not drawn yet of so many samples of each problem; return what is known of them.
 
     Samples on disk beyond these counts, of an interrupted round, take no part.
     """
+    early = solving.early
     drawn = draw_rollouts(
         folder / "completions" / f"{PHASE}.jsonl",
         [JudgedBy(problem=problem, hidden=False) for problem in problems],
         {key: range(count) for key, count in counts.items()},
-        sampler=solving.sampler,
+        sampler=solving.sampler if early is None else lambda: _stopping(solving.sampler(), early),
         verifier=solving.verifier,
         style=solving.style,
         stream=f"{solving.seed}/{PHASE}",
@@ -119,23 +141,32 @@ def _drawn(
         written=None if written is None else written.tests,
     )
     if solving.valued is not None:
-        at_end = solving.valued(items)
+        whole = [(problem, item) for problem, item in items if not item.completion.stopped]
+        stopped = [(p.id, item.completion.sample) for p, item in items if item.completion.stopped]
+        # What holds no program does not pass.
+        at_end = {**solving.valued(whole), **dict.fromkeys(stopped, 0.0)}
         materials = {key: with_values(each, at_end) for key, each in materials.items()}
-    return materials
+    return materials, replace(drawn, rollouts=tuple(item for _problem, item in items))
+
+
+def _stopping(sampler: Sampler, early: EarlyStopping) -> Sampler:
+    assert isinstance(sampler, StoppingSampler)  # others are refused before they are opened
+    return sampler.stopping(early)
 
 
 def _drawn_by_need(
     folder: Path, problems: Sequence[Problem], solving: Solving
-) -> dict[str, Material]:
+) -> tuple[dict[str, Material], Drawn]:
     """Draw solving.samples of each problem on average, round by round, by what is known so far.
 
     What a round adds follows from the samples of the rounds before it, so a run that was killed
     draws the same ones. A problem of which nothing tells a need gets the even share.
     """
-    share = solving.samples
+    share, before = solving.samples, Drawn(rollouts=())
     counts = {problem.id: first_round(share) for problem in problems}
     while True:
-        materials = _drawn(folder, problems, solving, counts)
+        materials, drawn = _drawn(folder, problems, solving, counts)
+        before = replace(before + drawn, rollouts=drawn.rollouts)
         known = {key: evidence(each) for key, each in materials.items()}
         shared = {key: counts[key] for key, each in known.items() if each.tells}
         rest = {key: share for key in known if key not in shared}
@@ -153,7 +184,7 @@ def _drawn_by_need(
                 min(counts.values()),
                 max(counts.values()),
             )
-            return materials
+            return materials, before
         counts = rest | {key: shared[key] + given.count(key) for key in shared}
         log.info("shared by need: %d of %d samples drawn", spent, budget)
 

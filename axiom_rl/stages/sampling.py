@@ -11,7 +11,7 @@ from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.experts.opened import open_expert, with_expert
 from axiom_rl.evaluation.measure import headline_split, measure
-from axiom_rl.evaluation.search.replayed import check_search
+from axiom_rl.evaluation.search.replayed import check_search, check_stopping_sampler
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import next_collection, try_unsolved
 from axiom_rl.gold.search_rounds import log_collected, search_on
@@ -107,12 +107,19 @@ def solve(config: Config, folder: Path) -> None:
     check_present(config)
     splits = make_problems(config, folder)
     check_libraries(config)
+    if search.stop_below is not None:
+        from axiom_rl.context.resources import with_chosen_sampler
+
+        check_stopping_sampler(with_chosen_sampler(config)[0])  # sampler=auto may mean vLLM here
     output = Path(stage.output) if stage.output else folder / "solved.jsonl"
     resolved = resolve_model(config)
     everything = (*splits.train, *splits.val, *splits.test)
-    known = live_policy_known(config, resolved, everything)
+    head = live_policy_known(config, resolved, everything).head
+    early = None
+    if head is not None and search.stop_below is not None:
+        early = head.stops(search.stop_below, everything, config.sampler.max_new_tokens)
     with open_context(config, folder, splits, resolved) as context:
-        run_solve(context, config, search, output, known.head)
+        run_solve(context, config, search, output, head, early)
     log.info("chosen programs: %s", output)
 
 

@@ -132,7 +132,7 @@ def _equal_ones(items: Sequence[Rollout]) -> list[list[Rollout]]:
 def _features_row(
     item: Rollout, features: SampleFeatures, seconds: float, forward: int
 ) -> dict[str, Any]:
-    hidden = np.clip(features.hidden, -LARGEST, LARGEST).astype("<f2")
+    hidden = as_stored(features.hidden)
     own = features.logprobs
     return {
         "schema": SCHEMA,
@@ -145,6 +145,11 @@ def _features_row(
         "seconds": round(seconds, 6),
         "forward": forward,
     }
+
+
+def as_stored(hidden: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return hidden states in the precision in which they are stored."""
+    return np.clip(hidden, -LARGEST, LARGEST).astype("<f2")
 
 
 def _decoded(row: Mapping[str, Any], path: Path) -> SampleFeatures:
@@ -183,12 +188,30 @@ def inputs_of(
     Raises:
         AxiomError: for log-probabilities that the completion does not have.
     """
+    if "logprob" in inputs and features.logprobs is None and not completion.logprobs:
+        raise AxiomError(
+            f"the samples of {completion.problem_id} have no log-probabilities: train a head "
+            "without them by trainer.inputs=[hidden,length]"
+        )
+    return head_inputs(features, completion.logprobs, inputs)
+
+
+def head_inputs(
+    features: SampleFeatures, logprobs: Sequence[float], inputs: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return the same of a sample whose log-probabilities are there.
+
+    Args:
+        features: of its tokens.
+        logprobs: of each token as it was drawn, where the features have none of their own.
+        inputs: of INPUTS, in their order.
+    """
     columns: list[NDArray[np.float32]] = []
     if "hidden" in inputs:
         columns.append(features.hidden)
     if "logprob" in inputs:
         own = features.logprobs
-        own = _logprobs(features.places, completion) if own is None else own
+        own = _means(features.places, logprobs) if own is None else own
         columns.append(own[:, None])
     if "length" in inputs:
         lengths = [log(max(place, 1)) for place in features.places]
@@ -196,13 +219,8 @@ def inputs_of(
     return np.concatenate(columns, axis=1)
 
 
-def _logprobs(places: Sequence[int], completion: Completion) -> NDArray[np.float32]:
-    if not completion.logprobs:
-        raise AxiomError(
-            f"the samples of {completion.problem_id} have no log-probabilities: train a head "
-            "without them by trainer.inputs=[hidden,length]"
-        )
+def _means(places: Sequence[int], logprobs: Sequence[float]) -> NDArray[np.float32]:
     # (places,): the mean log-probability of the tokens up to each place.
-    running = np.cumsum(np.asarray(completion.logprobs, dtype=np.float64))
+    running = np.cumsum(np.asarray(logprobs, dtype=np.float64))
     ends = np.minimum(np.asarray(places), len(running))
     return np.asarray(running[ends - 1] / ends, dtype=np.float32)

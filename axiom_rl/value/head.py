@@ -86,6 +86,12 @@ class ValueHead:
     """Probability of a prefix below which a sample is hopeless, chosen on the head's own pools by
     heads that had not seen the problem; None where none is safe, and in older heads."""
 
+    @property
+    def reads_prefixes(self) -> bool:
+        """Whether it was fitted on beginnings: of too short completions the ends stand for them."""
+        end, early = (self.probes[EVERYTHING, part] for part in (END, PREFIX))
+        return not np.array_equal(end.mean, early.mean)
+
     def probe(self, part: str, left_out: str = EVERYTHING) -> Probe:
         """Return a part; of a type that no fold left out, that of the head as a whole."""
         return self.probes.get((left_out, part), self.probes[EVERYTHING, part])

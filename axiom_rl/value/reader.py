@@ -47,8 +47,7 @@ class FeatureReader:
         self._base = base
         self._decoder: Any = base.get_decoder()
         layers = self._decoder.layers
-        # Layer k of n is hidden_states[k] in transformers: what the k-th block gives out.
-        kept = max(1, round(recipe.layer * len(layers)))
+        kept = blocks_read(recipe, len(layers))
         self._temperature = temperature
         if temperature is None:
             self._decoder.layers = layers[:kept]
@@ -154,6 +153,14 @@ class FeatureReader:
             return list(completion.token_ids)
         ids = list(self._tokenizer(completion.text, add_special_tokens=False)["input_ids"])
         return ids or [int(self._tokenizer.eos_token_id)]
+
+
+def blocks_read(recipe: Recipe, blocks: int) -> int:
+    """Return the number of the block, from 1, whose output is read of a model with so many.
+
+    Layer k is hidden_states[k] in transformers: what the k-th block gives out.
+    """
+    return max(1, round(recipe.layer * blocks))
 
 
 def open_reader(frozen: FrozenPolicy, recipe: Recipe) -> FeatureReader:

@@ -102,11 +102,12 @@ def test_a_step_mixes_no_devices_and_reads_nothing_back(kind: str, top_p: float)
     model.set_attn_implementation(ATTENTION)
     with torch.no_grad():
         decoder = Decoder(model, AS_ON_A_GPU, slots=10, longest=128, most_new=20)
-        decoder.begin(0.7, top_p)
+        decoder.begin(0.7, top_p, model.get_decoder().layers[0])
         for layer in decoder.cache.layers:
             layer.lazy_initialization(states, states)
         decoder.cache.rows = 8
         decoder._advance(8, 128)
+    assert decoder._sums is not None and decoder._sums.device.type == "meta"
     assert decoder._news.device.type == "meta"
     with pytest.raises((NotImplementedError, RuntimeError)):
         decoder._read(slice(0, 8))

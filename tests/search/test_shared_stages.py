@@ -148,7 +148,7 @@ def test_sharing_killed_in_a_round_goes_on_as_if_it_had_not_been(
         (("stage=solve", "search=vote", "search.allocation=odd"), "must be one of even, need"),
         (
             ("stage=solve", "search=vote", "search.stop_below=0.1"),
-            "not stopped while they are drawn",
+            "stop_below is of a value head",
         ),
         (("stage=search", "stage.pool=POOL", "stage.choose_on=nix"), "stage.choose_on=nix: there"),
         (("stage=search", "stage.pool=POOL", "stage.choose_on=POOL"), "2 of its problems are in"),

@@ -47,9 +47,10 @@ class SelectConfig(SearchConfig):
     """Folder value/ of a run of trainer=value; needed by value and vote_value."""
     cross_fit: bool = MISSING
     """Judge each problem by the part of the head that was fitted without its type."""
-    stop_below: float | None = MISSING
-    """Probability below which a sample counts as stopped early, in a replay; null means the
-    threshold that the head is stored with, and looks at several."""
+    stop_below: float | str | None = MISSING
+    """Probability to pass below which a sample is stopped early: while it is drawn in stage=solve;
+    stage=evaluate and stage=search keep it whole and show what that would save. head means the
+    threshold that the head is stored with, null none (and in a replay the head's and others)."""
     allocation: str = MISSING
     """even (sampler.n samples for each problem) or need (as many on average, more where none
     passes the public tests or the samples disagree); stage=solve, and compared in stage=search."""

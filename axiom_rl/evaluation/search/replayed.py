@@ -71,7 +71,7 @@ def refuse_search(config: Config) -> None:
     if isinstance(config.search, SelectConfig) and config.search.allocation == "need":
         _check_sharing(config)
     if isinstance(config.search, SelectConfig) and config.search.stop_below is not None:
-        _check_stopping(config, config.search.stop_below)
+        _check_stopping(config, config.search.stop_below)  # of other stages search= is refused
     if config.search.kind == "none" or config.stage.kind in ("evaluate", "search", "solve"):
         return
     instead = "leave search= out, or use stage=evaluate"
@@ -103,13 +103,30 @@ def _check_sharing(config: Config) -> None:
         )
 
 
-def _check_stopping(config: Config, below: float) -> None:
-    """Refuse a threshold where it would change nothing: no sampler stops by a head as it draws."""
-    if config.stage.kind not in ("evaluate", "search"):
+def _check_stopping(config: Config, below: float | str) -> None:
+    """Refuse a threshold where it would change nothing, or bias what is measured."""
+    if config.stage.kind == "solve":
+        check_stopping_sampler(config)
+    elif config.stage.kind in ("collect", "train"):
         raise AxiomError(
-            f"search.stop_below={below}: samples are not stopped while they are drawn; leave it "
-            "out, or see what it would save by stage=search stage.pool=outputs/evaluate/<run> "
+            f"search.stop_below={below}: stage={config.stage.kind} counts which samples pass, so "
+            "all are drawn to their end; leave it out, use it with stage=solve, or see what it "
+            "would save by stage=search stage.pool=outputs/evaluate/<run> "
             f"search.head=outputs/.../value search.stop_below={below}"
+        )
+
+
+def check_stopping_sampler(config: Config) -> None:
+    """Refuse early stopping with a sampler that does not show its hidden states.
+
+    Raises:
+        AxiomError: saying what to type instead; sampler=auto is refused once it is known to be one.
+    """
+    below = config.search.stop_below if isinstance(config.search, SelectConfig) else None
+    if below is not None and config.sampler.backend not in ("transformers", "auto"):
+        raise AxiomError(
+            f"search.stop_below={below}: sampler={config.sampler.backend} cannot stop "
+            "samples while it draws them; add sampler=transformers, or leave it out"
         )
 
 

@@ -40,6 +40,7 @@ from axiom_rl.evaluation.search.searched import (
 from axiom_rl.evaluation.search.sharing.compared import check_shareable
 from axiom_rl.evaluation.search.words import chosen_line
 from axiom_rl.problems.splits import import_types
+from axiom_rl.rollouts.draw import cost
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler
 from axiom_rl.search.pool import HOW, read_pool
@@ -52,8 +53,12 @@ from axiom_rl.verify import Verifier
 
 if TYPE_CHECKING:
     from axiom_rl.evaluation.search.valued import HeadInUse
+    from axiom_rl.value.stopping import StopsByHead
 
 log = logging.getLogger(__name__)
+
+SOLVED = "solve/0"
+"""The phase of stage=solve."""
 
 
 def run_beside(
@@ -212,6 +217,7 @@ def run_solve(
     search: SelectConfig,
     output: Path,
     head: HeadInUse | None,
+    early: StopsByHead | None,
 ) -> None:
     """Draw programs for the context's problems, and write the chosen ones to `output`."""
     splits, policy = context.splits, context.policy(config.model.adapter)
@@ -223,6 +229,7 @@ def run_solve(
 
     solving = Solving(
         sampler=policy,
+        early=early,
         valued=None if head is None else valued,
         calibrated_on=None if head is None else head.calibrated_on,
         verifier=context.verifier,
@@ -232,4 +239,10 @@ def run_solve(
         seed=config.seed,
         model_name=config.model.name,
     )
-    solve(context.run.folder, (*splits.train, *splits.val, *splits.test), solving, output)
+    if early is not None:
+        log.info("samples are stopped where their probability to pass is below %s", early.below)
+    problems, finished = (*splits.train, *splits.val, *splits.test), context.run.is_finished(SOLVED)
+    with context.run.timed("solve", 0, log=not finished) as columns:
+        columns.update(cost(solve(context.run.folder, problems, solving, output)))
+    if not finished:
+        context.run.finish(SOLVED)

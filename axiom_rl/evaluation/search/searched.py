@@ -112,7 +112,8 @@ def prepare(
         materials=materials,
         values=values,
         parameters=parameters,
-        stop_below=config.stop_below,
+        # A replay looks at the head's own threshold anyhow.
+        stop_below=None if isinstance(config.stop_below, str) else config.stop_below,
         by_need=config.allocation == "need",
         work=executions.work,
         written_tokens=0 if written is None else written.tokens,

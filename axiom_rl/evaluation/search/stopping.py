@@ -56,6 +56,7 @@ def stops_below(
 def stopped_material(material: Material, stops: Sequence[int | None]) -> Material:
     """Return the material as it would be had samples been stopped: they hold no program."""
     ended = [stop is not None for stop in stops]
+    values = material.values
     return replace(
         material,
         samples=tuple(
@@ -68,6 +69,7 @@ def stopped_material(material: Material, stops: Sequence[int | None]) -> Materia
         answers=tuple(
             None if end else row for row, end in zip(material.answers, ended, strict=True)
         ),
+        values=values and tuple(0.0 if end else v for v, end in zip(values, ended, strict=True)),
     )
 
 

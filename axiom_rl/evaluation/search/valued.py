@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import Config, SearchConfig, SelectConfig
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.value.head import ValueHead, load_head
+from axiom_rl.value.head import EVERYTHING, ValueHead, load_head
 from axiom_rl.value.recipe import NAMED, FrozenPolicy, adapter_hash
+from axiom_rl.value.stopping import StopsByHead
 from axiom_rl.value.values import Values, check_blind, check_head, head_values
 
 
@@ -73,6 +75,33 @@ class HeadInUse:
             self.head, folder, items, self.frozen, cross_fit=self.cross_fit, release=release
         )
 
+    def stops(self, below: float | str, problems: Sequence[Problem], longest: int) -> StopsByHead:
+        """Return what stops hopeless samples while they are drawn.
+
+        Args:
+            below: search.stop_below.
+            problems: of the samples.
+            longest: tokens of a sample at most.
+
+        Raises:
+            AxiomError: for a head that looks at no beginnings, or at none before the limit.
+        """
+        own, every = self.head.stop_below, self.head.recipe.every
+        if not self.head.reads_prefixes or every >= longest:
+            raise AxiomError(
+                f"search.stop_below={below}: the head looks at samples every {every} tokens, "
+                + (
+                    f"and sampler.max_new_tokens={longest} ends them all before"
+                    if self.head.reads_prefixes
+                    else "and no sample that it was fitted on was so long"
+                )
+                + ": train one by trainer=value with a smaller trainer.every, or leave it out"
+            )
+        threshold = own if isinstance(below, str) else below
+        assert threshold is not None  # see `head_in_use`
+        folds = {p.id: p.type if self.cross_fit else EVERYTHING for p in problems}
+        return StopsByHead(head=self.head, below=threshold, folds=folds)
+
     @property
     def calibrated_on(self) -> str:
         """Say what the probabilities mean, and for which problems they do not."""
@@ -84,11 +113,18 @@ def head_in_use(search: SearchConfig, frozen: FrozenPolicy) -> HeadInUse | None:
     """Return the head that a search names, None where it names none.
 
     Raises:
-        AxiomError: if there is none in that place, or it is damaged.
+        AxiomError: if there is none in that place, it is damaged, or holds no threshold of its own
+            where that is asked for.
     """
     if not isinstance(search, SelectConfig) or search.head is None:
         return None
-    return HeadInUse(head=load_head(search.head), frozen=frozen, cross_fit=search.cross_fit)
+    head = load_head(search.head)
+    if isinstance(search.stop_below, str) and head.stop_below is None:
+        raise AxiomError(
+            f"search.stop_below={search.stop_below}: {search.head} holds no threshold, for none "
+            "was safe on its own pools; type a number, such as search.stop_below=0.05"
+        )
+    return HeadInUse(head=head, frozen=frozen, cross_fit=search.cross_fit)
 
 
 def live_policy(config: Config, resolved: Any) -> FrozenPolicy:

@@ -135,6 +135,7 @@ def shown_sample(row: Row, tests: FailedTests, name: str) -> Sample:
     parts += [f"{name} {_words(row[name])}" for name in ("fresh", "hidden") if row.get(name)]
     parts += [f"{row.get('completion_tokens')} tokens"]
     parts += ["cut off by the token limit"] if row.get("truncated") else []
+    parts += ["stopped early"] if row.get("stopped") else []
     details = [tests.text(kind, verdict), str(verdict.get("detail") or "")]
     return Sample(
         title=" · ".join(parts),

@@ -127,9 +127,7 @@ class SlotBatch:
     def step(self) -> list[Completion]:
         """Return what is finished, and draw a token of each of the others."""
         done = self._sampler.finished(self._decoder, self._rows)
-        if self._rows:
-            append(self._rows, self._decoder.step())
-        return done
+        return done + self._sampler.step(self._decoder, self._rows)
 
 
 def _by_problem(keys: Sequence[Key]) -> dict[str, tuple[int, ...]]:

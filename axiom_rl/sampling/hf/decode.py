@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,8 @@ class Decoder:
         self._numbers = torch.zeros(slots, most_new, dtype=torch.float64, device=self._at)
         self._news = torch.zeros(2, slots, dtype=torch.long, device=self._at)
         self._settings = (1.0, 1.0)
+        self._watched: torch.nn.Module | None = None
+        self._sums: torch.Tensor | None = None
         self._graphs: dict[tuple[Any, ...], torch.cuda.CUDAGraph] = {}
 
     @property
@@ -96,10 +99,44 @@ class Decoder:
         """Whether each row makes a step longer."""
         return self._model.device.type == "cpu"
 
-    def begin(self, temperature: float, top_p: float) -> None:
-        """Free all rows; draw with these settings from now on."""
+    def begin(
+        self, temperature: float, top_p: float, watched: torch.nn.Module | None = None
+    ) -> None:
+        """Free all rows; draw with these settings from now on.
+
+        Args:
+            temperature: 0 is greedy.
+            top_p: see `draw_tokens`.
+            watched: block of the model whose hidden states are summed up as tokens are drawn, see
+                `means`: by the passes that draw, so that no token is read for them.
+        """
         self.cache.clear()
         self._settings = (temperature, top_p)
+        self._watched = watched
+        if watched is None:
+            return
+        if self._sums is None:  # kept from then on: a recorded step knows its address
+            width = self._model.config.hidden_size
+            self._sums = torch.zeros(self.cache.slots, width, device=self._model.device)
+        self._sums.zero_()
+
+    def means(self, rows: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
+        """Return (rows, width) on the CPU: means of what the watched block gave out.
+
+        Args:
+            rows: of the running ones.
+            tokens: of each, how many it was given so far: all that it drew but the newest.
+        """
+        assert self._sums is not None
+        return self._sums[list(rows)].cpu() / torch.tensor(tokens)[:, None]
+
+    def _sum_up(self, _block: Any, _given: Any, output: Any) -> None:
+        """Add a step's hidden states (rows, 1, width) to the sums of its rows."""
+        hidden = (output[0] if isinstance(output, tuple) else output)[:, -1].float()
+        assert self._sums is not None
+        # What has drawn nothing is a free row, or one that is given its prompt's last token.
+        nothing = self.cache.drawn[: len(hidden), None] == 0
+        self._sums[: len(hidden)] += hidden.masked_fill(nothing, 0.0)
 
     def fits(self, slots: int, longest: int, most_new: int) -> bool:
         """Whether there is room for this much."""
@@ -181,6 +218,10 @@ class Decoder:
         """Free one row; the last running row takes its place. Returns that row's old index."""
         last = self.cache.release(row)
         self._numbers[row] = self._numbers[last]
+        if self._watched is not None:
+            assert self._sums is not None
+            self._sums[row] = self._sums[last]
+            self._sums[last] = 0.0
         return last
 
     def _number(self, rows: slice, uniforms: Sequence[Sequence[float]]) -> None:
@@ -192,14 +233,17 @@ class Decoder:
         mask = cache.mask(reach)
         if self._ways.rounded:  # once here, not in each layer's kernel
             mask = torch.zeros_like(mask, dtype=self._model.dtype).masked_fill_(~mask, -torch.inf)
-        output: Any = self._model(
-            input_ids=cache.tokens[:rows, None],
-            position_ids=cache.lengths[:rows, None],
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        block = self._watched
+        # Here and not in prefill: prompts are no part of the completion.
+        with nullcontext() if block is None else block.register_forward_hook(self._sum_up):
+            output: Any = self._model(
+                input_ids=cache.tokens[:rows, None],
+                position_ids=cache.lengths[:rows, None],
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         cache.end_step()
         self._draw(output.logits[:, -1], slice(0, rows))
 
@@ -222,13 +266,14 @@ class Decoder:
         return tokens.tolist(), logprobs.int().view(torch.float32).tolist()
 
     def _graph(self, rows: int, reach: int) -> torch.cuda.CUDAGraph:
-        key = (rows, reach, *self._settings)
+        key = (rows, reach, id(self._watched), *self._settings)
         if key not in self._graphs:
             self._graphs[key] = self._record(rows, reach)
         return self._graphs[key]
 
     def _record(self, rows: int, reach: int) -> torch.cuda.CUDAGraph:
         state, current = self.cache.state.clone(), torch.cuda.current_stream()
+        sums = None if self._watched is None or self._sums is None else self._sums.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
@@ -237,6 +282,8 @@ class Decoder:
         # The warm-up drew a token and moved the lengths: set them back, in the same memory, whose
         # address the graph records. The key it wrote is overwritten by the real step.
         self.cache.state.copy_(state)
+        if sums is not None and self._sums is not None:
+            self._sums.copy_(sums)
         graph = torch.cuda.CUDAGraph()
         # One step at a time: all graphs may work in the same memory.
         pool = next((other.pool() for other in self._graphs.values()), None)

@@ -25,7 +25,7 @@ from axiom_rl.models.load import load_model, load_tokenizer
 from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.weights.source import ResolvedModel
-from axiom_rl.sampling.base import Message, SampleRequest, SamplerFactory
+from axiom_rl.sampling.base import EarlyStopping, Message, SampleRequest, SamplerFactory
 from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, append, take_out
 from axiom_rl.sampling.hf.decode import Decoder, Decoders
 from axiom_rl.sampling.hf.next_token import stream_for
@@ -41,6 +41,7 @@ class TransformersSampler:
         tokenizer: PreTrainedTokenizerBase,
         config: TransformersSamplerConfig,
         decoders: Decoders | None = None,
+        early: EarlyStopping | None = None,
     ) -> None:
         """Take a model (adapters merged) and its tokenizer.
 
@@ -49,6 +50,7 @@ class TransformersSampler:
             tokenizer: of the model.
             config: of the sampler.
             decoders: of the model, where several samplers share them; None makes new ones.
+            early: stops samples while they are drawn; None lets all be written to their end.
 
         Raises:
             AxiomError: if the model has layers without full attention.
@@ -58,7 +60,14 @@ class TransformersSampler:
         self._tokenizer = tokenizer
         self._config = config
         self._decoders = decoders or Decoders(model)
+        self._early = early
         self._stop = _stop_tokens(model, tokenizer)
+
+    def stopping(self, early: EarlyStopping) -> TransformersSampler:
+        """Return a sampler of the same model as every `StoppingSampler` does."""
+        return TransformersSampler(
+            self._model, self._tokenizer, self._config, self._decoders, early
+        )
 
     def sample(
         self, requests: Sequence[SampleRequest], *, temperature: float | None = None
@@ -92,7 +101,8 @@ class TransformersSampler:
         slots = min(self._slots(longest), sum(len(item.samples) for item in waiting))
         previous = self._model.config._attn_implementation
         decoder = self._decoders.take(slots, longest, self._config.max_new_tokens)
-        decoder.begin(temperature, self._config.top_p)
+        watched = None if self._early is None else self._early.block(self._model)
+        decoder.begin(temperature, self._config.top_p, watched)
         self._model.set_attn_implementation(ATTENTION)
         try:
             yield decoder, slots
@@ -114,20 +124,20 @@ class TransformersSampler:
         self, queue: deque[Waiting], decoder: Decoder, slots: int, total: int
     ) -> Iterator[Completion]:
         rows: list[Running] = []
+        stopped: list[Completion] = []
         count = drawn = 0
         with progress("sampling", total, "sample") as shown:
-            while queue or rows:
+            while queue or rows or stopped:
                 while joining := self._joining(queue, decoder, slots - len(rows), slots):
                     rows += self.prefill(decoder, joining)
-                done = self.finished(decoder, rows)
+                done = stopped + self.finished(decoder, rows)
                 count += len(done)
                 drawn += sum(item.completion_tokens for item in done)
                 writing = sum(len(row.tokens) for row in rows)
                 begun = worth(count, drawn, len(rows), writing)
                 shown.update(len(done), f"{(drawn + writing) / shown.seconds:.0f} tokens/s", begun)
                 yield from done
-                if rows:
-                    append(rows, decoder.step())
+                stopped = self.step(decoder, rows)
 
     def _joining(
         self, queue: deque[Waiting], decoder: Decoder, free: int, slots: int
@@ -170,10 +180,32 @@ class TransformersSampler:
                 done.append(self._completion(row))
         return done
 
-    def _completion(self, row: Running) -> Completion:
-        stopped = row.tokens[-1] in self._stop
+    def step(self, decoder: Decoder, rows: list[Running]) -> list[Completion]:
+        """Draw a token of each row; take out, and return, the samples that are stopped early."""
+        if not rows:
+            return []
+        append(rows, decoder.step())
+        if self._early is None:
+            return []
+        # A step is given the token before and draws the next one: that one has no hidden state yet.
+        given = {n: len(row.tokens) - 1 for n, row in enumerate(rows)}
+        due = [n for n, tokens in given.items() if tokens and tokens % self._early.every == 0]
+        if not due:
+            return []
+        means = decoder.means(due, [given[n] for n in due]).numpy()
+        done = []
+        for index, mean in reversed([*zip(due, means, strict=True)]):  # the last row moves
+            row, tokens = rows[index], given[index]
+            if self._early.hopeless(row.request.problem_id, mean, row.logprobs[:tokens]):
+                take_out(decoder, rows, index)
+                del row.tokens[tokens:], row.logprobs[tokens:]
+                done.append(self._completion(row, stopped=True))
+        return done
+
+    def _completion(self, row: Running, *, stopped: bool = False) -> Completion:
+        ended = row.tokens[-1] in self._stop
         text = self._tokenizer.decode(
-            row.tokens[:-1] if stopped else row.tokens,
+            row.tokens[:-1] if ended else row.tokens,
             skip_special_tokens=True,
             clean_up_tokenization_spaces=False,
         )
@@ -183,7 +215,8 @@ class TransformersSampler:
             text=str(text),
             prompt_tokens=len(row.prompt),
             completion_tokens=len(row.tokens),
-            truncated=not stopped,
+            truncated=not ended and not stopped,
+            stopped=stopped,
             prompt_ids=tuple(row.prompt),
             token_ids=tuple(row.tokens),
             logprobs=tuple(row.logprobs),

@@ -106,7 +106,8 @@ def solved_section(run: RunFolder) -> Section:
         [
             row["problem_id"],
             f"{row['public_passed']} of {row['public_tests']}",
-            f"{row['survivors']} of {row['samples']}",
+            f"{row['survivors']} of {row['samples']}"
+            + (f", {row['stopped']} stopped early" if row.get("stopped") else ""),
             f"{row['agreeing']} of {row['voters']}" + (", tied" if row["tied"] else ""),
         ]
         for row in rows
@@ -115,7 +116,23 @@ def solved_section(run: RunFolder) -> Section:
     programs = [
         Code(row["problem_id"], harmless(row["code"]), python=True) for row in rows if row["code"]
     ]
-    return Section("Chosen programs", [Table(headers, cells), *programs] if rows else [])
+    blocks: list[Block] = [*_stopped_blocks(run), Table(headers, cells), *programs]
+    return Section("Chosen programs", blocks if rows else [])
+
+
+def _stopped_blocks(run: RunFolder) -> list[Block]:
+    """Say what early stopping saved; nothing where no sample was stopped."""
+    row = next((row for row in reversed(run.rows("timing")) if row.get("stopped_samples")), None)
+    if row is None:
+        return []
+    return [
+        Text(
+            f"{row['stopped_samples']} samples were stopped early by the value head, after "
+            f"{row['stopped_tokens']:,} of the {row['tokens']:,} tokens drawn. Some "
+            f"{row['saved_tokens']:,} more are saved, if they had become as long as those that "
+            "went on."
+        )
+    ]
 
 
 def vote_section(run: RunFolder) -> Section:
