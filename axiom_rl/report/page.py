@@ -35,6 +35,7 @@ from axiom_rl.report.sections.provenance import changes_section, provenance_sect
 from axiom_rl.report.sections.samples import sample_links, sample_section
 from axiom_rl.report.sections.search.retention import retention_section
 from axiom_rl.report.sections.search.selectors import (
+    search_beside,
     search_headline,
     search_section,
     solved_section,
@@ -125,7 +126,8 @@ def _headline(run: RunFolder, comparison: Comparison | None) -> str:
     text = (
         f"{name} passes {rate} of its samples and solves {only.solved} of {only.problems} problems"
     )
-    return f"{text}." if run.finished else f"{text}; the run has not finished."
+    ended = "." if run.finished else "; the run has not finished."
+    return text + ended + search_beside(run)
 
 
 def _cut_off(run: RunFolder) -> str:

@@ -327,6 +327,7 @@ def _document(
         "problems": len(pool.problems),
         "units": len({unit_of(problem) for problem in pool.problems}),
         "faults": pool.faults,
+        "selector": name,
         "policy": plain(asdict(at.policy_score())),
         "selectors": {
             each: {str(n): plain(asdict(score)) for n, score in rows.items()}

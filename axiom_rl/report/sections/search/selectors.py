@@ -95,7 +95,17 @@ def search_headline(run: RunFolder) -> str:
         rows = list(read_jsonl(solved))
         done = sum(0 < row["public_tests"] == row["public_passed"] for row in rows)
         return f"Programs that pass all examples were found for {done} of {len(rows)} problems."
-    return _sentence(read_json(path)) if path.exists() else ""
+    if not path.exists():
+        return ""
+    result = read_json(path)
+    policy = _shown(_interval(result["policy"]))
+    return f"The policy alone passes {policy} per sample. {_choice(result)}"
+
+
+def search_beside(run: RunFolder) -> str:
+    """Return what the search beside an evaluation made of its samples; '' where there was none."""
+    path = run.path / "search" / "result.json"
+    return f" {_choice(read_json(path))}" if path.exists() else ""
 
 
 def solved_section(run: RunFolder) -> Section:
@@ -158,22 +168,30 @@ def vote_section(run: RunFolder) -> Section:
 
 
 def _sentence(result: Mapping[str, Any]) -> str:
-    size = str(result["samples"])
     policy = _shown(_interval(result["policy"]))
-    parts = [f"The policy alone passes {policy} of {result['problems']} problems per sample."]
-    for name, scores in result["selectors"].items():
-        last = scores[size]
-        score = _shown(_interval(last["score"]))
-        if name in ("oracle", "random"):
-            continue
+    return (
+        f"The policy alone passes {policy} of {result['problems']} problems per sample. "
+        f"{_choice(result)} The oracle is told the verdicts: it is the most that any choice among "
+        f"these samples can reach. Intervals count {result['units']} different questions as their "
+        "unit."
+    )
+
+
+def _choice(result: Mapping[str, Any]) -> str:
+    """Say what the selector that was asked for, or chosen elsewhere, makes of all samples."""
+    size, scores = str(result["samples"]), result["selectors"]
+    chosen = result.get("chosen_on")
+    asked = result.get("selector") if chosen is None else chosen["by_budget"][size]["selector"]
+    names = [asked] if asked in scores else [n for n in scores if n not in ("oracle", "random")]
+    parts = []
+    for name in names:
+        last = scores[name][size]
         gap = _interval(last["gap_closed"])
         closed = "" if math.isnan(gap.value) else f", {_shown(gap)} of the oracle gap"
+        score = _shown(_interval(last["score"]))
         parts.append(f"Choosing among {size} samples by {name}: {score}{closed}.")
-    parts.append(
-        "The oracle is told the verdicts: it is the most that any choice among these samples can "
-        f"reach. Intervals count {result['units']} different questions as their unit."
-    )
-    return " ".join(parts)
+    oracle = _interval(scores["oracle"][size]["score"])
+    return " ".join([*parts, f"The oracle: {percent(oracle.value)}."])
 
 
 def _bars(result: Mapping[str, Any]) -> list[BarGroup]:
