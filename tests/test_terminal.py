@@ -79,7 +79,10 @@ def test_a_list_without_brackets(
         ("list", ["problems=hard", "sampler.n=2", "model=x"], ["sampler.n", "model"]),
         ("compare", ["stage.runs=[a,b]", "problems=hard"], ["problems"]),
         ("search", ["search=vote", "model=x"], []),
+        ("search", ["trainer=grpo", "tracking=wandb"], ["trainer", "tracking"]),
+        ("teach", ["teacher=api", "trainer.iterations=2"], ["trainer.iterations"]),
         ("train", ["teacher.samples=2"], ["teacher.samples"]),
+        ("train", ["trainer.k=4"], []),
     ],
 )
 def test_what_does_not_count_is_said(stage: str, typed: list[str], said: list[str]) -> None:
@@ -91,7 +94,7 @@ def test_what_does_not_count_is_said(stage: str, typed: list[str], said: list[st
     [
         (("trainer=pipeline", "trainer.steps=[teach,sft]"), []),
         (("trainer=pipeline", "trainer.steps=[expert_iter,grpo]"), ["teacher", "teacher.samples"]),
-        (("trainer=distill",), []),
+        (("trainer=distill",), ["teacher.samples"]),
         (("trainer=sft",), ["teacher", "teacher.samples"]),
     ],
 )
@@ -99,6 +102,18 @@ def test_the_teacher_counts_with_trainers_that_ask_one(
     trainer: tuple[str, ...], said: list[str]
 ) -> None:
     assert uncounted(load_config(*trainer), ["teacher=api", "teacher.samples=2"]) == said
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        (("trainer=grpo",), ["trainer.k"]),
+        (("trainer=grpo", "trainer.objective=max_at_k"), []),
+        (("trainer=pipeline", "trainer.grpo.objective=max_at_k"), []),
+    ],
+)
+def test_the_k_of_an_objective_that_has_none(trainer: tuple[str, ...], said: list[str]) -> None:
+    assert uncounted(load_config(*trainer), ["trainer.k=4"]) == said
 
 
 REFUSED_EARLY = [
@@ -258,6 +273,11 @@ NAMES = ["a=b", "a,b", "(a)", "[a]", "a#b", "it's", "~a", "a b", "größe 模型
     [
         ("model.adapter=outputs/a=b,c/adapter", "outputs/a=b,c/adapter"),
         ("trainer.solutions=it's.jsonl", "it's.jsonl"),
+        ("trainer.sft.traces=it's.jsonl", "it's.jsonl"),
+        ("stage.choose_on=outputs/a=b,c", "outputs/a=b,c"),
+        ("stage.student=outputs/a=b,c", "outputs/a=b,c"),
+        ("teacher.traces=outputs/a=b,c/traces.jsonl", "outputs/a=b,c/traces.jsonl"),
+        ("trainer.pool=outputs/a=b,c", "outputs/a=b,c"),
         ("problems.path='two words.jsonl'", "two words.jsonl"),
         ("name=a(b", "a(b"),
     ],

@@ -13,7 +13,8 @@ from axiom_rl.core.errors import AxiomError
 VARIABLE = r"[A-Z_][A-Z0-9_]{0,63}"
 """How the names of environment variables look that hold keys; keys themselves do not."""
 SECRET = re.compile(
-    r"api[-_]?key|authorization|password|passwd|secret|bearer|(access|auth|bearer)[-_]?token",
+    r"api[-_]?key|authorization|password|passwd|secret|bearer|(access|auth|bearer)[-_]?token"
+    r"|^(key|token)$",
     re.IGNORECASE,
 )
 LOOKS_LIKE_A_KEY = re.compile(r"\b(?:sk|pk|hf|gsk|xai|AIza)[-_]?[A-Za-z0-9_-]{16,}|\bBearer\s+\S+")

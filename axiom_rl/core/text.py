@@ -22,6 +22,11 @@ def points(difference: float) -> str:
     return f"{MINUS if difference < 0 and size != '0.0' else '+'}{size} points"
 
 
+def whole_text(text: str) -> str:
+    """Return a text with `?` for halves of surrogate pairs, which JSON holds and no tokenizer."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def duration(seconds: float | None) -> str:
     """Write seconds for people: `42.0 s`, `3 min 12 s`, `1 h 05 min`."""
     if seconds is None:

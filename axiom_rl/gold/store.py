@@ -15,6 +15,7 @@ from typing import Any
 from axiom_rl.config import CONTROLS, SELECTORS
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
+from axiom_rl.core.text import whole_text
 from axiom_rl.core.types import Problem, Solution, Verdict
 from axiom_rl.verify import extract_code
 
@@ -82,6 +83,7 @@ def read_solutions(path: Path) -> list[Solution]:
         for column in ("problem_id", "solution_code"):
             if not isinstance(row[column], str):
                 raise AxiomError(f"{path}, row {number}: {column} must be text")
+        check_whole(row, f"{path}, row {number}")
         _check_expert(row, f"{path}, row {number}")
         code = program_of(row["solution_code"])
         if not code.strip():
@@ -90,6 +92,16 @@ def read_solutions(path: Path) -> list[Solution]:
         reasoning = str(row.get(REASONING) or "")
         solutions.append(Solution(**columns | {"hidden_passed": None, REASONING: reasoning}))
     return solutions
+
+
+def check_whole(row: dict[str, Any], where: str) -> None:
+    """Refuse text that no tokenizer takes: JSON can hold half of a surrogate pair."""
+    for column, value in row.items():
+        if isinstance(value, str) and whole_text(value) != value:
+            raise AxiomError(
+                f"{where}: {column} holds half of a surrogate pair, such as \\ud83d, which is no "
+                "character: take it out"
+            )
 
 
 def _check_expert(row: dict[str, Any], where: str) -> None:

@@ -36,6 +36,12 @@ NOTHING: Mapping[str, Any] = {"passed": 0}
 """Of a problem without public tests, and of a sample without a program."""
 UNSTABLE = "another value when called again"
 
+Limits = tuple[float, ...]
+"""Under which a program ran: CPU seconds, MB of memory, KB of output and of results."""
+COLUMNS = ("problem_id", "program", "inputs", "limits")
+Key = tuple[str, str, str, Limits]
+"""Problem, program, inputs and limits; older rows have no limits and stand for any."""
+
 Written = Mapping[str, Sequence[tuple[tuple[Any, ...], Any]]]
 """By problem id, tests that the model wrote: arguments and the value it expects."""
 
@@ -89,12 +95,13 @@ class Executions:
         """Judge programs by the public tests of their problems.
 
         Returns:
-            By problem id and `name_of` the program: `passed` tests, `status`, and of the first
-            test that failed its position (`failed`) and what went wrong (`detail`).
+            By problem id and `name_of` the program: `passed` tests, their positions (`passes`,
+            which older rows lack), `status`, and of the first test that failed its position
+            (`failed`) and what went wrong (`detail`).
         """
         wanted = [item for item in wanted if item[0].public_tests]
         tests = {problem.id: _tests_name(problem) for problem, _code in wanted}
-        keys = [(problem.id, name_of(code), tests[problem.id]) for problem, code in wanted]
+        keys = [(p.id, name_of(code), tests[p.id], self._limits(p)) for p, code in wanted]
         new = self._new(keys)
         problems = {problem.id: as_problem(problem) for problem, _code in wanted}
         for part in _parts(new):
@@ -104,7 +111,7 @@ class Executions:
             )
             rows = [_public_row(verdict) for verdict in verdicts]
             self._store([keys[n] for n in part], rows, time.monotonic() - started)
-        return {key[:2]: self._rows[key] for key in keys}
+        return {key[:2]: self._row(key) for key in keys}
 
     def outputs(
         self, wanted: Sequence[tuple[PublicProblem, str, InputList]]
@@ -114,35 +121,51 @@ class Executions:
         Raises:
             AxiomError: for a problem without inputs.
         """
-        keys = [(problem.id, name_of(code), given.name) for problem, code, given in wanted]
+        keys = [(p.id, name_of(code), given.name, self._limits(p)) for p, code, given in wanted]
         for part in _parts(self._new(keys)):
             started = time.monotonic()
             asked = [wanted[n] for n in part]
             runs = self._verifier.run((p, code, given.inputs * 2) for p, code, given in asked)
             rows = [
-                {"answers": _answer_rows(run, problem), "cpu_s": run.cpu_s}
+                {
+                    "answers": _answer_rows(run, problem),
+                    "cpu_s": run.cpu_s,
+                    "status": str(run.status),
+                }
                 for run, (problem, _code, _given) in zip(runs, asked, strict=True)
             ]
             self._store([keys[n] for n in part], rows, time.monotonic() - started)
-        return [tuple(map(_answer, self._rows[key]["answers"])) for key in keys]
+        return [tuple(map(_answer, self._row(key)["answers"])) for key in keys]
 
-    def _new(self, keys: Sequence[tuple[str, str, str]]) -> list[int]:
+    def _limits(self, problem: PublicProblem) -> Limits:
+        """Return what a program of a problem runs under: with other limits it may end otherwise."""
+        of = self._verifier.config
+        cpu = of.time_limit_s if problem.time_limit_s is None else problem.time_limit_s
+        memory = of.memory_mb if problem.memory_limit_mb is None else problem.memory_limit_mb
+        return float(cpu), memory, of.output_kb, of.result_kb
+
+    def _has(self, key: Key) -> bool:
+        return key in self._rows or (*key[:3], ()) in self._rows
+
+    def _row(self, key: Key) -> dict[str, Any]:
+        return self._rows[key if key in self._rows else (*key[:3], ())]
+
+    def _new(self, keys: Sequence[Key]) -> list[int]:
         """Return where the keys stand that no row has, each once, and count those that one has."""
-        first: dict[tuple[str, str, str], int] = {}
+        first: dict[Key, int] = {}
         for place, key in enumerate(keys):
             first.setdefault(key, place)
-        stored = [key for key in first if key in self._rows]
-        self.work += Work(stored=len(stored)) + _cpu_of([self._rows[key] for key in stored])
-        return [place for key, place in first.items() if key not in self._rows]
+        stored = [key for key in first if self._has(key)]
+        self.work += Work(stored=len(stored)) + _cpu_of([self._row(key) for key in stored])
+        return [place for key, place in first.items() if not self._has(key)]
 
-    def _store(
-        self, keys: Sequence[tuple[str, str, str]], rows: Sequence[dict[str, Any]], seconds: float
-    ) -> None:
+    def _store(self, keys: Sequence[Key], rows: Sequence[dict[str, Any]], seconds: float) -> None:
         whole = [
-            {"schema": SCHEMA, "problem_id": key[0], "program": key[1], "inputs": key[2]} | row
+            {"schema": SCHEMA} | dict(zip(COLUMNS, key, strict=True)) | row
             for key, row in zip(keys, rows, strict=True)
         ]
-        append_jsonl(self._path, whole)
+        # A fault of the sandbox says nothing of the program: another day it is run again.
+        append_jsonl(self._path, [row for row in whole if row["status"] != Status.SANDBOX_FAULT])
         self._rows |= {_key(row): row for row in whole}
         self.work += Work(programs=len(rows), seconds=seconds) + _cpu_of(whole)
 
@@ -289,13 +312,14 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["problem_id"], row["program"], row["inputs"]
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["problem_id"], row["program"], row["inputs"], tuple(row.get("limits", ()))
 
 
 def _public_row(verdict: Verdict) -> dict[str, Any]:
     return {
         "passed": verdict.passed_tests,
+        "passes": [case.index for case in verdict.cases if case.passed],
         "status": str(verdict.status),
         "failed": next((case.index for case in verdict.cases if not case.passed), None),
         "detail": verdict.detail,
@@ -320,10 +344,34 @@ def _answer_row(first: Output, again: Output, problem: PublicProblem) -> list[An
     if not same and not ended:  # a limit that ends the second round says nothing of the first
         return ["e", UNSTABLE]
     tree = encode(first.value)
-    text = json.dumps(tree)
+    text = json.dumps(_canonical(tree, problem.from_json))
     if len(text) <= LONGEST_VALUE:
         return ["v", tree]
     return ["h", hashlib.sha256(text.encode()).hexdigest(), shown(first.value)]
+
+
+def _canonical(tree: Any, from_json: bool) -> Any:
+    """Return what equal values share, of an encoded one: what has only a hash is compared by it.
+
+    True, 1 and 1.0 are one number, sets are frozensets, dicts have no order, and floats keep six
+    digits, about the tolerance of a comparison.
+    """
+    match tree:
+        case bool():
+            return int(tree)
+        case float():
+            near = tree if tree.is_integer() else float(f"{tree:.6g}")
+            return int(near) if near.is_integer() else near
+        case list():
+            return [_canonical(item, from_json) for item in tree]
+        case {"t": items}:
+            return _canonical(items, from_json) if from_json else {"t": _canonical(items, False)}
+        case {"d": items}:
+            return {"d": sorted((_canonical(pair, from_json) for pair in items), key=json.dumps)}
+        case {"s": items} | {"z": items}:
+            return {"z": sorted((_canonical(item, from_json) for item in items), key=json.dumps)}
+        case _:
+            return tree
 
 
 def _answer(row: Sequence[Any]) -> Answer:

@@ -56,12 +56,24 @@ def mutated_inputs(problem: PublicProblem, count: int, seed: int) -> tuple[Args,
     _take(kept, count - count // FREE_SHARE, seen, chosen)
     _take(boundaries, count - count // FREE_SHARE, seen, chosen)
     _take(_changed(examples, None, rng, count * TRIES), count, seen, chosen)
-    return tuple(sorted(chosen.values(), key=lambda args: (len(input_text(args)), repr(args))))
+    return tuple(sorted(chosen.values(), key=_size))
 
 
 def input_text(args: Args) -> str:
     """Return what tells one input from another."""
     return json.dumps(encode(args))
+
+
+def _size(args: Args) -> tuple[int, str]:
+    """Order by size, then by how it is written."""
+    return len(input_text(args)), _written(args)
+
+
+def _written(value: Any) -> str:
+    """Write a value the same way in every process."""
+    stored = json.dumps(encode(value))
+    # repr writes a set in the order of this process's hashes, and no integer of 4,300 digits.
+    return stored if any(tag in stored for tag in ('{"s"', '{"z"', '{"i"')) else repr(value)
 
 
 def _take(source: Any, count: int, seen: set[str], chosen: dict[str, Args]) -> None:
@@ -100,7 +112,7 @@ def _edges(value: Any) -> list[Any]:
         case dict():
             return [{}, dict(list(value.items())[:1])]
         case set() | frozenset():
-            return [type(value)(), type(value)(list(value)[:1])]
+            return [type(value)(), type(value)(_items(value)[:1])]
         case _:
             return []
 
@@ -158,7 +170,8 @@ def _cut(args: Sequence[Any], columns: Sequence[int]) -> Args:
 
 def _parallel(examples: Sequence[Args]) -> list[int]:
     """Return the places of lists that are of one length in every example, such as columns."""
-    lists = [n for n, value in enumerate(examples[0]) if isinstance(value, list)]
+    places = range(len(examples[0]))
+    lists = [n for n in places if all(isinstance(args[n], list) for args in examples)]
     same = all(len({len(args[n]) for n in lists}) == 1 for args in examples) if lists else False
     lengths = {len(args[n]) for args in examples for n in lists}
     return lists if same and len(lists) > 1 and len(lengths) > 1 else []
@@ -217,7 +230,7 @@ def _is_number(value: Any) -> bool:
 
 def _items(value: Any) -> list[Any]:
     if isinstance(value, list | tuple | set | frozenset):
-        return sorted(value, key=repr) if isinstance(value, set | frozenset) else list(value)
+        return sorted(value, key=_written) if isinstance(value, set | frozenset) else list(value)
     return list(value.values()) if isinstance(value, dict) else []
 
 

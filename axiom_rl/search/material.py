@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import fsum
+from math import fsum, inf
 from typing import Any
 
 from axiom_rl.core.types import Completion
@@ -143,8 +143,9 @@ def with_values(material: Material, at_end: Mapping[tuple[str, int], float]) -> 
 
 def likeliest(material: Material, places: Sequence[int]) -> int:
     """Return the place of the likeliest sample; of equals, the one drawn first."""
-    return max(places, key=lambda place: (_logprob(material.samples[place]), -place))
+    return max(places, key=lambda place: (likelihood(material.samples[place]), -place))
 
 
-def _logprob(sample: Sampled) -> float:
-    return 0.0 if sample.logprob is None else sample.logprob
+def likelihood(sample: Sampled) -> float:
+    """Return the mean log-probability to choose by; one that nobody knows is the lowest."""
+    return -inf if sample.logprob is None else sample.logprob

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def read_pool(folder: Path, key: str = "stage.pool") -> tuple[Splits, list[Rollo
         key: that names it, for errors.
 
     Raises:
-        AxiomError: if the folder holds no such run, one that has not finished, or one whose
-            completions were stored without their texts.
+        AxiomError: if the folder holds no such run, one that has not finished, one whose
+            completions were stored without their texts, or one with a problem or sample twice.
     """
     path = folder / "completions" / f"{PHASE}.jsonl"
     splits = read_splits(folder / "problems")
@@ -49,6 +50,12 @@ def read_pool(folder: Path, key: str = "stage.pool") -> tuple[Splits, list[Rollo
             f"{key}={folder}: some of its samples were stopped early, so that scores over them "
             f"would be wrong; {HOW}, which draws them to their end"
         )
+    problems = Counter(p.id for p in (*splits.train, *splits.val, *splits.test))
+    samples = Counter((r.completion.problem_id, r.completion.sample) for r in rollouts)
+    for name, count in (problems | samples).items():
+        if count > 1:  # files put together by hand; a score would count them twice
+            what = name if isinstance(name, str) else f"sample {name[1]} of {name[0]}"
+            raise AxiomError(f"{key}={folder}: {what} stands there {count} times; {HOW}")
     return splits, rollouts
 
 

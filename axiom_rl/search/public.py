@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
+from axiom_rl.core.codec import encode
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.sources.assertions import is_condition
 from axiom_rl.verify.compare import values_match
@@ -84,6 +85,7 @@ def examples_in(statement: str, entry_point: str) -> tuple[tuple[TestCase, ...],
                 args=literal_call(found["call"], entry_point),
                 expected=ast.literal_eval(found["value"].strip()),
             )
+            encode(test.args), encode(test.expected)  # `...` is a literal too, and no value
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             unread += 1
             continue

@@ -46,6 +46,20 @@ class Selector:
     choose: Choose
     needs: tuple[str, ...] = ()
 
+    def chosen(self, material: Material, places: Sequence[int]) -> Choice:
+        """Choose among some places.
+
+        Raises:
+            AxiomError: if the function returns another place, which would be no choice among them.
+        """
+        choice = self.choose(material, places)
+        if choice.place not in places:
+            raise AxiomError(
+                f"search.selector={self.name} chose place {choice.place} of {material.problem.id}, "
+                f"and may choose of {[*places]}: it gets the places in its second argument"
+            )
+        return choice
+
 
 _SELECTORS: dict[str, Selector] = {}
 

@@ -144,11 +144,15 @@ def repair_once(
     ]
     judging = JudgedLater(tasks, verifier)
     if requests:
-        for completion in sampler().sample(requests, temperature=temperature):
-            judging.submit(completion)
-            if len(judging.ready()) >= WRITTEN_TOGETHER:
-                done |= _write(path, judging.take(), turn)
-        done |= _write(path, judging.take(everything=True), turn)
+        try:
+            for completion in sampler().sample(requests, temperature=temperature):
+                judging.submit(completion)
+                if len(judging.ready()) >= WRITTEN_TOGETHER:
+                    done |= _write(path, judging.take(), turn)
+            done |= _write(path, judging.take(everything=True), turn)
+        except KeyboardInterrupt:  # what is judged already need not be drawn again
+            _write(path, judging.take(), turn)
+            raise
     new = {key: done[key] for key in waiting}
     by_id = {chain.problem.id: chain.problem for chain in chains}
     statuses = dict(zip(new, _statuses(executions, by_id, list(new.values())), strict=True))

@@ -15,7 +15,7 @@ Choices = Mapping[int, tuple[int, ...]]
 def choose_all(selector: Selector, materials: Mapping[str, Material]) -> dict[str, Choice]:
     """Return the choice among all samples of each problem, as a live search makes it."""
     return {
-        key: selector.choose(material, range(len(material.samples)))
+        key: selector.chosen(material, range(len(material.samples)))
         for key, material in materials.items()
         if material.samples
     }
@@ -39,7 +39,7 @@ def replay(
         for order in in_order:
             key = frozenset(order[:n])
             if key not in seen:
-                seen[key] = selector.choose(material, sorted(key)).place
+                seen[key] = selector.chosen(material, sorted(key)).place
             places.append(seen[key])
         chosen[n] = tuple(places)
     return chosen

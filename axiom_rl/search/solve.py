@@ -59,7 +59,7 @@ def solve(folder: Path, problems: Sequence[Problem], solving: Solving, output: P
 
     Nothing is judged by hidden tests, even where a problem has some. A row of `output` is the
     chosen program (None where no sample holds one), how many samples agree with it, which public
-    tests it passes, and a probability that is None without a head.
+    tests it passes (`passes`, by position from 0), and a probability that is None without a head.
 
     Returns:
         The samples that were chosen from, and what they cost.
@@ -72,7 +72,13 @@ def solve(folder: Path, problems: Sequence[Problem], solving: Solving, output: P
     stopped = {item.completion.problem_id: 0 for item in drawn.rollouts}
     for item in drawn.rollouts:
         stopped[item.completion.problem_id] += item.completion.stopped
-    rows = [row | {"stopped": stopped[row["problem_id"]]} for row in _chosen(materials, solving)]
+    executions = Executions(folder / FILE, solving.verifier)
+    rows = [
+        row
+        | {"passes": _passes(executions, materials[row["problem_id"]], row["code"])}
+        | {"stopped": stopped[row["problem_id"]]}
+        for row in _chosen(materials, solving)
+    ]
     write_jsonl(output, rows)
     for row in rows:
         log.info("%s", _line(row))
@@ -193,9 +199,15 @@ def _chosen(materials: Mapping[str, Material], solving: Solving) -> list[dict[st
     """Choose; where the selector lacks something, as on problems without inputs, it falls back."""
     selector = registry.get(solving.search.selector)
     return [
-        _solved(material, selector.choose(material, range(len(material.samples))), solving)
+        _solved(material, selector.chosen(material, range(len(material.samples))), solving)
         for material in materials.values()
     ]
+
+
+def _passes(executions: Executions, material: Material, code: str | None) -> list[int] | None:
+    """Return which examples a program passes, by position; None in rows of older versions."""
+    judged = executions.public([(material.problem, code)] if code else [])
+    return next((row.get("passes") for row in judged.values()), [])
 
 
 def _solved(material: Material, choice: Choice, solving: Solving) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class WrittenTests:
     """Lines that call the function and could not be read."""
     tokens: int
     """Generated."""
+    lacking: int = 0
+    """Problems for which nothing was asked, as where drawing was stopped."""
 
 
 def prompt(problem: PublicProblem) -> list[Message]:
@@ -138,7 +140,9 @@ def read_written(path: Path, problems: Sequence[PublicProblem]) -> WrittenTests:
     """Read search/written.jsonl and the tests in it, in order of the draw."""
     by_id = {problem.id: problem for problem in problems}
     rows = sorted(read_jsonl(path), key=lambda row: row["sample"]) if path.exists() else []
-    rows = [row for row in rows if row["problem_id"] in by_id]
+    # Two replays that drew beside each other may both have written a completion; it is the same.
+    once = {(row["problem_id"], row["sample"]): row for row in reversed(rows)}
+    rows = [row for row in reversed(once.values()) if row["problem_id"] in by_id]
     tests: dict[str, list[tuple[tuple[Any, ...], Any]]] = {key: [] for key in by_id}
     unread = 0
     for row in rows:
@@ -150,6 +154,7 @@ def read_written(path: Path, problems: Sequence[PublicProblem]) -> WrittenTests:
         tests={key: found[:MOST] for key, found in tests.items()},
         unread=unread,
         tokens=sum(row["completion_tokens"] for row in rows),
+        lacking=len(by_id.keys() - {row["problem_id"] for row in rows}),
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from axiom_rl.config import KINDS, Config
-from axiom_rl.config.parts import has_teacher
+from axiom_rl.config import KINDS, Config, DistillConfig, GrpoConfig
+from axiom_rl.config.parts import has_teacher, trainings
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.evaluation.search.replayed import refuse_search
 from axiom_rl.stages.reading import compare, export, list_problems, replay, watch
@@ -23,12 +23,16 @@ READ = {
     "train": {"model", "problems", "sampler", "sandbox", "search", "trainer", "tracking"},
     "evaluate": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
     "collect": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
+    "search": {"model", "problems", "sampler", "sandbox", "search"},
+    "teach": {"model", "problems", "sampler", "sandbox", "search", "teacher", "tracking"},
     "solve": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
     "export": {"model"},
     "list": {"problems"},
     "compare": set[str](),
 }
 """Groups that a stage reads, beside its own; the others check theirs by themselves."""
+WHOLE_MODEL = ("kind", "model", "adapter", "dtype", "device", "quantization")
+"""What trainer=distill reads of a teacher: it asks it nothing."""
 
 
 def uncounted(config: Config, overrides: Iterable[str]) -> list[str]:
@@ -43,7 +47,19 @@ def uncounted(config: Config, overrides: Iterable[str]) -> list[str]:
         read = read | {"teacher"}
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
     groups = [key.partition(".")[0] for key in keys]
-    return [key for key, group in zip(keys, groups, strict=True) if group in {*KINDS} - read]
+    idle = [key for key, group in zip(keys, groups, strict=True) if group in {*KINDS} - read]
+    return idle + [key for key in keys if config.stage.kind == "train" and _is_idle(config, key)]
+
+
+def _is_idle(config: Config, key: str) -> bool:
+    """Tell whether a key of a group that counts is one that another choice leaves unused."""
+    if isinstance(config.trainer, DistillConfig):
+        group, _, name = key.partition(".")
+        return group == "teacher" and bool(name) and name not in WHOLE_MODEL
+    return key in ("trainer.k", "trainer.grpo.k") and any(
+        isinstance(own.trainer, GrpoConfig) and own.trainer.objective == "mean"
+        for _step, own in trainings(config)
+    )
 
 
 def run_stage(config: Config, folder: Path) -> None:

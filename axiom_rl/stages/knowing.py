@@ -25,12 +25,12 @@ def live_policy_known(
     Raises:
         AxiomError: for a head that is damaged, of another model, or trained on the problems.
     """
-    if not isinstance(config.search, SelectConfig):
+    if config.search.kind == "none":
         return PolicyKnown(head=None, parameters=None)
     from axiom_rl.models.weights.source import count_parameters
 
     head = None
-    if config.search.head is not None:
+    if isinstance(config.search, SelectConfig) and config.search.head is not None:
         from axiom_rl.evaluation.search.valued import head_in_use, live_policy
 
         head = head_in_use(config.search, live_policy(config, resolved))

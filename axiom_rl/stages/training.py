@@ -8,6 +8,7 @@ from axiom_rl.config import (
     Config,
     DistillConfig,
     ExpertIterConfig,
+    FileTeacherConfig,
     GrpoConfig,
     LocalTeacherConfig,
     PipelineConfig,
@@ -25,6 +26,7 @@ from axiom_rl.evaluation.experts.pool import with_pool
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.search.replayed import refuse_of_pools
 from axiom_rl.gold.store import read_solutions
+from axiom_rl.gold.teacher.file import FileTeacher
 from axiom_rl.gold.teacher.open import check_teacher
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems.sources.load import load_splits
@@ -51,6 +53,8 @@ def train(config: Config, folder: Path) -> None:
     trainer = config.trainer
     splits = make_problems(config, folder)
     check_val(config, splits)
+    if _is_taught(config) and isinstance(config.teacher, FileTeacherConfig):
+        FileTeacher(config.teacher, splits.train)  # its traces are of these problems
     watched = watched_families(config)
     check_libraries(config)
     resolved = resolve_model(config)

@@ -92,6 +92,10 @@ class ValueHead:
         end, early = (self.probes[EVERYTHING, part] for part in (END, PREFIX))
         return not np.array_equal(end.mean, early.mean)
 
+    def leaves_out(self, kind: str) -> bool:
+        """Whether every part has a fold that was fitted without problems of a type."""
+        return all((kind, part) in self.probes for part in (END, PREFIX))
+
     def probe(self, part: str, left_out: str = EVERYTHING) -> Probe:
         """Return a part; of a type that no fold left out, that of the head as a whole."""
         return self.probes.get((left_out, part), self.probes[EVERYTHING, part])
@@ -162,7 +166,7 @@ def load_head(place: str | Path) -> ValueHead:
 def _head(about: Mapping[str, Any], tensors: Mapping[str, Floats]) -> ValueHead:
     if about["schema"] != SCHEMA:
         raise ValueError(f"schema {about['schema']}, this program reads {SCHEMA}")
-    probes = {}
+    probes: dict[tuple[str, str], Probe] = {}
     for name in tensors:
         if not name.endswith("/mean"):
             continue
@@ -181,6 +185,9 @@ def _head(about: Mapping[str, Any], tensors: Mapping[str, Floats]) -> ValueHead:
         )
         if not depth or not all(np.isfinite(part).all() for pair in probe.layers for part in pair):
             raise ValueError("its weights are not finite numbers")
+        first = next(iter(probes.values()), probe)
+        if probe.mean.shape != first.mean.shape or not _fits(probe):
+            raise ValueError("its parts do not fit each other")
         probes[fold, part] = probe
     if not {(EVERYTHING, END), (EVERYTHING, PREFIX)} <= probes.keys():
         raise ValueError("parts are missing")
@@ -193,6 +200,16 @@ def _head(about: Mapping[str, Any], tensors: Mapping[str, Floats]) -> ValueHead:
         seen=SeenProblems(**{key: tuple(values) for key, values in about["seen"].items()}),
         stop_below=about.get("stop_below"),
     )
+
+
+def _fits(probe: Probe) -> bool:
+    """Whether a probe can be asked: each layer takes what the one before gives, the last one 1."""
+    width, fits = len(probe.mean), probe.scale.shape == probe.mean.shape
+    for weights, biases in probe.layers:
+        fits = fits and weights.shape == (len(biases), width)
+        width = len(biases)
+    known = [*probe.mean, *probe.scale, probe.slope, probe.offset]
+    return bool(fits and width == 1 and np.isfinite(known).all() and (probe.scale > 0).all())
 
 
 def short_names(names: Sequence[str], most: int = 3) -> str:

@@ -53,8 +53,7 @@ def check_head(
     ids, questions = set(head.seen.ids), set(head.seen.questions)
     seen = [p for p in problems if p.id in ids or question_hash(p) in questions]
     if cross_fit:
-        ready = {fold for fold, _part in head.probes if fold != EVERYTHING}
-        seen = [p for p in seen if p.type not in ready or p.id in ids]
+        seen = [p for p in seen if not head.leaves_out(p.type) or p.id in ids]
     if seen:
         cure = "leave problems of the train split out, stage.split=test" if cross_fit else ANEW
         raise AxiomError(
@@ -77,7 +76,7 @@ def check_blind(
     ids, questions = set(head.seen.ids), set(head.seen.questions)
     seen = [p for p in problems if p.id in ids or question_hash(p) in questions]
     if cross_fit:
-        seen = [p for p in seen if (p.type, END) not in head.probes]
+        seen = [p for p in seen if not head.leaves_out(p.type)]
     if seen:
         cure = (
             "no part of it was fitted without their types: train one on pools of other problems"

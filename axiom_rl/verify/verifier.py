@@ -111,6 +111,11 @@ class Verifier:
         self._deciding.shutdown()
 
     @property
+    def config(self) -> SandboxConfig:
+        """Limits of programs whose problems have none of their own, among others."""
+        return self._config
+
+    @property
     def level(self) -> IsolationLevel:
         """The isolation level reached."""
         return self._pool.report.level

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_endpoint import ATTACK, RIGHT, WRONG, Does, serving
+from bad_endpoint import ATTACK, RIGHT, WRONG, Does, answer, serving
 from teaching import Teaching, rows
 
 from axiom_rl.config import ApiTeacherConfig, load_config
@@ -102,6 +102,16 @@ def test_a_request_that_fails_is_counted_and_tried_again(name: str, tmp_path: Pa
         (Does(message={"content": [{"type": "text", "text": "a"}, "b"]}), "ab", ""),
         (Does(text="b", message={"reasoning_content": "a"}), "<think>\na\n</think>\n\nb", ""),
         (Does(text="b", message={"reasoning": "a"}), "<think>\na\n</think>\n\nb", ""),
+        (Does(text="b", message={"refusal": False, "reasoning": {"effort": 1}}), "b", ""),
+        (Does(text=None, message={"tool_calls": [{"id": "1"}]}, finish="tool_calls"), "", ""),
+        (Does(message={"content": [None, {"type": "text", "text": "a"}]}), "a", ""),
+        (
+            Does(message={"content": [{"thinking": [{"type": "text", "text": "a"}]}, "b"]}),
+            "<think>\na\n</think>\n\nb",
+            "",
+        ),
+        (Does(body=b"\xef\xbb\xbf" + json.dumps(answer(Does(text="a"))).encode()), "a", ""),
+        (Does(text="\ud83d a", message={"reasoning": "\ude00"}), "<think>\n?\n</think>\n\n? a", ""),
     ],
 )
 def test_an_answer_without_a_program_is_an_answer(
@@ -185,12 +195,31 @@ def test_retry_after_in_each_form(headers: dict[str, str], seconds: float | None
     assert retry_after(headers) == seconds
 
 
-@pytest.mark.parametrize("usage", [None, {"prompt_tokens": -1, "completion_tokens": 4}, "many"])
+UNCOUNTED = [
+    None,
+    "many",
+    {"prompt_tokens": -1, "completion_tokens": 4},
+    {"prompt_tokens": 1, "completion_tokens": 10**400},
+    {"prompt_tokens": 1.5, "completion_tokens": 4},
+    {"completion_tokens": 4},
+]
+
+
+@pytest.mark.parametrize("usage", UNCOUNTED)
 def test_tokens_that_are_not_counted_are_estimated(usage: Any, tmp_path: Path) -> None:
     does = Does(text="x" * 30, usage=usage if usage is not None else {"prompt_tokens": True})
     with serving(lambda *_: does) as server:
         answers, _ = gather(ApiTeacher(api(server.url, tmp_path), "r", 0.0), 1)
     assert answers[0].estimated and answers[0].completion.completion_tokens == 10
+
+
+@pytest.mark.parametrize(("finish", "cut"), [("length", True), ("max_tokens", True), ("x", False)])
+def test_an_answer_that_was_cut_off(finish: str, cut: bool, tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 7.0, "completion_tokens": 4}
+    with serving(lambda *_: Does(finish=finish, usage=usage)) as server:
+        answers, _ = gather(ApiTeacher(api(server.url, tmp_path), "r", 0.0), 1)
+    assert answers[0].completion.truncated is cut
+    assert (answers[0].completion.prompt_tokens, answers[0].estimated) == (7, False)
 
 
 def test_nothing_is_paid_twice(tmp_path: Path) -> None:
@@ -200,15 +229,15 @@ def test_nothing_is_paid_twice(tmp_path: Path) -> None:
         first, _ = gather(ApiTeacher(config, "run", 0.0), 3)
         again, _ = gather(ApiTeacher(config, "run", 0.0), 3)  # killed before it was noted
         other, _ = gather(ApiTeacher(config, "other run", 0.0), 3)
-    assert len(server.requests) == 3
+        assert len(server.requests) == 3
+        entry, other_entry, _whole = tmp_path.rglob("*.json")
+        entry.write_text("{")  # damaged ones are asked for again
+        other_entry.write_text(json.dumps(read_json(other_entry) | {"completion_tokens": "many"}))
+        assert len(gather(ApiTeacher(config, "run", 0.0), 3)[0]) == 3
+        assert len(server.requests) == 5
     cost = (100 * 1.0 + 50 * 2.0) / 1e6
     assert {item.cost for item in (*first, *again)} == {cost}
     assert {(item.cost, item.cached) for item in other} == {(0.0, True)}
-    (entry, *_) = tmp_path.rglob("*.json")
-    entry.write_text("{")
-    with serving(lambda *_: Does()) as server:  # a damaged one is asked for again
-        fresh = ApiTeacher(api(server.url, tmp_path, **prices), "run", 0.0)
-        assert len(gather(fresh, 3)[0]) == 3
 
 
 def test_money_is_never_spent_beyond_the_limit(tmp_path: Path) -> None:
@@ -221,6 +250,19 @@ def test_money_is_never_spent_beyond_the_limit(tmp_path: Path) -> None:
     # 60 tokens cost 0.6 and at most 1.0: five fit (2.4 + 1.0), a sixth might not (3.0 + 1.0).
     assert len(answers) == len(server.requests) == 5 and not failures
     assert "teacher.max_cost=3.4: 3.0000 are spent" in teacher.exhausted
+
+
+def test_what_a_killed_start_paid_counts_once(tmp_path: Path) -> None:
+    limits = {"price_out": 10_000.0, "max_tokens": 100, "max_cost": 3.4, "in_flight": 1}
+    usage = {"prompt_tokens": 0, "completion_tokens": 60}
+    with serving(lambda *_: Does(usage=usage)) as server:
+        config = api(server.url, tmp_path, **limits)
+        gather(ApiTeacher(config, "run", 0.0), 2)  # paid 1.2, and killed before it was noted
+        again = ApiTeacher(config, "run", 0.0)
+        answers, _ = gather(again, 20)
+        assert len(answers) == len(server.requests) == 5 and "3.0000 are spent" in again.exhausted
+        noted = ApiTeacher(config, "run", 3.0, lambda *_: True)
+        assert len(gather(noted, 20)[0]) == 5 and "3.0000 are spent" in noted.exhausted
 
 
 def test_a_lost_request_counts_as_its_worst_case(tmp_path: Path) -> None:
@@ -364,18 +406,21 @@ def test_no_key_is_written_whatever_the_endpoint_says(
             Does(status=500, body=told),
             Does(body=f"<html>{echo} http://me:{KEY}@host/".encode()),
             Does(status=429, body=told, headers={"Retry-After": "0.01"}),
-            Does(text=f"Your key is {echo}."),
+            Does(body=b"x" * (endpoint.SHOWN - 10) + echo.encode()),  # cut off inside of it
+            Does(body=b" " * 9 * endpoint.SHOWN + b"x" + echo.encode()),
+            Does(text=f"Your key is {echo}.", finish=KEY),
             Does(body=f'{{"choices": [{{"message": {{"content": "{escaped}"}}}}]}}'.encode()),
             Does(text=RIGHT.replace("walk", KEY)),
         ]
         return steps[min(number, len(steps) - 1)]
 
     with serving(script) as server:
-        typed = ("teacher.key_env=WISE_KEY", "teacher.in_flight=1", "teacher.samples=3")
+        retries = ("teacher.retries=9", "teacher.samples=3")
+        typed = ("teacher.key_env=WISE_KEY", "teacher.in_flight=1", *retries)
         folder = teach.api("run", server.url, *typed)
     assert set(heard) == {f"Bearer {KEY}"}
     written = everything(teach.folder) + caplog.text
-    assert KEY not in written and "***" in written
+    assert KEY[:12] not in written and "***" in written
     assert KEY not in json.dumps(rows(folder / "traces.jsonl"))
     assert "WISE_KEY" in (folder / "config.yaml").read_text()
 
@@ -411,6 +456,7 @@ SECRETS = [
     f"teacher.key_env={KEY}",
     f"teacher.name={KEY}",
     f"+teacher.extra.api_key={KEY}",
+    "+teacher.extra.token=anything",
     f"+teacher.extra.note={KEY}",
     f"+teacher.extra.headers.Authorization={KEY}",
 ]

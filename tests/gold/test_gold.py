@@ -151,6 +151,8 @@ def test_a_bad_row_is_named_with_its_file(problems: dict[str, Problem], tmp_path
         ({"passed_tests": 3}, r"3 of \d+ tests passed; only programs that pass all"),
         ({"expert": 3}, "expert must be text"),
         ({"completion": 3}, "completion must be text, or null"),
+        ({"completion": "a \ud83d"}, "completion holds half of a surrogate pair"),
+        ({"solution_code": "x = '\udc00'"}, "solution_code holds half of a surrogate pair"),
     ):
         path.write_text(f"{json.dumps(row)}\n{damaged(row, **changes)}\n", encoding="utf-8")
         with pytest.raises(AxiomError, match=rf"gold\.jsonl, row 2: {said}"):

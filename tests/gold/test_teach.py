@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,29 @@ def test_a_stopped_run_goes_on_and_asks_for_nothing_judged(
     assert len(asked.drawn) == drawn
 
 
+def test_a_stopped_run_asks_for_what_it_would_have_asked_for(teach: Teaching, teacher: Any) -> None:
+    """The yield is looked at after 2 and 6 answers, where it is fine; after 3 it is too low."""
+
+    def say(request: SampleRequest, _sample: int) -> str:
+        index = int(request.problem_id.rpartition("/")[2])
+        time.sleep(0.5 * (index == 3))  # until the one before is judged, and written at the stop
+        return WRONG if index in (1, 2, 3) else RIGHT
+
+    small = ("problems.sizes.train=8", "teacher.judged_after=2", "teacher.min_yield=0.4")
+    found = []
+    for name, stop in (("whole", None), ("stopped", 4)):
+        asked = teacher(say)
+        asked.stop_at = stop
+        if stop is not None:
+            with pytest.raises(KeyboardInterrupt):
+                teach(name, *small, "teacher.samples=1")
+        folder = teach(name, *small, "teacher.samples=1")
+        answers = rows(folder / "completions" / "teach.jsonl")
+        traces = [(t.problem_id, t.sample) for t in read_traces(folder / "traces.jsonl")]
+        found.append((sorted((row["problem_id"], row["sample"]) for row in answers), traces))
+    assert found[0] == found[1] and len(found[0][1]) == 5
+
+
 @pytest.mark.parametrize(
     "place", ["write_traces", pytest.param("write_json", marks=pytest.mark.slow)]
 )
@@ -237,8 +261,15 @@ def test_an_answer_that_repeats_a_benchmark_is_not_trained_on(
     wrong = rows(folder / "traces_wrong.jsonl")
     assert {row["why"] for row in wrong} == {"contaminated: HumanEval/7 (same text)"}
     assert {trace.sample for trace in read_traces(folder / "traces.jsonl")} == {1}
-    with pytest.raises(AxiomError, match=r"teacher\.check=always"):
-        teach("other", "teacher.check=always")
+    files = check[1]
+    for says, *typed in (
+        (r"teacher\.check=always", "teacher.check=always"),
+        ("leave one of the two out", "teacher.check=never", files),
+        ("gone", "teacher.check=auto", f"teacher.check_files=[{teach.folder / 'gone.jsonl'}]"),
+    ):
+        with pytest.raises(AxiomError, match=says):
+            teach("other", *typed)
+        assert not list((teach.folder / "other").iterdir())  # before anything is opened or asked
 
 
 def rollout(text: str, *, passed: bool = True, truncated: bool = False) -> Rollout:

@@ -103,6 +103,8 @@ def test_docstring_examples_are_read_and_the_rest_counted() -> None:
         "    >>> f(x, 2)\n    3\n"
         "    >>> f(open('/etc/passwd').read(), 2)\n    3\n"
         "    >>> g(1)\n    1\n"
+        "    >>> f([1], 3)\n    ...\n"  # a literal for Python, and no value
+        "    >>> f(..., 3)\n    1\n"
         '    """\n```'
     )
     tests, unread = examples_in(text, "f")
@@ -110,4 +112,4 @@ def test_docstring_examples_are_read_and_the_rest_counted() -> None:
         TestCase(args=([1.0, 2.0], 0.5), expected=False),
         TestCase(args=([1], 2), expected=[1, 2]),
     )
-    assert unread == 3
+    assert unread == 5

@@ -90,6 +90,10 @@ def test_repair_against_drawing_again(run: Any, caplog: pytest.LogCaptureFixture
     assert any("`reverse_string('hello') == 'olleh'` does not hold" in text for text in run.asked)
     assert result["scores"]["repair"]["cost"]["generated"] > result["first_tokens"]
     assert 0 <= result["scores"]["draw again"]["score"]["value"] <= 1
+    for cost in (result["scores"][name]["cost"] for name in ("repair", "draw again")):
+        assert cost["cpu_s"] > 0 and cost["flops"] > 2 * (cost["generated"] + cost["forward"])
+    spent = [result["scores"][name]["cost"]["generated"] for name in ("draw again", "repair")]
+    assert result["first_tokens"] <= spent[0] <= spent[1]
     assert "repair minus drawing again" in caplog.text
     write_report(folder)
     page = (folder / "report.md").read_text()

@@ -216,6 +216,11 @@ def test_codet_draws_tests_once_and_counts_their_tokens(run: Runs) -> None:
     replayed = run("cr", "stage=search", f"stage.pool={folder}")
     assert len(run.drawn) == drawn
     assert "codet" in read_json(replayed / "search" / "result.json")["selectors"]
+    path = folder / "search" / "written.jsonl"
+    rows = list(read_jsonl(path))
+    write_jsonl(path, [row for row in rows if row["problem_id"] == rows[0]["problem_id"]])
+    part = read_json(run("cp", "stage=search", f"stage.pool={folder}") / "search" / "result.json")
+    assert "codet" in part["not_available"] and part["work"]["written_tokens"] == 0
 
 
 def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +266,11 @@ def test_a_search_killed_in_the_middle_goes_on(run: Runs, monkeypatch: pytest.Mo
         (("stage=evaluate", "search=codet", "search.written_tests=0"), "search.written_tests=1"),
         (("stage=evaluate", "search=vote", "search.time_limit_s=0"), "must be above 0"),
         (("stage=collect", "search=vote"), "does not search"),
+        (("stage=collect", "stage.expert=vote", "search=repair"), "give search=vote"),
+        (("stage=search", "search=repair"), "a replay draws none"),
         (("trainer=grpo", "search=vote"), "does not search"),
+        (("trainer=pipeline", "search=vote"), "trainer=pipeline does not search"),
+        (("trainer=distill", "search=vote"), "trainer=distill does not search"),
         (("stage=train", "search=repair"), "search=repair stands beside stage=evaluate alone"),
         (("stage=list", "search=vote"), "does not search"),
     ],
@@ -294,6 +303,14 @@ def test_a_pool_that_is_none(run: Runs, pool: Path, monkeypatch: pytest.MonkeyPa
     refused("has not finished")
     state.write_text(whole)
     path = pool / "completions" / "before.jsonl"
+    text, test = path.read_text(), pool / "problems" / "test.jsonl"
+    path.write_text(text + text.splitlines()[3] + "\n")
+    refused("sample .* stands there 2 times")
+    path.write_text(text + text.splitlines()[3][:40])  # a torn line is left out, as ever
+    problems = test.read_text()
+    test.write_text(problems + problems)
+    refused("reverse_string/.* stands there 2 times")
+    test.write_text(problems)
     rows = [{k: v for k, v in row.items() if k != "text"} for row in read_jsonl(path)]
     write_jsonl(path, rows)
     refused("no texts")
@@ -385,6 +402,9 @@ def test_solve_needs_examples_and_no_tests(
     solved = rows["reverse"]
     assert solved["code"] and "s" in solved["code"] and solved["sample"] in PASSING
     assert (solved["public_passed"], solved["agreeing"], solved["probability"]) == (2, 3, None)
+    assert (
+        solved["passes"] == [0, 1] and rows["impossible"]["passes"] == rows["bare"]["passes"] == []
+    )
     unsolved = rows["impossible"]
     assert (unsolved["public_passed"], unsolved["survivors"], unsolved["voters"]) == (0, 0, 0)
     assert rows["bare"]["code"] and rows["bare"]["voters"] == 0

@@ -11,7 +11,9 @@ from handmade import ERROR, material
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.search import Choice, Material, registry
+from axiom_rl.search.replay import replay
 from axiom_rl.search.selectors import oracle, vote
+from axiom_rl.search.sharing.need import evidence
 
 HUGE = 10**5000
 NAN = math.nan
@@ -76,6 +78,15 @@ def test_the_other_selectors(name: str, fields: dict[str, Any], place: int) -> N
     assert registry.get(name).choose(made, range(4)).place == place
 
 
+@pytest.mark.parametrize("name", ["logprob", "public", "vote"])
+def test_a_sample_of_unknown_likelihood_is_not_the_likeliest(name: str) -> None:
+    made = material([[1], [1], [1]], [None, -2, -3])
+    assert registry.get(name).choose(made, range(3)).place == 1
+    unknown = material([[1], [1]], [None, None])
+    assert registry.get(name).choose(unknown, range(2)).place == 0  # the one drawn first
+    assert evidence(made).likely == (-math.inf, -2, -3)
+
+
 def test_a_sample_without_a_program_is_chosen_only_where_there_is_no_other() -> None:
     from dataclasses import replace
 
@@ -115,5 +126,10 @@ def test_a_selector_of_ones_own() -> None:
             registry.get("shortes")
         with pytest.raises(AxiomError, match="known: logprobs"):
             registry.register("needy", shortest, needs=["verdicts"])
+        outside = registry.Selector("outside", lambda _made, _places: Choice(place=2))
+        made = material([[1], [2], [3]])
+        assert outside.chosen(made, range(3)).place == 2
+        with pytest.raises(AxiomError, match=r"outside chose place 2 of p, and may choose of \["):
+            replay(outside, made, [1, 2], 0)
     finally:
         del registry._SELECTORS["shortest"]

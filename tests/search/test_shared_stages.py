@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from test_search_stages import EVALUATE, OWN, Likely, Runs, own, value
 
 import axiom_rl.stages.opening
+from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.evaluation.search.sharing.compared import shared_counts
@@ -96,7 +98,7 @@ def test_a_replay_shares_as_the_live_search_did(run: Runs, tmp_path: Path) -> No
     samples: dict[str, list[Sampled]] = {problem.id: [] for problem in problems}
     for item in read_rollouts(folder / "completions" / "solve.jsonl"):
         samples[item.completion.problem_id].append(sampled(item.completion, item.code))
-    nothing_runs: Any = None
+    nothing_runs: Any = SimpleNamespace(config=load_config("sandbox.servers=1").sandbox)
     materials = gather(
         Executions(folder / FILE, nothing_runs), [*map(public_side, problems)], samples,
         inputs=24, time_limit_s=1.0, seed=0,

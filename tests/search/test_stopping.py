@@ -21,7 +21,7 @@ from axiom_rl.problems import make_problem
 from axiom_rl.report.blocks import Table
 from axiom_rl.report.sections.search.value import stopping_blocks
 from axiom_rl.search import registry
-from axiom_rl.search.budget import compute
+from axiom_rl.search.budget import Cost, compute
 from axiom_rl.search.material import Material, with_values
 
 
@@ -74,6 +74,27 @@ def stopping(rows: list[tuple[list[bool], list[float]]], asked: float | None) ->
     of = pool_of(rows)
     at = scorer(of.pool, of.pool.size, [1.0] * len(rows))
     return early_stopping(of, registry.get("logprob"), at, asked)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_rates_that_are_all_alike_are_no_proof(passed: bool) -> None:
+    of = pool_of([([passed, passed], [0.9, 0.9])] * 10)
+    at = scorer(of.pool, of.pool.size, [1.0] * 10)
+    far = 1 / (1 + 2.2622**2 / 10)  # Wilson's bound at 10 of 10, with Student's t of 9 degrees
+    for found in (at.policy_score(), at.mean([float(passed)] * 10)):
+        assert found.value == float(passed)
+        bounds = (far, 1.0) if passed else (0.0, 1 - far)
+        assert (found.low, found.high) == pytest.approx(bounds, abs=1e-4)
+
+
+def test_a_difference_may_lie_below_0_where_no_problem_got_worse() -> None:
+    of = pool_of([([True, False], [0.9, 0.9])] * 10)
+    at = scorer(of.pool, of.pool.size, [1.0] * 10)
+    better, same = [1.0] + [0.5] * 9, [0.5] * 10
+    found = at.difference(better, same)
+    assert found.value == pytest.approx(0.05) and -0.1 < found.low < 0 < found.high
+    assert at.score(better, Cost(generated=1, forward=1, cpu_s=0, flops=None)).gain == found
+    assert at.mean([0.0] * 9 + [0.1]).low == 0.0  # a rate never does
 
 
 def test_tokens_saved_and_the_paired_loss() -> None:

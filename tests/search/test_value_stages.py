@@ -265,6 +265,7 @@ def test_what_a_search_by_value_refuses(run: Runs) -> None:
         ((), r"needs trainer.pools=\[...\]"),
         (("trainer.pools=[nowhere]",), "there is no config.yaml"),
         (("trainer.pools=[TRAIN,TRAIN]",), "twice"),
+        (("trainer.pools=[TRAIN,TRAIN/../train/]",), "twice"),
         (("trainer.pools=[TEST]",), "no problem of the train split"),
         (("trainer.pools=[HEAD]",), "it is a run of stage=train"),
         (("trainer.pools=[TRAIN]", "trainer.holdout_types=[lcs]"), "there are is_palindrome"),

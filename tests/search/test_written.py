@@ -8,7 +8,7 @@ import pytest
 from handmade import problem
 
 from axiom_rl.sampling.scripted import ScriptedSampler
-from axiom_rl.search.written import MOST, draw_written, prompt, read_tests
+from axiom_rl.search.written import MOST, draw_written, prompt, read_tests, read_written
 
 LINES = {
     "assert f([1, 2], 3) == [3]": (([1, 2], 3), [3]),
@@ -56,6 +56,11 @@ def test_tests_are_drawn_once_and_public_ones_left_out(tmp_path: Path) -> None:
         and first.unread == 1
         and first.tokens == len(text.split())
     )
+
+    whole = path.read_text()
+    path.write_text(whole + whole)  # as two replays beside each other leave it
+    assert read_written(path, [known]) == first
+    path.write_text(whole)
 
     def refuse() -> ScriptedSampler:
         raise AssertionError("nothing was left to draw")

@@ -232,8 +232,12 @@ def test_supervised_training_on_a_solutions_file(stage: Stage, tmp_path: Path) -
     phases = {path.stem for path in (folder / "completions").iterdir()}
     assert phases == {"before", "iter_1"}
     assert read_json(folder / "evaluation" / "after.json")["model"]["adapter"]
+    drawn = len(stage.drawn)
     with pytest.raises(AxiomError, match="not among the training problems"):
         stage.run(tmp_path / "other", "problems.types=[fizzbuzz]")
+    with pytest.raises(AxiomError, match=r"max_length=10: no solution fits"):
+        stage.run(tmp_path / "short", "trainer.args.max_length=10")
+    assert len(stage.drawn) == drawn, "refused before anything is measured"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ import axiom_rl.evaluation.search.replayed
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
+from axiom_rl.core.types import Solution
 from axiom_rl.evaluation.experts.pool import _drawn_beside, with_pool
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.report.page import write_report
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import SampleRequest
+from axiom_rl.trainers.expert_iter.arms import that_fit
 
 REVERSE = (
     "return s",  # fails the example
@@ -204,6 +207,21 @@ def test_arms_take_equal_rows_and_steps_from_one_pool(
     assert min(found["all"].values()) == next(iter(sizes))[0]
 
 
+def test_arms_count_what_the_style_trains_on() -> None:
+    made = [
+        Solution(
+            **{"problem_id": "p", "problem_title": "", "solution_code": f"x = {n}"},
+            **{"passed_tests": 1, "total_tests": 1, "model_name": "", "timestamp": ""},
+            reasoning=reasoning,
+        )
+        for n, reasoning in enumerate(["", "Think.", " "])
+    ]
+    for style, kept in (("think", made[1:2]), ("direct", made)):
+        context: Any = SimpleNamespace(style=style, splits=SimpleNamespace(train=()))
+        trainer: Any = SimpleNamespace(args={}, target="completion")
+        assert that_fit(context, made, trainer, None) == kept  # type: ignore[arg-type]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_jobs_of_a_sweep_share_the_pool_of_the_first(experts: Stage, tmp_path: Path) -> None:
@@ -240,6 +258,7 @@ def test_jobs_of_a_sweep_share_the_pool_of_the_first(experts: Stage, tmp_path: P
         (("trainer.expert=codet", "search=vote"), "expert codet: .*search.written_tests=1"),
         (("trainer.expert=vote", "search=repair"), "search=repair stands beside"),
         (("trainer.arms=[hidden]", "trainer.max_attempts=16"), "set trainer.max_attempts=8"),
+        (("trainer.arms=[hidden]", "trainer.rounds.hot.samples=4"), "set trainer.rounds.hot.sam"),
         (
             ("trainer.arms=[hidden]", "trainer.problems_per_iteration=2"),
             "leave trainer.problems_per_iteration null",

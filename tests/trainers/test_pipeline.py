@@ -12,6 +12,7 @@ from axiom_rl.config import load_config
 from axiom_rl.config.parts import iterations_of, trainings
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_jsonl
+from axiom_rl.gold.teacher.traces import Trace, write_traces
 from axiom_rl.problems.splits import build_splits
 from axiom_rl.report.page import write_report
 from axiom_rl.report.run_folder import read_run
@@ -168,6 +169,25 @@ def outcome(folder: Path) -> dict[str, Any]:
     }
 
 
+def test_traces_of_other_problems_are_refused_before_anything_is_drawn(
+    pipelined: Stage, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "other.jsonl", [{"problem_id": "other/1", "text": thought(PALINDROME)}])
+    with pytest.raises(AxiomError, match="the traces are of other/1 and others"):
+        pipelined.run(tmp_path / "run", f"teacher.traces={tmp_path / 'other.jsonl'}")
+    trace = Trace(
+        **{"problem_id": "other/1", "problem_title": "", "solution_code": PALINDROME},
+        **{"passed_tests": 1, "total_tests": 1, "model_name": "", "timestamp": ""},
+        **{"reasoning": "Think.", "teacher": "file", "sample": 0},
+        **{"prompt_tokens": 0, "tokens": 0, "seconds": 0.0},
+    )
+    write_traces(tmp_path / "traces.jsonl", [trace])
+    given = ("trainer.steps=[sft,grpo]", f"trainer.sft.traces={tmp_path / 'traces.jsonl'}")
+    with pytest.raises(AxiomError, match="the solutions are of other/1, which is not among"):
+        pipelined.run(tmp_path / "run", *given)
+    assert not pipelined.drawn and not pipelined.adapters
+
+
 CORNERS = (
     "draw 0/before is_palindrome 2",
     "before evaluate/before is recorded",
@@ -311,5 +331,8 @@ def test_every_steps_door_is_looked_through_before_anything_is_written(
 
 
 def test_a_student_that_knows_everything_needs_no_teacher(pipelined: Stage, tmp_path: Path) -> None:
+    known = {"problem_id": "reverse_string/d1/train/s0/0", "text": thought(PALINDROME)}
+    write_jsonl(tmp_path / "known.jsonl", [known])
+    given = ("problems.types=[reverse_string]", f"teacher.traces={tmp_path / 'known.jsonl'}")
     with pytest.raises(AxiomError, match=r"nothing to teach: leave teach out of trainer\.steps"):
-        pipelined.run(tmp_path / "run", "problems.types=[reverse_string]")
+        pipelined.run(tmp_path / "run", *given)

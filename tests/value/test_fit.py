@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,3 +164,25 @@ def test_a_missing_or_damaged_head_is_refused(tmp_path: Path) -> None:
         file.write_bytes(broken)
         with pytest.raises(AxiomError, match="damaged or of another version"):
             load_head(tmp_path / "value")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        lambda probe: {"scale": probe.scale[:-1]},
+        lambda probe: {"mean": np.append(probe.mean, 0.0), "scale": np.append(probe.scale, 1.0)},
+        lambda probe: {"mean": probe.mean * np.nan},
+        lambda probe: {"scale": probe.scale * 0},
+        lambda probe: {"slope": np.inf},
+        lambda probe: {"layers": probe.layers[:1]},  # three outputs
+        lambda probe: {"layers": probe.layers[::-1]},
+    ],
+)
+def test_a_head_whose_parts_do_not_fit_is_refused_before_it_is_asked(
+    changes: Callable[[Probe], dict[str, Any]], tmp_path: Path
+) -> None:
+    head = a_head()
+    odd = replace(head.probes[EVERYTHING, END], **changes(head.probes[EVERYTHING, END]))
+    save_head(tmp_path / "value", replace(head, probes=head.probes | {(EVERYTHING, END): odd}), {})
+    with pytest.raises(AxiomError, match=r"damaged or of another version \(its "):
+        load_head(tmp_path / "value")

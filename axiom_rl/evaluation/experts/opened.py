@@ -116,6 +116,12 @@ def check_arms(config: Config) -> None:
             f"trainer.arms compares what one pool gives: set trainer.max_attempts={n} (sampler.n), "
             "so that no arm draws more"
         )
+    for name, each in trainer.rounds.items():
+        if each.samples:
+            raise AxiomError(
+                f"trainer.arms compares what one pool gives, and trainer.rounds.{name} draws more: "
+                f"set trainer.rounds.{name}.samples=0"
+            )
 
 
 def _arms(config: Config) -> list[str]:

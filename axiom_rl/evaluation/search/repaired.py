@@ -18,8 +18,8 @@ from axiom_rl.evaluation.search.scores import Pool, make_pool, scorer
 from axiom_rl.evaluation.search.words import plain, shown_interval
 from axiom_rl.rollouts.judge import task_for
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.search.budget import Cost, orders
-from axiom_rl.search.execute import FILE, Executions
+from axiom_rl.search.budget import Cost, compute, orders
+from axiom_rl.search.execute import FILE, Executions, name_of
 from axiom_rl.search.public import public_side
 from axiom_rl.search.repair import Chain, repair_once, start_chains
 
@@ -28,10 +28,21 @@ log = logging.getLogger(__name__)
 SCHEMA = 1
 
 
+Cpu = Mapping[tuple[str, str], float]
+"""CPU seconds of a program on its problem's public tests, by problem id and name."""
+
+
 def repair_beside(
-    context: RunContext, config: RepairConfig, policy: Policy, rollouts: Sequence[Rollout]
+    context: RunContext,
+    config: RepairConfig,
+    policy: Policy,
+    rollouts: Sequence[Rollout],
+    parameters: int | None = None,
 ) -> None:
-    """Repair the samples of an evaluation that has just been made, on its headline split."""
+    """Repair the samples of an evaluation that has just been made, on its headline split.
+
+    `parameters` are the model's, None where they are not known.
+    """
     folder = context.run.folder
     pool = make_pool(getattr(context.splits, headline_split(context.splits)), rollouts)
     executions = Executions(folder / FILE, context.verifier)
@@ -51,22 +62,35 @@ def repair_beside(
             style=context.style,
             stream=f"{context.seed}/repair_{turn}",
         )
-    document = repair_document(pool, chains, config.turns, context.seed)
+    rows = executions.public((c.problem, s.code) for c in chains for s in c.steps if s.code)
+    cpu = {key: float(row["cpu_s"]) for key, row in rows.items()}
+    document = repair_document(pool, chains, config.turns, context.seed, cpu, parameters)
     write_json(folder / "search" / "repair.json", document)
     for line in repair_lines(document):
         log.info("%s", line)
 
 
-def repair_document(pool: Pool, chains: Sequence[Chain], turns: int, seed: int) -> dict[str, Any]:
+def repair_document(
+    pool: Pool,
+    chains: Sequence[Chain],
+    turns: int,
+    seed: int,
+    cpu: Cpu,
+    parameters: int | None = None,
+) -> dict[str, Any]:
     """Score the chains, and what the same tokens give when they are spent on further samples."""
     by_problem = {
         p.id: [chain for chain in chains if chain.problem.id == p.id] for p in pool.problems
     }
     at = scorer(pool, pool.size, [float(any(pool.passed[p.id])) for p in pool.problems])
     repaired = [_mean([_passes(chain) for chain in by_problem[p.id]]) for p in pool.problems]
-    again = [_mean(_redraws(by_problem[p.id], seed)) for p in pool.problems]
-    cost = _cost(chains)
-    scores = {"repair": at.score(repaired, cost), "draw again": at.score(again, cost)}
+    redrawn = {p.id: _redraws(by_problem[p.id], seed) for p in pool.problems}
+    again = [_mean([_right(taken[-1]) for taken in redrawn[p.id]]) for p in pool.problems]
+    looked_at = [taken for each in redrawn.values() for taken in each]
+    scores = {
+        "repair": at.score(repaired, _cost([chain.steps for chain in chains], cpu, parameters)),
+        "draw again": at.score(again, _cost(looked_at, cpu, parameters)),
+    }
     return {
         "schema": SCHEMA,
         "turns": turns,
@@ -82,30 +106,34 @@ def repair_document(pool: Pool, chains: Sequence[Chain], turns: int, seed: int) 
 
 
 def _passes(chain: Chain) -> bool:
-    verdict = chain.steps[-1].fresh or chain.steps[-1].hidden
+    return _right(chain.steps[-1])
+
+
+def _right(item: Rollout) -> bool:
+    verdict = item.fresh or item.hidden
     return verdict is not None and verdict.passed
 
 
-def _redraws(chains: Sequence[Chain], seed: int) -> list[bool]:
-    """For each chain, further samples for its tokens: the first that passes the public tests.
+def _redraws(chains: Sequence[Chain], seed: int) -> list[list[Rollout]]:
+    """For each chain, the samples that its tokens buy instead; the last of them is chosen.
 
-    They are taken from the same pool in a seeded order, and one more is begun only if its tokens
-    still fit; of samples that all fail a public test the first stays, as in a chain.
+    They are taken from the same pool in a seeded order until one passes the public tests, and one
+    more is begun only if its tokens still fit; of samples that all fail a public test the first is
+    chosen, as in a chain.
     """
     results = []
     in_order = orders(chains[0].problem.id, len(chains), seed) if chains else []
     for place, chain in enumerate(chains):
         order = [place, *(n for n in in_order[place % len(in_order)] if n != place)]
-        left, chosen = chain.tokens, chain
+        left, taken, found = chain.tokens, list[Rollout](), False
         for n in order:
-            left -= chains[n].steps[0].completion.completion_tokens
-            if left < 0:
+            first = chains[n].steps[0]
+            left -= first.completion.completion_tokens
+            if left < 0 or found:
                 break
-            if chains[n].statuses[0] is Status.ACCEPTED:
-                chosen = chains[n]
-                break
-        verdict = chosen.steps[0].fresh or chosen.steps[0].hidden
-        results.append(verdict is not None and verdict.passed)
+            taken.append(first)
+            found = chains[n].statuses[0] is Status.ACCEPTED
+        results.append(taken if found else [*taken[1:], taken[0]])
     return results
 
 
@@ -120,13 +148,22 @@ def _by_status(chains: Sequence[Chain]) -> dict[str, dict[str, int]]:
     return {status: dict(count) for status, count in sorted(counts.items())}
 
 
-def _cost(chains: Sequence[Chain]) -> Cost:
-    """Means per sample, repairs included."""
+def _cost(drawn: Sequence[Sequence[Rollout]], cpu: Cpu, parameters: int | None) -> Cost:
+    """Means per sample of what was drawn in its place, itself included."""
+    items = [item for each in drawn for item in each]
+    count = max(1, len(drawn))
+    generated = sum(item.completion.completion_tokens for item in items) / count
+    forward = sum(item.completion.prompt_tokens for item in items) / count
+    seconds = sum(
+        cpu.get((item.completion.problem_id, name_of(item.code)), 0.0)
+        for item in items
+        if item.code
+    )
     return Cost(
-        generated=_mean([chain.tokens for chain in chains]),
-        forward=_mean([chain.prompt_tokens for chain in chains]),
-        cpu_s=0.0,
-        flops=None,
+        generated=generated,
+        forward=forward,
+        cpu_s=round(seconds / count, 6),
+        flops=compute(parameters, generated + forward),
     )
 
 

@@ -13,11 +13,12 @@ from axiom_rl.config import (
     SELECTORS,
     CollectConfig,
     Config,
-    GrpoConfig,
+    ExpertIterConfig,
+    RepairConfig,
     SearchConfig,
     SearchStageConfig,
     SelectConfig,
-    ValueConfig,
+    SftTrainerConfig,
     pool_config,
 )
 from axiom_rl.core.errors import AxiomError
@@ -72,15 +73,23 @@ def refuse_search(config: Config) -> None:
         _check_sharing(config)
     if isinstance(config.search, SelectConfig) and config.search.stop_below is not None:
         _check_stopping(config, config.search.stop_below)  # of other stages search= is refused
+    if config.stage.kind == "search" and isinstance(config.search, RepairConfig):
+        raise AxiomError(
+            "search=repair draws further programs and a replay draws none: leave it out, or use "
+            "stage=evaluate search=repair"
+        )
     if config.search.kind == "none" or config.stage.kind in ("evaluate", "search", "solve"):
         return
     instead = "leave search= out, or use stage=evaluate"
     if isinstance(config.stage, CollectConfig):
-        if config.stage.expert in SELECTORS and isinstance(config.search, SelectConfig):
+        expert = config.stage.expert
+        if expert in SELECTORS and isinstance(config.search, SelectConfig):
             return
         instead = "leave search= out, or name an expert that searches, as stage.expert=vote"
+        if expert in SELECTORS:
+            instead = f"stage.expert={expert} chooses by a search: give search={expert}"
     elif config.stage.kind == "train":
-        if isinstance(config.trainer, GrpoConfig | ValueConfig):
+        if not isinstance(config.trainer, ExpertIterConfig | SftTrainerConfig):
             raise AxiomError(f"trainer={config.trainer.kind} does not search: {instead}")
         if isinstance(config.search, SelectConfig):
             return

@@ -72,7 +72,7 @@ def run_beside(
     if isinstance(search, SelectConfig):
         search_beside(context, search, policy, rollouts, known)
     elif isinstance(search, RepairConfig):
-        repair_beside(context, search, policy, rollouts)
+        repair_beside(context, search, policy, rollouts, known.parameters)
 
 
 Knowing = Callable[[Config, SelectConfig, Path], PolicyKnown]
@@ -194,6 +194,12 @@ def _searched(
         written = draw_written(place / WRITTEN, public, count, sampler, stream)
     elif (place / WRITTEN).exists():
         written = read_written(place / WRITTEN, public)
+        if written.lacking:
+            log.warning(
+                "%s has tests of %d of %d problems, so they take no part: stage.extend=true draws "
+                "the others", place / WRITTEN, len(public) - written.lacking, len(public),
+            )  # fmt: skip
+            written = None
     known, items = stored.known, pool_items(pool, stored.rollouts)
     values = None if known.head is None else known.head.values(place, items)
     return prepare(pool, place, verifier, config, seed, written, values, known.parameters)

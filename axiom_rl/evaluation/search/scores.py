@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axiom_rl.core.types import Problem, Status, Verdict
-from axiom_rl.evaluation.statistics import CONFIDENCE, Interval, t_quantile
+from axiom_rl.evaluation.statistics import CONFIDENCE, Interval, t_quantile, wilson
+from axiom_rl.problems import has_fresh_tests
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.search.budget import Cost, compute, orders
 from axiom_rl.search.material import Material, Sampled, sampled
+from axiom_rl.search.public import public_side
 from axiom_rl.search.selectors import oracle
 
 BOOTSTRAP_DRAWS = 4000
@@ -107,7 +109,7 @@ class Scorer:
         chosen = np.asarray(rates, dtype=float)
         return SearchScore(
             samples=self.samples,
-            score=self._mean(chosen),
+            score=self._share(chosen),
             gain=self._mean(chosen - self.policy),
             gap_closed=self._gap_closed(chosen),
             cost=cost,
@@ -119,22 +121,33 @@ class Scorer:
 
     def mean(self, rates: Sequence[float]) -> Interval:
         """Return the mean of the problems' rates."""
-        return self._mean(np.asarray(rates, dtype=float))
+        return self._share(np.asarray(rates, dtype=float))
 
     def policy_score(self) -> Interval:
         """Return the mean pass rate of single samples."""
-        return self._mean(self.policy)
+        return self._share(self.policy)
 
-    def _mean(self, values: NDArray[np.float64]) -> Interval:
-        """Return a mean over problems with its interval over units."""
+    def _share(self, rates: NDArray[np.float64]) -> Interval:
+        """Return a mean of rates in 0..1, with a width where all of them are the same.
+
+        Ten of ten are no proof: then Wilson's interval says what so many units can tell, as that of
+        a pass rate does (`axiom_rl.evaluation.statistics`).
+        """
+        mean = self._mean(rates, 0.0)
+        if not mean.high - mean.low < LEAST_GAP:  # NaN of a single unit too
+            return mean
+        count = len(set(self.units))
+        return wilson(mean.value, count, t_quantile(0.5 + CONFIDENCE / 2, count - 1))
+
+    def _mean(self, values: NDArray[np.float64], least: float = -1.0) -> Interval:
+        """Return a mean over problems with its interval over units; a rate is `least` 0."""
         mean = float(values.mean())
         count = len(set(self.units))
         if count < 2:
             return Interval(mean, math.nan, math.nan)
         spread = float(np.std(self.weights @ values)) * math.sqrt(count / (count - 1))
         half = t_quantile(0.5 + CONFIDENCE / 2, count - 1) * spread
-        lowest = -1.0 if (values < 0).any() else 0.0
-        return Interval(mean, max(lowest, mean - half), min(1.0, mean + half))
+        return Interval(mean, max(least, mean - half), min(1.0, mean + half))
 
     def _gap_closed(self, chosen: NDArray[np.float64]) -> Interval:
         gap = self.oracle - self.policy
@@ -208,8 +221,12 @@ def cost_of(
 
 
 def survivors(pool: Pool, materials: Mapping[str, Material]) -> dict[str, int]:
-    """Count the samples that pass all public tests, those of them that are wrong, and the rest."""
+    """Count the samples that pass all public tests, those of them that are wrong, and the rest.
+
+    Hard-coded are those that pass no test but the public ones, which a benchmark has among its own.
+    """
     counts = {"programs": 0, "survivors": 0, "false": 0, "hard_coded": 0}
+    shown = {problem.id: _shown_share(problem) for problem in pool.problems}
     for key, material in materials.items():
         counts["programs"] += sum(sample.code is not None for sample in material.samples)
         if not material.problem.public_tests:
@@ -217,8 +234,18 @@ def survivors(pool: Pool, materials: Mapping[str, Material]) -> dict[str, int]:
         for place in material.survivors:
             counts["survivors"] += 1
             counts["false"] += not pool.passed[key][place]
-            counts["hard_coded"] += pool.fractions[key][place] == 0
+            counts["hard_coded"] += (
+                not pool.passed[key][place] and pool.fractions[key][place] <= shown[key]
+            )
     return counts
+
+
+def _shown_share(problem: Problem) -> float:
+    """Return the share of the tests of a score that search sees as well; fresh ones are others."""
+    if has_fresh_tests(problem) or not problem.hidden_tests:
+        return 0.0
+    public = [test.args for test in public_side(problem).public_tests]
+    return sum(test.args in public for test in problem.hidden_tests) / len(problem.hidden_tests)
 
 
 def _weights(units: Sequence[str]) -> NDArray[np.float64]:

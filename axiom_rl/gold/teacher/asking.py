@@ -106,6 +106,10 @@ class Ledger:
         """Return the row of an answer; {} where there is none."""
         return self._answers.get((problem_id, sample), {})
 
+    def has(self, problem_id: str, sample: int) -> bool:
+        """Whether an answer is noted, and with it what it cost."""
+        return (problem_id, sample) in self._answers
+
     @property
     def cost(self) -> float:
         """Money paid by this run."""

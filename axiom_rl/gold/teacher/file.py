@@ -10,6 +10,7 @@ from typing import Any
 from axiom_rl.config import FileTeacherConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl
+from axiom_rl.core.text import whole_text
 from axiom_rl.core.types import Completion, Problem
 from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.problems.prompts import thought_answer
@@ -92,7 +93,7 @@ def read_texts(config: FileTeacherConfig) -> dict[str, list[tuple[str, int]]]:
             raise AxiomError(f"teacher.traces={path}, row {number}: {FORM}")
         tokens = row.get("tokens")
         count = int(tokens) if type(tokens) is int and tokens >= 0 else 0
-        texts.setdefault(problem_id, []).append((text, count))
+        texts.setdefault(problem_id, []).append((whole_text(text), count))
     if not texts:
         raise AxiomError(f"teacher.traces={path} holds no traces; {FORM}")
     return texts

@@ -14,6 +14,7 @@ from axiom_rl.config import (
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.gold.teacher.asking import Ledger, Teacher
+from axiom_rl.gold.teacher.compared import load_compared
 from axiom_rl.gold.teacher.file import FileTeacher, read_texts
 
 
@@ -36,6 +37,13 @@ def check_teacher(config: TeacherConfig) -> None:
             read_texts(config)
         case other:
             raise AxiomError(f"teacher.kind={other.kind}: no such teacher; see conf/teacher/")
+    if config.check == "never" and config.check_files:
+        raise AxiomError(
+            "teacher.check=never compares answers with nothing, and teacher.check_files names "
+            "what to compare them with: leave one of the two out"
+        )
+    if config.check == "always" or config.check_files:
+        load_compared(config)
 
 
 def open_teacher(
@@ -60,7 +68,8 @@ def open_teacher(
         case ApiTeacherConfig():
             from axiom_rl.gold.teacher.api.requests import ApiTeacher  # noqa: PLC0415 (an extra)
 
-            return ApiTeacher(config, str(folder.resolve()), ledger.cost + ledger.uncertain)
+            spent = ledger.cost + ledger.uncertain
+            return ApiTeacher(config, str(folder.resolve()), spent, ledger.has)
         case FileTeacherConfig():
             return FileTeacher(config, problems)
         case other:

@@ -25,6 +25,7 @@ from axiom_rl.gold.teacher.outcome import document, read_result, say, what_to_tr
 from axiom_rl.gold.teacher.traces import SCHEMA, TeachResult, Trace, write_traces
 from axiom_rl.rollouts.draw import Drawn, cost, draw_rollouts
 from axiom_rl.rollouts.records import Rollout, read_rollouts
+from axiom_rl.sampling.base import Key
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,20 @@ class _Asking:
     """Of the teacher's model."""
     seen: dict[tuple[str, int], Judged] | None = None
     """What was made of each answer: it takes a parse or two, so once is enough."""
+    asked: set[Key] | None = None
+    """While answers are asked for: those that this start has asked for, found on disk or not. What
+    is asked next is decided by them alone, so that a resumed run decides as the first start did;
+    None stands for all on disk."""
 
     def rollouts(self) -> list[Rollout]:
         """Return the answers so far, by problem and sample."""
         place = {problem.id: number for number, problem in enumerate(self.problems)}
-        found = [item for item in read_rollouts(self.path) if item.completion.problem_id in place]
+        found = [
+            item
+            for item in read_rollouts(self.path)
+            if item.completion.problem_id in place
+            and (self.asked is None or _key(item) in self.asked)
+        ]
         key = {
             id(item): (place[item.completion.problem_id], item.completion.sample) for item in found
         }
@@ -68,11 +78,11 @@ class _Asking:
         seen = self.seen if self.seen is not None else {}
         self.seen = seen
         for item in rollouts:
-            key = (item.completion.problem_id, item.completion.sample)
+            key = _key(item)
             if key not in seen:
                 refusal = str(self.ledger.of(*key).get("refusal") or "")
                 seen[key] = self._judge(item, by_id[key[0]], refusal)
-        return [seen[item.completion.problem_id, item.completion.sample] for item in rollouts]
+        return [seen[_key(item)] for item in rollouts]
 
     def kept(self) -> list[tuple[Rollout, Judged, str]]:
         """Return each answer, what it is worth, and why it is no trace of its own ('' if it is).
@@ -157,12 +167,14 @@ def teach(
         opened = open_teacher(teacher, run.folder, problems, asking.ledger)
         asking.name = opened.name
         failure, low = None, False
+        asking.asked = set()
         try:
             drawn, low = _ask(asking, opened)
             columns.update(cost(drawn))
         except AxiomError as error:  # what is there is written first
             failure = error
         finally:
+            asking.asked = None
             opened.close()
         result = _write(asking, output)
         if failure is None and (low or not result.traces):
@@ -232,6 +244,8 @@ def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], sample
         teacher.name, len(problems), samples.start + 1, samples.stop,
     )  # fmt: skip
     context, sampler = asking.context, AskedSampler(teacher, asking.ledger)
+    assert asking.asked is not None
+    asking.asked |= {(problem.id, sample) for problem in problems for sample in samples}
     drawn = draw_rollouts(
         asking.path,
         [attempt(problem, context.fresh_seed) for problem in problems],
@@ -245,6 +259,10 @@ def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], sample
     if sampler.failure is not None:
         raise sampler.failure
     return replace(drawn, rollouts=())
+
+
+def _key(item: Rollout) -> Key:
+    return item.completion.problem_id, item.completion.sample
 
 
 def _lacking(asking: _Asking) -> list[Problem]:

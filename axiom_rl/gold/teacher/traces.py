@@ -10,6 +10,7 @@ from typing import Any
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Solution
+from axiom_rl.gold.store import check_whole
 
 SCHEMA = 1
 RIGHT_FILE = "what is right stands in traces.jsonl beside it"
@@ -89,7 +90,7 @@ def read_traces(path: Path) -> list[Trace]:
     return traces
 
 
-def _trace(row: Mapping[str, Any], where: str) -> Trace:
+def _trace(row: dict[str, Any], where: str) -> Trace:
     if WRONG in row:
         raise AxiomError(f"{where}: it is wrong ({row[WRONG]}), and never trained on; {RIGHT_FILE}")
     missing = [column for column in COLUMNS if column not in row]
@@ -101,6 +102,7 @@ def _trace(row: Mapping[str, Any], where: str) -> Trace:
     for column in ("problem_id", "solution_code", "reasoning"):
         if not isinstance(row[column], str) or not row[column].strip():
             raise AxiomError(f"{where}: {column} must be text, and not empty")
+    check_whole(row, where)
     if row["passed_tests"] != row["total_tests"]:
         raise AxiomError(
             f"{where}: {row['passed_tests']} of {row['total_tests']} tests passed; only programs "

@@ -21,7 +21,7 @@ from math import fsum
 
 import scipy  # its parts load when they are first used
 
-from axiom_rl.search.material import Material
+from axiom_rl.search.material import Material, likelihood
 
 PRIOR = 0.5
 """Of Jeffreys: a success and a failure count half a sample each before anything is drawn."""
@@ -102,7 +102,7 @@ def evidence(material: Material) -> Evidence:
         survives=tuple(place in survivors for place in range(count)),
         agreement=_agreement(material) if material.inputs and material.answers else None,
         values=material.values,
-        likely=tuple(0.0 if s.logprob is None else s.logprob for s in material.samples),
+        likely=tuple(map(likelihood, material.samples)),
         tells=bool(material.problem.public_tests) or material.values is not None,
     )
 

@@ -77,9 +77,14 @@ def that_fit(
     trainer: ExpertIterConfig,
     resolved: ResolvedModel,
 ) -> list[Solution]:
-    """Leave out solutions that training would leave out, being longer than max_length."""
+    """Leave out what training would leave out.
+
+    That is what is longer than max_length, and what lacks the reasoning that the style think wants.
+    """
     most = trainer.args.get("max_length")
     problems = {problem.id: problem for problem in context.splits.train}
+    if context.style == "think":
+        solutions = [one for one in solutions if one.reasoning.strip()]
     if most is None or not solutions:
         return list(solutions)
     rows = sft_rows(solutions, problems, context.style, trainer.target)

@@ -31,6 +31,7 @@ from axiom_rl.gold.search_rounds import search_rounds, yield_of
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.gold.truth import judge_gold
+from axiom_rl.models.load import load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.advice import nothing_passed
 from axiom_rl.rollouts.draw import Drawn, cost
@@ -39,6 +40,7 @@ from axiom_rl.run.tracking import read_metrics
 from axiom_rl.trainers.adapter import publish, release, train_rows
 from axiom_rl.trainers.expert_iter.arms import rows_of_arms, that_fit
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
+from axiom_rl.trainers.sft.run import check_lengths, row_lengths
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def run_sft(
         AxiomError: if there is no solutions file, or it is about other problems.
     """
     solutions = solutions_of(trainer)
-    rows = rows_of(context, trainer)
+    rows = rows_of(context, trainer, resolved)
     experts = {solution.expert for solution in solutions}
     expert = next(iter(experts)) if len(experts) == 1 else "hidden"
     policy = context.policy(model.adapter)
@@ -86,14 +88,18 @@ def solutions_of(trainer: SftTrainerConfig) -> Sequence[Solution]:
     raise AxiomError("trainer=sft needs trainer.solutions=path.jsonl (stage=collect makes one)")
 
 
-def rows_of(context: RunContext, trainer: SftTrainerConfig) -> list[dict[str, Any]]:
+def rows_of(
+    context: RunContext, trainer: SftTrainerConfig, resolved: ResolvedModel
+) -> list[dict[str, Any]]:
     """Return the rows that trainer=sft trains on.
 
     Raises:
-        AxiomError: if there is no file, or it is about other problems.
+        AxiomError: if there is no file, it is about other problems, or no row is short enough.
     """
     solutions = solutions_of(trainer)
-    return sft_rows(solutions, train_problems(context), context.style, trainer.target)
+    rows = sft_rows(solutions, train_problems(context), context.style, trainer.target)
+    check_lengths(row_lengths(rows, load_tokenizer(resolved)), trainer.args.get("max_length"))
+    return rows
 
 
 def run_expert_iteration(

@@ -99,6 +99,9 @@ def run_pipeline(
         with named("grpo"):
             prepare(trainer.grpo)
             families = watch(context, watched)
+    if "sft" in trainer.steps and TEACH not in trainer.steps:
+        with named("sft"):
+            rows_of(context, trainer.sft, resolved)  # refused before anything is measured
     steps = _Steps(
         context=context,
         model=model,
@@ -141,7 +144,7 @@ def _take(steps: _Steps, step: str, then: str | None, student: _Student) -> None
             config = steps.trainer.sft
             if TEACH in steps.trainer.steps:
                 config = replace(config, traces=str(context.run.folder / TRACES))
-            rows = rows_of(context, config)
+            rows = rows_of(context, config, steps.resolved)
             adapter: str | None = train_rows(
                 context, numbers.start, rows, config.args, model, steps.resolved, model.adapter
             )

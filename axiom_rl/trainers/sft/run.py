@@ -116,6 +116,20 @@ def row_lengths(rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBa
     ]
 
 
+def check_lengths(lengths: list[int], max_length: int | None) -> list[int]:
+    """Return the lengths of rows, of which one at least must fit.
+
+    Raises:
+        AxiomError: if no row fits, with the length that would do.
+    """
+    if max_length is not None and lengths and min(lengths) > max_length:
+        raise AxiomError(
+            f"trainer.args.max_length={max_length}: no solution fits with its prompt; the shortest "
+            f"has {min(lengths)} tokens"
+        )
+    return lengths
+
+
 def rows_that_fit(
     rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int | None
 ) -> list[dict[str, Any]]:
@@ -124,17 +138,12 @@ def rows_that_fit(
     Raises:
         AxiomError: if no row fits, with the length that would do.
     """
-    lengths = row_lengths(rows, tokenizer)
+    lengths = check_lengths(row_lengths(rows, tokenizer), max_length)
     fitting = [
         row
         for row, length in zip(rows, lengths, strict=True)
         if max_length is None or length <= max_length
     ]
-    if not fitting:
-        raise AxiomError(
-            f"trainer.args.max_length={max_length}: no solution fits with its prompt; the shortest "
-            f"has {min(lengths)} tokens"
-        )
     if len(fitting) < len(rows):
         logger.warning(
             "%d of %d solutions are not trained on: with their prompts they have up to %d tokens, "

@@ -52,7 +52,8 @@ def read_value_pools(trainer: ValueConfig, device: str) -> list[ValuePool]:
     """
     if not trainer.pools:
         raise AxiomError(f"trainer=value needs trainer.pools=[...]: {HOW}, drawn by stage.split=")
-    twice = [name for name in trainer.pools if trainer.pools.count(name) > 1]
+    places = [Path(name).resolve() for name in trainer.pools]
+    twice = [n for n, place in zip(trainer.pools, places, strict=True) if places.count(place) > 1]
     if twice:
         raise AxiomError(f"trainer.pools names {twice[0]} twice")
     pools = [_read(name, device) for name in trainer.pools]

@@ -15,7 +15,12 @@ from axiom_rl.core.files import cache_dir, read_json, write_json
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
-NEEDED = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "estimated", "paid_by")
+NEEDED = {
+    **dict.fromkeys(("text", "finish_reason", "paid_by"), str),
+    **dict.fromkeys(("prompt_tokens", "completion_tokens"), int),
+    "estimated": bool,
+}
+"""What an answer has, and of which kind."""
 
 
 class AnswerCache:
@@ -46,7 +51,7 @@ class AnswerCache:
         if (
             isinstance(found, dict)
             and found.get("schema") == SCHEMA
-            and all(key in found for key in NEEDED)
+            and all(isinstance(found.get(key), kind) for key, kind in NEEDED.items())
         ):
             return found
         log.warning("%s is damaged: it is asked for again", path)

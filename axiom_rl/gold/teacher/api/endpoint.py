@@ -19,6 +19,7 @@ from typing import Any
 
 from axiom_rl.config import ApiTeacherConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import whole_text
 
 try:
     import openai
@@ -43,6 +44,8 @@ BYTES_PER_TOKEN = 3
 """For estimates, where an endpoint does not count; programs have three to four."""
 SHOWN = 300
 """Characters of an endpoint's own words in a message."""
+MOST_TOKENS = 10**9
+"""That one answer can have; a larger count is none."""
 FATAL = {
     401: "the endpoint does not take the key; see teacher.key_env",
     402: "the endpoint asks for payment",
@@ -194,27 +197,29 @@ class ChatEndpoint:
 
     def _reply(self, data: bytes, body: Mapping[str, Any]) -> Reply:
         try:
-            answer = json.loads(data.decode("utf-8"))
+            answer = json.loads(data.decode("utf-8-sig"))
             choice = answer["choices"][0]
             message = choice["message"]
             content = _plain(message.get("content"))
-            refusal = _plain(message.get("refusal"))
-            thought = _plain(message.get("reasoning_content") or message.get("reasoning"))
+            refusal = _said(message.get("refusal"))
+            thought = _said(message.get("reasoning_content")) or _said(message.get("reasoning"))
+            thought = thought or _thinking(message.get("content"))
             finish = choice.get("finish_reason")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            begin = " ".join(self.clean(data[:SHOWN].decode("utf-8", "replace")).split())
+            words = self.clean(data.decode("utf-8", "replace")).split()
+            begin = " ".join(words)[:SHOWN]  # cut last: half a key is one too
             raise RequestFailure(
                 "malformed", f"the answer is none of a chat endpoint: {begin!r}", uncertain=True
             ) from None
-        text = self.clean(content)
+        text, thought = whole_text(self.clean(content)), whole_text(self.clean(thought))
         if thought.strip() and "<think>" not in text:
-            text = f"<think>\n{self.clean(thought).strip()}\n</think>\n\n{text}"
+            text = f"<think>\n{thought.strip()}\n</think>\n\n{text}"
         if refusal.strip():
-            text, finish = text or self.clean(refusal), "refusal"
+            text, finish = text or whole_text(self.clean(refusal)), "refusal"
         asked, drawn, estimated = _tokens(answer, body, text)
         return Reply(
             text=text,
-            finish_reason=finish if isinstance(finish, str) else "",
+            finish_reason=self.clean(finish) if isinstance(finish, str) else "",
             prompt_tokens=asked,
             completion_tokens=drawn,
             estimated=estimated,
@@ -299,9 +304,23 @@ def _plain(content: Any) -> str:
         return content
     if isinstance(content, list):
         return "".join(
-            part if isinstance(part, str) else str(part.get("text") or "") for part in content
+            part if isinstance(part, str) else str(part.get("text") or "")
+            for part in content
+            if part is not None
         )
     raise TypeError("the content is no text")
+
+
+def _said(content: Any) -> str:
+    """Return the text of a field that may hold something else, such as `"refusal": false`."""
+    return _plain(content) if isinstance(content, str | list) else ""
+
+
+def _thinking(content: Any) -> str:
+    """Return the reasoning among the parts of a message, where it is a part of its own."""
+    parts = content if isinstance(content, list) else []
+    found = [part.get("thinking") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for each in found if (text := _said(each)))
 
 
 def _tokens(answer: Mapping[str, Any], body: Mapping[str, Any], text: str) -> tuple[int, int, bool]:
@@ -312,7 +331,14 @@ def _tokens(answer: Mapping[str, Any], body: Mapping[str, Any], text: str) -> tu
         if isinstance(usage, dict)
         else []
     )
-    if counts and all(type(count) is int and count >= 0 for count in counts):
-        return int(str(counts[0])), int(str(counts[1])), False
+    known = [int(str(count).removesuffix(".0")) for count in counts if _is_count(count)]
+    if len(known) == 2:
+        return known[0], known[1], False
     prompt = json.dumps(body.get("messages"))
     return len(prompt) // BYTES_PER_TOKEN, -(-len(text.encode()) // BYTES_PER_TOKEN), True
+
+
+def _is_count(value: Any) -> bool:
+    """Whether it is a number of tokens: whole, and not beyond any answer."""
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return whole and 0 <= value <= MOST_TOKENS

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +36,8 @@ LONGEST_ASKED_S = 600.0
 GIVE_UP_AFTER = 8
 """Requests in a row that failed for good, none of the others having been answered."""
 REFUSALS = ("refusal", "content_filter")
+CUT_OFF = ("length", "max_tokens")
+"""What endpoints call an answer that the token limit ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,21 @@ class _Wanted:
 class ApiTeacher:
     """Asks a chat endpoint."""
 
-    def __init__(self, config: ApiTeacherConfig, paid_by: str, spent: float) -> None:
+    def __init__(
+        self,
+        config: ApiTeacherConfig,
+        paid_by: str,
+        spent: float,
+        counted: Callable[[str, int], bool] = lambda _problem_id, _sample: False,
+    ) -> None:
         """Open the endpoint and the cache; nothing is sent yet.
 
         Args:
             config: of the endpoint.
             paid_by: names the run, so that a later start of it knows what it has paid itself.
             spent: by earlier starts of the run, what may have been charged included.
+            counted: whether an answer is in `spent`, by problem and sample: a run that was killed
+                may have paid for others, which lie in the cache.
 
         Raises:
             AxiomError: if the address, the model's name or the key is missing.
@@ -62,7 +72,7 @@ class ApiTeacher:
         self._endpoint = ChatEndpoint(config)
         self._cache = AnswerCache(config.cache)
         self._spending = Spending(config, spent)
-        self._paid_by = paid_by
+        self._paid_by, self._counted = paid_by, counted
         self._stopping = threading.Event()
         self._resume_at = 0.0
         """No request is sent before: an endpoint's rate limit is for all of them."""
@@ -133,7 +143,10 @@ class ApiTeacher:
         )
         found = self._cache.find(path)
         if found is not None:
-            return [self._answer(wanted, found, cached=True)]
+            given = self._answer(wanted, found, cached=True)
+            if not self._counted(wanted.request.problem_id, wanted.sample):
+                self._spending.settle(0.0, given.cost)
+            return [given]
         failures: list[TeacherAnswer | Failure] = []
         for attempt in range(self._config.retries + 1):
             if not self._wait():
@@ -195,7 +208,7 @@ class ApiTeacher:
                 text=str(entry["text"]),
                 prompt_tokens=int(entry["prompt_tokens"]),
                 completion_tokens=int(entry["completion_tokens"]),
-                truncated=finish == "length",
+                truncated=finish in CUT_OFF,
             ),
             cost=self._spending.price(entry) if own else 0.0,
             cached=cached and not own,

@@ -65,13 +65,17 @@ def _repair_blocks(run: RunFolder) -> list[Block]:
         f"test's failure as the only feedback. Repair minus drawing again with the same tokens: "
         f"{_shown(_interval(result['difference']))}."
     )
-    policy = ["policy", _shown(_interval(result["policy"])), "", f"{result['first_tokens']:.0f}"]
+    tokens = f"{result['first_tokens']:.0f}"
+    policy = ["policy", _shown(_interval(result["policy"])), "", tokens, "", "", ""]
     rows = [
         [
             name,
             _shown(_interval(score["score"])),
             _shown(_interval(score["gain"])),
             f"{score['cost']['generated']:.0f}",
+            f"{score['cost']['forward']:.0f}",
+            f"{score['cost']['cpu_s']:.2f}",
+            _tera(score["cost"].get("flops")),
         ]
         for name, score in result["scores"].items()
     ]
@@ -81,7 +85,7 @@ def _repair_blocks(run: RunFolder) -> list[Block]:
     ]
     return [
         Text(text),
-        Table(["", "passes", "gain", "tokens a sample"], [policy, *rows]),
+        Table(["", "passes", "gain", "tokens a sample", "read", "CPU s", "TFLOP"], [policy, *rows]),
         Table(
             ["first program, on the public tests", "samples", "pass them at the end", "pass"], kinds
         ),
