@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from axiom_rl.core.codec import encode
 from axiom_rl.core.types import Problem, TestCase
+from axiom_rl.problems.examples import examples_in
 from axiom_rl.problems.sources.assertions import is_condition
 from axiom_rl.verify.compare import values_match
-
-EXAMPLE = re.compile(
-    r"^\s*>>> (?P<call>.+)\n(?P<value>(?:(?!\s*>>>|\s*\"\"\"|\s*''')\s*\S.*\n)*)", re.M
-)
-"""An example in a docstring, as Python's doctest writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,7 @@ def public_side(problem: Problem) -> PublicProblem:
     """Return the public side of a problem.
 
     Where a problem has no public tests of its own, those examples of its statement are public tests
-    that are written as in a docstring with plain values (HumanEval's are).
+    that `examples_in` can read (most of HumanEval's).
     """
     shared = {field.name for field in fields(PublicProblem)} & {f.name for f in fields(Problem)}
     values: dict[str, Any] = {name: getattr(problem, name) for name in shared}
@@ -67,40 +60,3 @@ def as_problem(public: PublicProblem) -> Problem:
     shared = {field.name for field in fields(PublicProblem)} & {f.name for f in fields(Problem)}
     values: dict[str, Any] = {name: getattr(public, name) for name in shared}
     return Problem(**values, difficulty=1, split="", hidden_tests=public.public_tests)
-
-
-def examples_in(statement: str, entry_point: str) -> tuple[tuple[TestCase, ...], int]:
-    """Read the docstring examples of a statement: `>>> f(1)` with the value under it.
-
-    Nothing is run: arguments and value must be literals.
-
-    Returns:
-        The tests, and how many examples could not be read.
-    """
-    tests: dict[str, TestCase] = {}
-    unread = 0
-    for found in EXAMPLE.finditer(statement + "\n"):
-        try:
-            test = TestCase(
-                args=literal_call(found["call"], entry_point),
-                expected=ast.literal_eval(found["value"].strip()),
-            )
-            encode(test.args), encode(test.expected)  # `...` is a literal too, and no value
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            unread += 1
-            continue
-        tests.setdefault(repr(test.args), test)
-    return tuple(tests.values()), unread
-
-
-def literal_call(text: str, entry_point: str) -> tuple[Any, ...]:
-    """Return the arguments of a call such as `f([1, 2], 3)`, all of them literals.
-
-    Raises:
-        ValueError: if it is no call of that function with literal positional arguments.
-        SyntaxError: if it is no Python.
-    """
-    match ast.parse(text.strip(), mode="eval").body:
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name == entry_point:
-            return tuple(ast.literal_eval(node) for node in args)
-    raise ValueError(f"no plain call of {entry_point}")

@@ -14,10 +14,11 @@ from typing import Any
 
 from axiom_rl.core.codec import encode
 from axiom_rl.core.files import append_jsonl, read_jsonl
+from axiom_rl.problems.examples import literal_call
 from axiom_rl.problems.prompts import Message, show_call
 from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.search.inputs import input_text
-from axiom_rl.search.public import PublicProblem, literal_call
+from axiom_rl.search.public import PublicProblem
 
 SCHEMA = 1
 FILE = Path("search") / "written.jsonl"

@@ -10,7 +10,7 @@ from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems import make_problem, problem_types
 from axiom_rl.search import PublicProblem, public_side
 from axiom_rl.search.inputs import input_text, mutated_inputs
-from axiom_rl.search.public import as_problem, examples_in
+from axiom_rl.search.public import as_problem
 from axiom_rl.search.written import prompt
 
 NONSENSE = (TestCase(args=("nonsense",), expected={"nonsense": None}),)
@@ -92,24 +92,3 @@ def test_boundaries_are_among_the_inputs() -> None:
 def test_any_plain_argument_is_taken(args: tuple[object, ...]) -> None:
     for inputs in shaped(args):
         assert len(inputs) == len(args)
-
-
-def test_docstring_examples_are_read_and_the_rest_counted() -> None:
-    text = (
-        'Complete this program:\n\n```python\ndef f(x, y):\n    """Text.\n'
-        "    >>> f([1.0, 2.0], 0.5)\n    False\n"
-        "    >>> f([1], 2)\n    [1,\n     2]\n\n"
-        "    >>> f([1], 2)\n    [1, 2]\n"
-        "    >>> f(x, 2)\n    3\n"
-        "    >>> f(open('/etc/passwd').read(), 2)\n    3\n"
-        "    >>> g(1)\n    1\n"
-        "    >>> f([1], 3)\n    ...\n"  # a literal for Python, and no value
-        "    >>> f(..., 3)\n    1\n"
-        '    """\n```'
-    )
-    tests, unread = examples_in(text, "f")
-    assert tests == (
-        TestCase(args=([1.0, 2.0], 0.5), expected=False),
-        TestCase(args=([1], 2), expected=[1, 2]),
-    )
-    assert unread == 5
