@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 from types import FrameType
 
 # OpenMP threads that spin while they wait make a busy machine many times slower; this must be set
@@ -140,6 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
         if _failed:
             raise _failed[0]
     except KeyboardInterrupt:
+        if not _failed and not _is_sweep():  # else the log said how to go on
+            print("stopped before the run began; there is nothing to go on with", file=sys.stderr)
         return TERMINATED if _signals else INTERRUPTED
     except AxiomError as error:
         if not _failed:  # the log said it already
@@ -192,8 +195,12 @@ def _disk(error: BaseException) -> str:
 
 def _remove_unused_sweep() -> None:
     """Remove the folder of a sweep that was refused before its first job."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+    if _is_sweep():
         _remove_unused(Path(HydraConfig.get().sweep.dir), SWEEP)
+
+
+def _is_sweep() -> bool:
+    return bool(HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def _remove_unused(folder: Path, only: str = LOG) -> None:
@@ -236,11 +243,16 @@ def _for_hydra(given: list[str]) -> list[str]:
     """Return the arguments that Hydra gets: all, or, for a resumed run, only its own settings.
 
     Raises:
-        AxiomError: if the folder to go on with holds no run, or a key is given that may not change.
+        AxiomError: if the folder to go on with holds no run, or a key is given that may not change,
+            or if no path follows the = (of a shell variable that is empty, say).
     """
-    resumes = [a for a in given if a.startswith("resume=") and a not in ("resume=", "resume=null")]
+    for argument in given:
+        key, equals, value = argument.partition("=")
+        if equals and not value and key in ("resume", *FOLDERS, *PATHS):
+            raise AxiomError(f"{argument}: nothing follows the =; give a path, or leave {key} out")
+    resumes = [a for a in given if a.startswith("resume=") and a != "resume=null"]
     if not resumes:
-        return [_as_hydra_reads(argument) for argument in given]
+        return [*map(_as_hydra_reads, given), *_elsewhere(given)]
     folder = _folder(resumes[-1].removeprefix("resume="))
     others = [argument for argument in given if argument not in resumes]
     sweep = resumed_command(folder, others)
@@ -253,6 +265,18 @@ def _for_hydra(given: list[str]) -> list[str]:
     return [*own, override("hydra.run.dir", folder)]
 
 
+def _elsewhere(given: list[str]) -> list[str]:
+    """Let Hydra's log of a stage that only shows something lie where anybody may write.
+
+    outputs/ may be somebody else's, or a disk that is read-only.
+    """
+    shows = {"stage=list", "stage=watch"} & {*given}
+    chosen = any(argument.startswith(("hydra.run.dir=", "-", "hydra.mode=")) for argument in given)
+    if not shows or chosen:
+        return []
+    return [override("hydra.run.dir", Path(gettempdir()) / f"axiom-rl-{os.getpid()}")]
+
+
 def _folder(text: str) -> Path:
     """Return the folder that was typed, as it is or in quotes."""
     if not Path(text).exists() and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
@@ -262,9 +286,7 @@ def _folder(text: str) -> Path:
 
 def _as_hydra_reads(argument: str) -> str:
     """Quote a folder whose name would mean something else in Hydra's grammar, such as a=b,c."""
-    key, equals, value = argument.partition("=")
-    if key in FOLDERS and equals and not value:
-        raise AxiomError(f"{argument}: give a folder after the =")
+    key, _, value = argument.partition("=")
     plain = key in FOLDERS or (key in PATHS and (_unreadable(argument) or Path(value).exists()))
     return override(key, value) if plain and value else argument
 

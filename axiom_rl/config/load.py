@@ -184,7 +184,7 @@ def resumed_config(
     """
     path = folder / "config.yaml"
     if not path.is_file():
-        raise AxiomError(f"resume={folder}: no config.yaml there; give a run folder")
+        raise AxiomError(f"resume={folder}: {_no_run(folder)}")
     try:
         saved = OmegaConf.load(path)
         if not isinstance(saved, DictConfig):
@@ -210,6 +210,18 @@ def resumed_config(
     if instead is None:  # a pool's run does not go on
         _check_not_less(folder, config.trainer, was)
     return config
+
+
+def _no_run(folder: Path) -> str:
+    """Say what a folder is that holds no run, and name the newest run near it."""
+    inside = [*folder.glob("*/config.yaml"), *folder.glob("*/*/config.yaml")]
+    newest = max(inside, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is not None:
+        return f"no config.yaml there; its newest run is resume={newest.parent}"
+    what = "no config.yaml there" if folder.is_dir() else "there is no such folder"
+    if folder.is_file():
+        what = "that is a file"
+    return f"{what}; give a run folder, as in resume=outputs/latest"
 
 
 def _check_not_less(folder: Path, trainer: TrainerConfig, was: int | None) -> None:

@@ -62,7 +62,7 @@ def test_problems_of_a_file_are_counted_and_shown(tmp_path: Path) -> None:
     config = load_config("problems=jsonl", f"problems.path={path}").problems
     text = describe_problems(config)
     assert "jsonl: 0 train problems" in text and "jsonl: 1 val problems" in text
-    assert "stage.show=mine/1" in text
+    assert "the same command with stage.show=mine/1" in text
     assert "double(3) == 6" in describe_problem("mine/1", config)
     with pytest.raises(AxiomError, match="did you mean mine/1"):
         describe_problem("mine/2", config)

@@ -102,9 +102,12 @@ def test_what_differs_on_purpose_is_compared_and_said(tmp_path):
 
 def test_bad_input_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
+    make_run(tmp_path / "one")
+    with pytest.raises(AxiomError, match=r"names .*one twice"):
+        compare_runs([tmp_path / "one", tmp_path / "empty" / ".." / "one"], tmp_path)
     with pytest.raises(AxiomError, match="two or more"):
         compare_runs([tmp_path], tmp_path)
     with pytest.raises(AxiomError, match="holds no evaluation"):
-        compare_runs([tmp_path / "empty", tmp_path / "empty"], tmp_path)
+        compare_runs([tmp_path / "empty", tmp_path / "one"], tmp_path)
     with pytest.raises(AxiomError, match="no such run folder"):
         compare_runs([tmp_path / "none", tmp_path / "empty"], tmp_path)
