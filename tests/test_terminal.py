@@ -15,9 +15,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from axiom_rl import cli
 from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import disk_trouble, write_json, write_text
+from axiom_rl.core.files import cache_dir, disk_trouble, write_json, write_text
 from axiom_rl.core.program import command, override
 from axiom_rl.evaluation.power import samples_text
+from axiom_rl.models.weights.cache import build_once
 from axiom_rl.problems.splits import build_splits
 from axiom_rl.report.closing import closing_lines, next_commands
 from axiom_rl.run.folder import DONE, open_run
@@ -214,6 +215,18 @@ def test_latest_points_to_the_newest_run_by_a_relative_link(
     assert Path("outputs/latest").readlink() == Path("train/b")
     point_latest(Path("outputs/train/a"))  # a resumed run
     assert Path("outputs/latest").resolve() == tmp_path / "outputs/train/a"
+
+
+def test_a_cache_that_cannot_be_written_names_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AXIOM_RL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").write_text("a file")  # nobody can make a folder in it, not even root
+    with pytest.raises(AxiomError, match="set AXIOM_RL_CACHE to a folder"):
+        build_once(cache_dir() / "models" / "m", lambda _folder: None)
+    refused = PermissionError(errno.EACCES, "Permission denied", str(cache_dir() / "models" / "m"))
+    assert "set AXIOM_RL_CACHE" in disk_trouble(refused)
+    assert "hydra.run.dir" not in disk_trouble(refused)
 
 
 @pytest.mark.parametrize(
