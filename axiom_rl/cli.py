@@ -26,7 +26,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from axiom_rl.config import (
@@ -43,6 +43,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import disk_trouble
 from axiom_rl.core.program import command, override
 from axiom_rl.report.closing import next_commands
+from axiom_rl.run.fresh import fresh_folder
 from axiom_rl.run.resume import nothing_left
 from axiom_rl.run.sweep_jobs import resumed_command
 
@@ -126,6 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     for kept in (_resumed, _typed, _failed, _signals):
         kept.clear()
     register_schemas()
+    OmegaConf.register_new_resolver("fresh", fresh_folder, replace=True)
     if "--help" in given or "-h" in given:
         return _help([argument for argument in given if argument not in ("--help", "-h")])
     signal.signal(signal.SIGTERM, _terminated)  # clusters pre-empt by it; it is Ctrl-C to us

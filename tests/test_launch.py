@@ -16,6 +16,7 @@ from axiom_rl.cli import main
 from axiom_rl.config import load_config, resumed_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.problems.splits import import_modules
+from axiom_rl.run.fresh import fresh_folder
 from axiom_rl.stages import run_stage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,6 +145,35 @@ def test_list_prints_the_problems(tmp_path: Path) -> None:
     assert listed.status == 0 and listed.output.splitlines()[0].split()[:2] == ["type", "train"]
     assert "two_sum" in listed.output and "remove_duplicates" in listed.output
     assert listed.cpu_s < CPU_S
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = []
+    for _process in range(3):
+        monkeypatch.setattr("axiom_rl.run.fresh._taken", {})
+        folders.append(fresh_folder("outputs/train/now"))
+        assert fresh_folder("outputs/train/now") == folders[-1], "asked again by the same process"
+    assert folders == [f"outputs/train/now{end}" for end in ("", "_2", "_3")]
+    assert all(Path(folder).is_dir() for folder in folders)
+    (tmp_path / "file").write_text("")
+    assert fresh_folder("file/now") == "file/now", "Hydra says that no folder can be made there"
+
+
+def test_a_run_begins_in_a_fresh_folder_and_a_refusal_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("axiom_rl.run.fresh._taken", {})
+    monkeypatch.setattr(sys, "argv", ["launch.py"])
+    began: list[Path] = []
+    monkeypatch.setattr("axiom_rl.stages.run_stage", lambda _config, folder: began.append(folder))
+    assert main(["stage=evaluate", "name=a b (c) ='d"]) == 0
+    (folder,) = began
+    assert folder.parent == tmp_path / "outputs" / "a b (c) ='d"
+    assert [*tmp_path.iterdir()] == [], "nothing was written in it"
 
 
 @pytest.mark.parametrize("stage", ["list", "watch"])
