@@ -314,6 +314,11 @@ def test_folders_that_hydra_shall_read_itself_stay() -> None:
         (["stage=evaluate"], ("trainer=expert_iter", "problems=easy")),
         (["stage=collect"], ("trainer=sft", "stage=evaluate")),
         (["stage=export"], ("model.path=", "stage=collect")),
+        (
+            ["stage=evaluate", "problems=own", "problems.imports=[mine]"],
+            ("'problems.imports=[mine]'", "easy"),
+        ),
+        (["stage=collect", "problems=jsonl", "problems.path=a b"], ("problems.path=", "'a b'")),
     ],
 )
 def test_a_stage_ends_with_what_came_out_and_what_is_next(
