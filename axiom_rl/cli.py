@@ -42,6 +42,7 @@ from axiom_rl.config.describe import GROUPS, help_of, help_text
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import disk_trouble
 from axiom_rl.core.program import command, override
+from axiom_rl.core.progress import show
 from axiom_rl.report.closing import next_commands
 from axiom_rl.run.fresh import fresh_folder
 from axiom_rl.run.resume import nothing_left
@@ -168,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _say_finished(config: Config) -> None:
     """Say that a resumed run has nothing left to do."""
     first, second = next_commands(config, Path(str(config.resume)))
-    print(f"{config.resume} is finished; nothing was changed. Type next: {first}  or  {second}")
+    show(f"{config.resume} is finished; nothing was changed. Type next: {first}  or  {second}")
 
 
 def _say(error: BaseException, folder: Path) -> None:
@@ -226,9 +227,9 @@ def _help(given: list[str]) -> int:
                 raise AxiomError(
                     f"--help {argument}: give GROUP=OPTION, GROUP of {', '.join(GROUPS)}"
                 )
-            print(help_of(group, option))
+            show(help_of(group, option))
         if not given:
-            print(help_text())
+            show(help_text())
     except AxiomError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
