@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
 import signal
 import sys
 from pathlib import Path
-from tempfile import gettempdir
+from shutil import rmtree
+from tempfile import mkdtemp
 from types import FrameType
 
 # OpenMP threads that spin while they wait make a busy machine many times slower; this must be set
@@ -277,7 +279,12 @@ def _elsewhere(given: list[str]) -> list[str]:
     chosen = any(argument.startswith(("hydra.run.dir=", "-", "hydra.mode=")) for argument in given)
     if not shows or chosen:
         return []
-    return [override("hydra.run.dir", Path(gettempdir()) / f"axiom-rl-{os.getpid()}")]
+    try:
+        place = mkdtemp(prefix="axiom-rl-")
+    except OSError:  # nobody may write anywhere; Hydra says so
+        return []
+    atexit.register(rmtree, place, ignore_errors=True)
+    return [override("hydra.run.dir", place)]
 
 
 def _folder(text: str) -> Path:
