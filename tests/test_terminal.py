@@ -52,6 +52,18 @@ MESSAGES = [
 ]
 
 
+@pytest.mark.parametrize("given", ["~sampler", "name=${nothing.there}"])
+def test_what_only_resolving_finds_is_no_fault_of_the_program(
+    given: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["launch.py"])
+    assert cli.main([given]) == 2
+    said = capsys.readouterr()
+    assert "Traceback" not in said.out + said.err and "fault of axiom-rl" not in said.out
+    assert given[1:8] in said.out + said.err or "nothing" in said.out + said.err
+
+
 @pytest.mark.parametrize(("given", "said"), MESSAGES, ids=lambda value: str(value)[:30])
 def test_a_wrong_value_is_told_with_key_and_cure(given: str, said: list[str]) -> None:
     with pytest.raises(AxiomError) as refused:

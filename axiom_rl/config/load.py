@@ -70,9 +70,12 @@ def to_config(composed: DictConfig) -> Config:
     """Convert once, at the door: resolve interpolations, check types, keys and values.
 
     Raises:
-        AxiomError: for an impossible value, naming the key.
+        AxiomError: for an impossible or missing value, naming the key.
     """
-    config = OmegaConf.to_object(composed)
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # a group that was deleted (~sampler), ${nothing}
+        raise AxiomError(explain(error)) from error
     if not isinstance(config, Config):
         raise TypeError(f"expected a composed Config, got {type(config).__name__}")
     for key in _extra_keys(config):

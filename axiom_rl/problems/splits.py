@@ -226,6 +226,12 @@ def _chosen_types(config: ProceduralConfig) -> list[str]:
         ("problems.weights", config.weights),
     ):
         for name in names:
+            elsewhere = [family for family, there in families.items() if name in there]
+            if name not in known and elsewhere:
+                raise AxiomError(
+                    f"{key}: {name} is a type of problems={elsewhere[0]} and not of family "
+                    f"{config.family}; type that, or problems=mixed for types of several families"
+                )
             if name not in known:
                 raise unknown_name(f"type in {key} (family {config.family})", name, known)
     drawn = list(dict.fromkeys([*chosen, *config.holdout_types]))

@@ -36,6 +36,13 @@ def test_basic_is_one_problem_per_type() -> None:
     assert drawn.val == drawn.test == ()
 
 
+def test_a_type_of_another_family_names_its_option() -> None:
+    with pytest.raises(AxiomError, match="lcs is a type of problems=hard.*problems=mixed"):
+        splits("problems=basic", "problems.types=[two_sum,lcs]")
+    both = splits("problems=mixed", "problems.types=[two_sum,lcs]")
+    assert {problem.type for problem in both.train} == {"two_sum", "lcs"}, "as the message says"
+
+
 @pytest.mark.parametrize("option", ["easy", "hard", "memorisable", "mixed"])
 def test_options_draw_every_split(option: str) -> None:
     drawn = splits(f"problems={option}", "problems.levels=[1,2]")
