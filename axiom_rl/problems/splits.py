@@ -230,7 +230,7 @@ def _chosen_types(config: ProceduralConfig) -> list[str]:
             if name not in known and elsewhere:
                 raise AxiomError(
                     f"{key}: {name} is a type of problems={elsewhere[0]} and not of family "
-                    f"{config.family}; type that, or problems=mixed for types of several families"
+                    f"{config.family}; type that, or problems.family=null for types of several"
                 )
             if name not in known:
                 raise unknown_name(f"type in {key} (family {config.family})", name, known)
