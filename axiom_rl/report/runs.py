@@ -213,12 +213,13 @@ def _entries(paths: Sequence[Path]) -> list[Entry]:
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """Drop the leading folders that all paths share."""
+    """Drop the leading folders that all paths share; a job of a sweep is called one."""
     parts = [path.resolve().with_suffix("").parts for path in paths]
     shared = 0
     while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
         shared += 1
-    return ["/".join(p[shared:]) for p in parts]
+    names = ["/".join(p[shared:]) for p in parts]
+    return [f"job {name}" if name.isdigit() else name for name in names]
 
 
 def _config_diff(base: Entry, other: Entry) -> Code | None:

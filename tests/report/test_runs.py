@@ -65,10 +65,17 @@ def test_adapters_count_with_their_own_evaluation(tmp_path):
     assert f"{percent(first)} → {percent(last)}" in headline
 
 
+def test_jobs_of_a_sweep_are_called_jobs(tmp_path):
+    make_run(tmp_path / "sweep" / "0")
+    make_run(tmp_path / "sweep" / "1")
+    headline = compare_runs([tmp_path / "sweep" / "0", tmp_path / "sweep" / "1"], tmp_path)
+    assert "job 1 is better than job 0" in headline
+
+
 def test_an_adapter_without_an_evaluation_says_what_to_type(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(AxiomError, match=r"stage=evaluate model\.adapter="):
-        compare_runs([tmp_path, tmp_path], tmp_path)
+        compare_runs([tmp_path, tmp_path / "other"], tmp_path)
 
 
 def test_every_refusal_is_named_at_once(tmp_path):
