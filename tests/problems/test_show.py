@@ -38,7 +38,7 @@ def test_any_problem_can_be_shown_with_its_tests(problem_id: str) -> None:
 @pytest.mark.parametrize(
     ("problem_id", "message"),
     [
-        ("edit_distance", "e.g. edit_distance/d5/train/3"),
+        ("edit_distance/d5", "e.g. edit_distance/d5/train/3"),
         ("rpn/d11/val/3", "1 to 10"),
         ("rpnn/d1/val/3", "did you mean rpn"),
         ("rpn/d1/vali/3", "did you mean val"),
