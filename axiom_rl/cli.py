@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
 import signal
 import sys
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from types import FrameType
 
 # OpenMP threads that spin while they wait make a busy machine many times slower; this must be set
@@ -25,7 +28,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from axiom_rl.config import (
@@ -41,7 +44,9 @@ from axiom_rl.config.describe import GROUPS, help_of, help_text
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import disk_trouble
 from axiom_rl.core.program import command, override
+from axiom_rl.core.progress import show
 from axiom_rl.report.closing import next_commands
+from axiom_rl.run.fresh import fresh_folder
 from axiom_rl.run.resume import nothing_left
 from axiom_rl.run.sweep_jobs import resumed_command
 
@@ -135,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     for kept in (_resumed, _typed, _failed, _signals):
         kept.clear()
     register_schemas()
+    OmegaConf.register_new_resolver("fresh", fresh_folder, replace=True)
     if "--help" in given or "-h" in given:
         return _help([argument for argument in given if argument not in ("--help", "-h")])
     signal.signal(signal.SIGTERM, _terminated)  # clusters pre-empt by it; it is Ctrl-C to us
@@ -150,6 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
         if _failed:
             raise _failed[0]
     except KeyboardInterrupt:
+        if not _failed and not _is_sweep():  # else the log said how to go on
+            print("stopped before the run began; there is nothing to go on with", file=sys.stderr)
         return TERMINATED if _signals else INTERRUPTED
     except AxiomError as error:
         if not _failed:  # the log said it already
@@ -173,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _say_finished(config: Config) -> None:
     """Say that a resumed run has nothing left to do."""
     first, second = next_commands(config, Path(str(config.resume)))
-    print(f"{config.resume} is finished; nothing was changed. Type next: {first}  or  {second}")
+    show(f"{config.resume} is finished; nothing was changed. Type next: {first}  or  {second}")
 
 
 def _say(error: BaseException, folder: Path) -> None:
@@ -202,8 +210,12 @@ def _disk(error: BaseException) -> str:
 
 def _remove_unused_sweep() -> None:
     """Remove the folder of a sweep that was refused before its first job."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+    if _is_sweep():
         _remove_unused(Path(HydraConfig.get().sweep.dir), SWEEP)
+
+
+def _is_sweep() -> bool:
+    return bool(HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def _remove_unused(folder: Path, only: str = LOG) -> None:
@@ -227,9 +239,9 @@ def _help(given: list[str]) -> int:
                 raise AxiomError(
                     f"--help {argument}: give GROUP=OPTION, GROUP of {', '.join(GROUPS)}"
                 )
-            print(help_of(group, option))
+            show(help_of(group, option))
         if not given:
-            print(help_text())
+            show(help_text())
     except AxiomError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
@@ -246,11 +258,16 @@ def _for_hydra(given: list[str]) -> list[str]:
     """Return the arguments that Hydra gets: all, or, for a resumed run, only its own settings.
 
     Raises:
-        AxiomError: if the folder to go on with holds no run, or a key is given that may not change.
+        AxiomError: if the folder to go on with holds no run, or a key is given that may not change,
+            or if no path follows the = (of a shell variable that is empty, say).
     """
-    resumes = [a for a in given if a.startswith("resume=") and a not in ("resume=", "resume=null")]
+    for argument in given:
+        key, equals, value = argument.partition("=")
+        if equals and not value and key in ("resume", *FOLDERS, *PATHS):
+            raise AxiomError(f"{argument}: nothing follows the =; give a path, or leave {key} out")
+    resumes = [a for a in given if a.startswith("resume=") and a != "resume=null"]
     if not resumes:
-        return [_as_hydra_reads(argument) for argument in given]
+        return [*map(_as_hydra_reads, given), *_elsewhere(given)]
     folder = _folder(resumes[-1].removeprefix("resume="))
     others = [argument for argument in given if argument not in resumes]
     sweep = resumed_command(folder, others)
@@ -263,6 +280,23 @@ def _for_hydra(given: list[str]) -> list[str]:
     return [*own, override("hydra.run.dir", folder)]
 
 
+def _elsewhere(given: list[str]) -> list[str]:
+    """Let Hydra's log of a stage that only shows something lie where anybody may write.
+
+    outputs/ may be somebody else's, or a disk that is read-only.
+    """
+    shows = {"stage=list", "stage=watch"} & {*given}
+    chosen = any(argument.startswith(("hydra.run.dir=", "-", "hydra.mode=")) for argument in given)
+    if not shows or chosen:
+        return []
+    try:
+        place = mkdtemp(prefix="axiom-rl-")
+    except OSError:  # nobody may write anywhere; Hydra says so
+        return []
+    atexit.register(rmtree, place, ignore_errors=True)
+    return [override("hydra.run.dir", place)]
+
+
 def _folder(text: str) -> Path:
     """Return the folder that was typed, as it is or in quotes."""
     if not Path(text).exists() and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
@@ -272,9 +306,7 @@ def _folder(text: str) -> Path:
 
 def _as_hydra_reads(argument: str) -> str:
     """Quote a folder whose name would mean something else in Hydra's grammar, such as a=b,c."""
-    key, equals, value = argument.partition("=")
-    if key in FOLDERS and equals and not value:
-        raise AxiomError(f"{argument}: give a folder after the =")
+    key, _, value = argument.partition("=")
     plain = key in FOLDERS or (key in PATHS and (_unreadable(argument) or Path(value).exists()))
     return override(key, value) if plain and value else argument
 

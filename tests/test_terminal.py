@@ -10,14 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from axiom_rl import cli
-from axiom_rl.config import load_config
+from axiom_rl.config import CONF_DIR, load_config, register_schemas, to_config
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import disk_trouble, write_json, write_text
+from axiom_rl.core.files import cache_dir, disk_trouble, write_json, write_text
 from axiom_rl.core.program import command, override
 from axiom_rl.evaluation.power import samples_text
+from axiom_rl.models.weights.cache import build_once
 from axiom_rl.problems.splits import build_splits
 from axiom_rl.report.closing import closing_lines, next_commands
 from axiom_rl.run.folder import DONE, open_run
@@ -49,6 +52,17 @@ MESSAGES = [
     ("trainer.rewards.binary=1", ["give all of trainer.rewards at once"]),
     ("+trainer.rewards.mine=1", ["give all of trainer.rewards at once"]),
 ]
+
+
+@pytest.mark.parametrize("given", ["~sampler", "name=${nothing.there}"])
+def test_what_only_resolving_finds_is_no_fault_of_the_program(given: str) -> None:
+    """`launch.py` converts what Hydra composed by itself; `load_config` is not in between."""
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(CONF_DIR), version_base="1.3"):
+        composed = compose("config", overrides=[given])
+    with pytest.raises(AxiomError, match=r"sampler|nothing.there"):
+        to_config(composed)
 
 
 @pytest.mark.parametrize(("given", "said"), MESSAGES, ids=lambda value: str(value)[:30])
@@ -231,6 +245,18 @@ def test_latest_points_to_the_newest_run_by_a_relative_link(
     assert Path("outputs/latest").resolve() == tmp_path / "outputs/train/a"
 
 
+def test_a_cache_that_cannot_be_written_names_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AXIOM_RL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").write_text("a file")  # nobody can make a folder in it, not even root
+    with pytest.raises(AxiomError, match="set AXIOM_RL_CACHE to a folder"):
+        build_once(cache_dir() / "models" / "m", lambda _folder: None)
+    refused = PermissionError(errno.EACCES, "Permission denied", str(cache_dir() / "models" / "m"))
+    assert "set AXIOM_RL_CACHE" in disk_trouble(refused)
+    assert "hydra.run.dir" not in disk_trouble(refused)
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -294,7 +320,7 @@ def test_a_path_that_is_there_is_meant_and_a_sweep_stays_one(
     assert cli._for_hydra(["model.adapter=a,b"]) == ["model.adapter=a,b"]
     Path("a,b").mkdir()
     assert cli._for_hydra(["model.adapter=a,b"]) == ["model.adapter='a,b'"]
-    with pytest.raises(AxiomError, match="give a folder"):
+    with pytest.raises(AxiomError, match="nothing follows the ="):
         cli._for_hydra(["hydra.run.dir="])
 
 
@@ -321,6 +347,11 @@ def test_folders_that_hydra_shall_read_itself_stay() -> None:
         (["stage=evaluate"], ("trainer=expert_iter", "problems=easy")),
         (["stage=collect"], ("trainer=sft", "stage=evaluate")),
         (["stage=export"], ("model.path=", "stage=collect")),
+        (
+            ["stage=evaluate", "problems=own", "problems.imports=[mine]"],
+            ("'problems.imports=[mine]'", "easy"),
+        ),
+        (["stage=collect", "problems=jsonl", "problems.path=a b"], ("problems.path=", "'a b'")),
     ],
 )
 def test_a_stage_ends_with_what_came_out_and_what_is_next(

@@ -70,9 +70,12 @@ def to_config(composed: DictConfig) -> Config:
     """Convert once, at the door: resolve interpolations, check types, keys and values.
 
     Raises:
-        AxiomError: for an impossible value, naming the key.
+        AxiomError: for an impossible or missing value, naming the key.
     """
-    config = OmegaConf.to_object(composed)
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # a group that was deleted (~sampler), ${nothing}
+        raise AxiomError(explain(error)) from error
     if not isinstance(config, Config):
         raise TypeError(f"expected a composed Config, got {type(config).__name__}")
     for key in _extra_keys(config):
@@ -184,7 +187,7 @@ def resumed_config(
     """
     path = folder / "config.yaml"
     if not path.is_file():
-        raise AxiomError(f"resume={folder}: no config.yaml there; give a run folder")
+        raise AxiomError(f"resume={folder}: {_no_run(folder)}")
     try:
         saved = OmegaConf.load(path)
         if not isinstance(saved, DictConfig):
@@ -210,6 +213,18 @@ def resumed_config(
     if instead is None:  # a pool's run does not go on
         _check_not_less(folder, config.trainer, was)
     return config
+
+
+def _no_run(folder: Path) -> str:
+    """Say what a folder is that holds no run, and name the newest run near it."""
+    inside = [*folder.glob("*/config.yaml"), *folder.glob("*/*/config.yaml")]
+    newest = max(inside, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is not None:
+        return f"no config.yaml there; its newest run is resume={newest.parent}"
+    what = "no config.yaml there" if folder.is_dir() else "there is no such folder"
+    if folder.is_file():
+        what = "that is a file"
+    return f"{what}; give a run folder, as in resume=outputs/latest"
 
 
 def _check_not_less(folder: Path, trainer: TrainerConfig, was: int | None) -> None:

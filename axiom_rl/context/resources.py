@@ -14,6 +14,7 @@ from axiom_rl.config import (
     TransformersSamplerConfig,
 )
 from axiom_rl.config.parts import named, trainings
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
 from axiom_rl.models.memory import (
@@ -55,6 +56,29 @@ def with_chosen_sampler(config: Config) -> tuple[Config, str]:
     device = choose_device(config.model.device).type
     sampler, why = choose_sampler(config.sampler, config.model, device)
     return replace(config, sampler=sampler), why
+
+
+def check_context(config: Config, resolved: ResolvedModel) -> None:
+    """Refuse answers that are longer than the model's context, of which the prompt is a part.
+
+    Raises:
+        AxiomError: naming the key.
+    """
+    if config.stage.kind in ("export", "teach"):  # which draw nothing from this model
+        return
+    context = read_json(resolved.folder / "config.json").get("max_position_embeddings")
+    for step, own in trainings(config):
+        wanted = {"sampler.max_new_tokens": config.sampler.max_new_tokens}
+        if config.stage.kind == "train":
+            key = "max_completion_length"
+            wanted |= {f"trainer.args.{key}": own.trainer.args.get(key, 0)}
+        for key, tokens in wanted.items():
+            if isinstance(context, int) and tokens >= context:
+                with named(step):
+                    raise AxiomError(
+                        f"{key}={tokens}: {resolved.name} takes {context} tokens in all, prompt "
+                        f"included; give fewer, such as {key}={context // 2}"
+                    )
 
 
 def check_memory_plans(config: Config, resolved: ResolvedModel) -> None:

@@ -31,6 +31,7 @@ FULL_TEXTS = (
     "unexpected pos ",
 )
 """What libraries that write with C++ or Rust say of a full disk; the last two are torch's."""
+GIVE_ANOTHER = "give one that can be, with hydra.run.dir="
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -52,10 +53,9 @@ def disk_trouble(error: BaseException | None) -> str:
         if number in FULL or any(said in text for said in FULL_TEXTS):
             return f"the disk is full{where}: free some space, e.g. checkpoints/ of old runs"
         if number in FORBIDDEN or "Read-only file system" in text:
-            return (
-                f"the folder cannot be written{where}: give one that can be, with "
-                "hydra.run.dir=, or make it writable"
-            )
+            cached = bool(place) and Path(place).is_relative_to(cache_dir())
+            how = "set AXIOM_RL_CACHE to one that can be" if cached else GIVE_ANOTHER
+            return f"the folder cannot be written{where}: {how}, or make it writable"
         error = error.__cause__ or error.__context__
     return ""
 

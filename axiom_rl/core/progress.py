@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -87,6 +88,23 @@ def worth(done: int, tokens: int, running: int, written: int) -> float:
     return written / whole
 
 
+def show(text: str) -> None:
+    """Print what was asked for; a reader that has gone, or was never there, is no error."""
+    out: TextIO | None = sys.stdout  # None where it was closed before Python began
+    if out is None:
+        return
+    try:
+        out.write(f"{text}\n")
+        out.flush()
+    except BrokenPipeError:
+        _read_by_nobody(out)
+
+
+def _read_by_nobody(stream: TextIO) -> None:
+    """Let a stream whose reader has gone lead nowhere, with what Python still holds of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class BesideBars(logging.StreamHandler[TextIO]):
     """Writes log lines between bars and not through them.
 
@@ -105,6 +123,13 @@ class BesideBars(logging.StreamHandler[TextIO]):
                 sys.stderr.write("\r\033[K")
                 sys.stderr.flush()
             super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Let the run go on where nobody reads any more (`| head`); the log file has it all."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            _read_by_nobody(self.stream)
+        else:
+            super().handleError(record)
 
 
 class LogFile(logging.FileHandler):

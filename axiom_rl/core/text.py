@@ -27,6 +27,11 @@ def whole_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def count(number: int, noun: str) -> str:
+    """Write how many there are of something: `1 problem`, `2 problems`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(seconds: float | None) -> str:
     """Write seconds for people: `42.0 s`, `3 min 12 s`, `1 h 05 min`."""
     if seconds is None:

@@ -173,6 +173,8 @@ def _log(
 ) -> None:
     rate = evaluation.pass_at_1
     trained = f"after iteration {iteration}" if iteration else "before training"
+    if of := columns.get("of"):  # the teacher, or a family that is watched for forgetting
+        trained = f"{of}, {trained}"
     log.info(
         "%s: %s of %d samples pass, 95 %% interval %s to %s (%s, %s)",
         trained if subject is None else subject,

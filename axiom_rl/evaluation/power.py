@@ -13,7 +13,7 @@ from pathlib import Path
 from axiom_rl.config import SPLITS
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
-from axiom_rl.core.text import points
+from axiom_rl.core.text import count, points
 from axiom_rl.evaluation.compare import POWER, detectable_difference
 from axiom_rl.evaluation.measure import headline_split
 from axiom_rl.evaluation.score import scope_of
@@ -42,8 +42,9 @@ class Plan:
         size = points(self.detectable).lstrip("+")
         return (
             f"a change of the pass rate by less than about {size} will probably read 'cannot "
-            f"tell', for it could be luck{self._advice()}. In numbers: {self.problems} "
-            f"{self.split} problems with {self.samples} samples each find a difference of {size} "
+            f"tell', for it could be luck{self._advice()}. In numbers: "
+            f"{count(self.problems, f'{self.split} problem')} with "
+            f"{count(self.samples, 'sample')} each find a difference of {size} "
             f"in {100 * POWER:.0f} % of cases, if every problem passes about half of its samples "
             "(the worst case) and changes alike."
         )
@@ -63,10 +64,10 @@ def samples_text(splits: Splits, samples: int, *, trains: bool) -> str:
         trains: the evaluation is made before and after training.
     """
     counts = {name: len(getattr(splits, name)) for name in SPLITS if getattr(splits, name)}
-    parts = ", ".join(f"{count} {name} problems x {samples}" for name, count in counts.items())
-    total = samples * sum(counts.values())
+    parts = (f"{count(number, f'{name} problem')} x {samples}" for name, number in counts.items())
+    total = count(samples * sum(counts.values()), "sample")
     each = "each evaluation, before and after training," if trains else "the evaluation"
-    return f"{each} takes {total} samples: {parts}"
+    return f"{each} takes {total}: {', '.join(parts)}"
 
 
 def asked_text(doing: str, problems: int, most: int, *, fewer: str) -> str:
@@ -78,8 +79,8 @@ def asked_text(doing: str, problems: int, most: int, *, fewer: str) -> str:
         most: samples of one problem at most.
         fewer: why they may be fewer; '' where they are not.
     """
-    count = f"{problems * most} samples: {problems} problems x {most}"
-    return f"{doing} takes at most {count}; {fewer}" if fewer else f"{doing} takes {count}"
+    total = f"{count(problems * most, 'sample')}: {count(problems, 'problem')} x {most}"
+    return f"{doing} takes at most {total}; {fewer}" if fewer else f"{doing} takes {total}"
 
 
 def plan_for(splits: Splits, samples: int) -> Plan:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
+from axiom_rl.core.text import count
 from axiom_rl.core.types import Problem
 from axiom_rl.gold.experts import Expert, by_verdict
 from axiom_rl.gold.store import GoldStore
@@ -95,7 +96,8 @@ def try_unsolved(
                 left -= len(samples) * len(missing)
             if not missing or not samples:
                 break
-            log.info("%d problems without a solution: samples up to %d", len(missing), samples.stop)
+            open_ones = count(len(missing), "problem")
+            log.info("%s without a solution: samples up to %d", open_ones, samples.stop)
             later = partial(to_come, missing, plan[number:], left)
             drawn = drawer.draw(missing, samples, later)
             fresh = tuple(

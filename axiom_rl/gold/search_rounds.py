@@ -20,6 +20,7 @@ from typing import Any
 
 from axiom_rl.config import SearchRoundConfig
 from axiom_rl.context.run_context import Policy, RunContext
+from axiom_rl.core.text import count
 from axiom_rl.core.types import Problem, Status
 from axiom_rl.gold.collect import attempt
 from axiom_rl.gold.experts import Expert
@@ -95,7 +96,8 @@ def search_rounds(
         missing = [problem for problem in problems.values() if problem.id not in solved()]
         if not each.samples or not missing:
             continue
-        log.info("%d problems without a solution: round %s (%s)", len(missing), name, each.how)
+        open_ones = count(len(missing), "problem")
+        log.info("%s without a solution: round %s (%s)", open_ones, name, each.how)
         own = f"{phase}_{name}"
         if each.how == "repair":
             tried = (*seen, *gathered.rollouts)

@@ -10,7 +10,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem
 from axiom_rl.problems.generate import SPLITS, make_problem
 from axiom_rl.problems.prompts import render, show_call
-from axiom_rl.problems.registry import get_type, problem_types, unknown_name
+from axiom_rl.problems.registry import get_type, is_registered, problem_types, unknown_name
 from axiom_rl.problems.sources.assertions import needs_code, script_of
 from axiom_rl.problems.sources.contamination import (
     describe_overlaps,
@@ -50,8 +50,7 @@ def describe_problems(config: ProblemsConfig) -> str:
         lines.append(f"{name:{width}}   {numbers}  {get_type(name).difficulty}")
     totals = ", ".join(f"{len(getattr(splits, split))} {split}" for split in SPLITS)
     lines += [f"levels {', '.join(map(str, config.levels))}; {totals}", "", *_families()]
-    first = _all_problems(splits)[0]
-    lines += ["", f"One problem with its tests: stage=list stage.show={first.id}"]
+    lines += ["", _how_to_show(_all_problems(splits)[0])]
     if config.check:
         for benchmark in load_benchmarks(config.check_files):
             overlaps = find_overlaps(splits.train, benchmark)
@@ -66,7 +65,11 @@ def _describe_files(config: ProblemsConfig) -> str:
     require_problems(config, splits, None)
     lines = [f"{config.source}: {len(getattr(splits, split))} {split} problems" for split in SPLITS]
     lines += [f"left out: {task} ({reason})" for task, reason in splits.left_out.items()]
-    return "\n".join([*lines, "", f"One problem with its tests: stage.show={problems[0].id}"])
+    return "\n".join([*lines, "", _how_to_show(problems[0])])
+
+
+def _how_to_show(problem: Problem) -> str:
+    return f"One problem with its tests: the same command with stage.show={problem.id}"
 
 
 def describe_problem(problem_id: str, config: ProblemsConfig | None = None) -> str:
@@ -82,6 +85,8 @@ def describe_problem(problem_id: str, config: ProblemsConfig | None = None) -> s
     """
     if config is None or isinstance(config, ProceduralConfig):
         import_types(config.imports if config else ())
+        if is_registered(problem_id):
+            problem_id = f"{problem_id}/d1/train/0"
         return show_problem(problem_of(problem_id))
     problems = {problem.id: problem for problem in _all_problems(load_splits(config))}
     if problem_id not in problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
@@ -170,17 +171,35 @@ def import_types(modules: Iterable[str]) -> None:
 def import_modules(key: str, modules: Iterable[str]) -> None:
     """Import modules of the user's own, which register something.
 
+    They may lie in the working folder: Python itself looks there with `python -m` alone, not with
+    the command axiom-rl or a launch.py of another folder. It comes last, so that nothing in it
+    takes the place of a library.
+
     Raises:
         AxiomError: naming the key and the module that cannot be imported.
     """
+    here = str(Path.cwd())
     for module in modules:
+        if here not in sys.path:  # and stays: modules import others while they work
+            sys.path.append(here)
         try:
             import_module(module)
         except Exception as error:  # whatever the user's own module raises
             raise AxiomError(
-                f"{key}: cannot import {module!r} ({type(error).__name__}: {error}); give a module "
-                "that Python finds from here, e.g. my_package.my_types"
+                f"{key}: cannot import {module!r} ({type(error).__name__}: {error})"
+                f"{_where_modules_are(module, error, here)}"
             ) from error
+
+
+def _where_modules_are(module: str, error: Exception, here: str) -> str:
+    """Say what to type for a module that was not found; '' for one that fails by itself."""
+    if module.endswith(".py") or "/" in module:
+        named = module.removesuffix(".py").removeprefix("./").replace("/", ".")
+        return f"; give the module's name and not its file: {named}"
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing is None or not f"{module}.".startswith(f"{missing}."):
+        return ""
+    return f"; give a module of this folder ({here}) or an installed one, e.g. my_package.my_types"
 
 
 def _chosen_types(config: ProceduralConfig) -> list[str]:
@@ -207,6 +226,12 @@ def _chosen_types(config: ProceduralConfig) -> list[str]:
         ("problems.weights", config.weights),
     ):
         for name in names:
+            elsewhere = [family for family, there in families.items() if name in there]
+            if name not in known and elsewhere:
+                raise AxiomError(
+                    f"{key}: {name} is a type of problems={elsewhere[0]} and not of family "
+                    f"{config.family}; type that, or problems.family=null for types of several"
+                )
             if name not in known:
                 raise unknown_name(f"type in {key} (family {config.family})", name, known)
     drawn = list(dict.fromkeys([*chosen, *config.holdout_types]))

@@ -34,27 +34,27 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
     """Return the two likeliest commands after a stage, as they are typed."""
     options = options_of(folder)
     model = _model(config, options)
-    problems = f"problems={options.get('problems', 'basic')}"
-    other = "problems=hard" if problems == "problems=easy" else "problems=easy"
+    problems = _problems(config, options)
+    other = "problems=hard" if problems == ["problems=easy"] else "problems=easy"
     trained = override("model.adapter", folder / "adapter")
     if isinstance(config.stage, CollectConfig):
         solutions = config.stage.output or folder / "solutions" / "collected.jsonl"
         return (
-            command("trainer=sft", override("trainer.solutions", solutions), *model, problems),
-            command("stage=evaluate", *model, problems),
+            command("trainer=sft", override("trainer.solutions", solutions), *model, *problems),
+            command("stage=evaluate", *model, *problems),
         )
     if isinstance(config.stage, ExportConfig):
         merged = override("model.path", config.stage.output or folder / "merged")
         return (
-            command("stage=evaluate", merged, problems),
-            command("stage=collect", merged, problems),
+            command("stage=evaluate", merged, *problems),
+            command("stage=collect", merged, *problems),
         )
     if isinstance(config.stage, SearchStageConfig | SolveConfig):
         if isinstance(config.stage, SolveConfig):  # they have no tests to be measured by
-            problems = "problems=easy"
+            problems = ["problems=easy"]
         return (
-            command("stage=evaluate", *model, problems, "search=vote"),
-            command("trainer=expert_iter", *model, problems),
+            command("stage=evaluate", *model, *problems, "search=vote"),
+            command("trainer=expert_iter", *model, *problems),
         )
     if config.stage.kind == "train" and isinstance(config.trainer, ValueConfig):
         return _with_head(folder, model)
@@ -62,17 +62,28 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
         traces = override("trainer.traces", config.stage.output or folder / "traces.jsonl")
         think = ("problems.prompt=think", "sampler.max_new_tokens=640")
         return (
-            command("trainer=sft", traces, *model, problems, *think),
-            command("stage=evaluate", *model, problems, *think),
+            command("trainer=sft", traces, *model, *problems, *think),
+            command("stage=evaluate", *model, *problems, *think),
         )
     if config.stage.kind == "evaluate":
         adapter = config.model.adapter
         given = [override("model.adapter", adapter)] if adapter else []
         return (
-            command("trainer=expert_iter", *model, problems),
+            command("trainer=expert_iter", *model, *problems),
             command("stage=evaluate", *model, *given, other),
         )
     return _more(config, folder), command("stage=evaluate", *model, trained, other)
+
+
+def _problems(config: Config, options: dict[str, str]) -> list[str]:
+    """Return what chooses the problems: the option, and what it finds them by."""
+    imports = ",".join(getattr(config.problems, "imports", []))
+    path = getattr(config.problems, "path", None)
+    return [
+        f"problems={options.get('problems', 'basic')}",
+        *([f"problems.imports=[{imports}]"] if imports else []),
+        *([override("problems.path", path)] if path else []),
+    ]
 
 
 def _with_head(folder: Path, model: list[str]) -> tuple[str, str]:

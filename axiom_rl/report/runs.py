@@ -67,13 +67,17 @@ def compare_runs(paths: Sequence[Path], output: Path, across: Sequence[str] = ()
         The answers, one line per comparison, for the terminal.
 
     Raises:
-        AxiomError: for fewer than two, a folder without an evaluation, or evaluations that
-            measured different things.
+        AxiomError: for fewer than two, the same one twice, a folder without an evaluation, or
+            evaluations that measured different things.
     """
     if len(paths) < 2:
         raise AxiomError(
-            "stage.runs needs two or more runs: stage=compare stage.runs=[outputs/a,outputs/b]"
+            "stage.runs needs two or more runs: stage=compare 'stage.runs=[outputs/a,outputs/b]'"
         )
+    places = [path.resolve() for path in paths]
+    for number, path in enumerate(paths):
+        if places[number] in places[:number]:
+            raise AxiomError(f"stage.runs names {path} twice: give another run to compare it with")
     base, *others = _entries(paths)
     comparisons = _compare_all(base, others, across)
     page = build_page(base, others, comparisons, output)
@@ -209,12 +213,13 @@ def _entries(paths: Sequence[Path]) -> list[Entry]:
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """Drop the leading folders that all paths share."""
+    """Drop the leading folders that all paths share; a job of a sweep is called one."""
     parts = [path.resolve().with_suffix("").parts for path in paths]
     shared = 0
     while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
         shared += 1
-    return ["/".join(p[shared:]) for p in parts]
+    names = ["/".join(p[shared:]) for p in parts]
+    return [f"job {name}" if name.isdigit() else name for name in names]
 
 
 def _config_diff(base: Entry, other: Entry) -> Code | None:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_text
 
-OWNER = "run.pid"
+LOCK, OWNER = "run.lock", "run.pid"
 SLACK_S = 2.0
 """By which the clocks of processes and files may differ."""
 FRESH_S = 30.0
@@ -23,13 +23,13 @@ FRESH_S = 30.0
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder. The lock is the kernel's and goes with the process, however it ends.
+    """Hold the folder of a run or a sweep; the kernel ends the lock with the process, always.
 
     Raises:
         AxiomError: if another process works in the folder, naming its process id.
     """
     place = folder / "checkpoints"
-    lock, owner = FileLock(place / "run.lock"), place / OWNER
+    lock, owner = FileLock(place / LOCK), place / OWNER
     try:
         place.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)

@@ -85,7 +85,7 @@ def _check_options(trainer: TrainerConfig) -> None:
 
 def resolve_model(config: Config) -> ResolvedModel:
     """Find the model; refuse adapters and plans that do not fit it before it is loaded."""
-    from axiom_rl.context.resources import check_memory_plans
+    from axiom_rl.context.resources import check_context, check_memory_plans
     from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
     from axiom_rl.models.lora.fit import check_adapter_fits, check_new_lora, model_config
     from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
@@ -104,6 +104,7 @@ def resolve_model(config: Config) -> ResolvedModel:
         check_adapter_fits(model_config(resolved.folder), folder)
     if config.stage.kind == "train":
         check_new_lora(model_config(resolved.folder), config.model.lora)
+    check_context(config, resolved)
     check_memory_plans(config, resolved)
     return resolved
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from pathlib import Path
 
 from axiom_rl.config import CompareConfig, Config, ExportConfig, ListConfig, WatchConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.progress import show
 from axiom_rl.evaluation.search.run import run_replay
 from axiom_rl.stages.knowing import pool_policy_known
 from axiom_rl.stages.opening import open_sampler, resolve_model, say_end, say_next
@@ -24,11 +23,7 @@ def list_problems(config: Config) -> None:
     assert isinstance(stage, ListConfig)
     problems = config.problems
     text = describe_problem(stage.show, problems) if stage.show else describe_problems(problems)
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # of `| head`, say; what Python still holds goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    show(text)
 
 
 def export(config: Config, folder: Path) -> None:

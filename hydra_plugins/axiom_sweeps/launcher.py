@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from axiom_rl.config import to_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.program import command, program
+from axiom_rl.run.lock import locked
 from axiom_rl.run.sweep_jobs import Job, read_job, write_command
 from axiom_rl.sweeps.processes import run_jobs
 
@@ -53,8 +54,8 @@ class ProcessLauncher(Launcher):
         """Run the jobs that are not done yet, and return an answer for each.
 
         Raises:
-            AxiomError: before any job starts, if a value is impossible or a job's folder holds
-                another job.
+            AxiomError: before any job starts, if a value is impossible, a job's folder holds
+                another job, or another process runs this sweep.
             KeyboardInterrupt: for Ctrl-C, after every job is stopped.
         """
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -67,7 +68,8 @@ class ProcessLauncher(Launcher):
         log.info("%d jobs in %s%s", len(jobs), sweep, done if len(open_jobs) < len(jobs) else "")
         write_command(sweep, sys.argv[1:])
         try:
-            run_jobs(open_jobs, self._command, gpus, after=partial(_write_so_far, sweep))
+            with locked(sweep):
+                run_jobs(open_jobs, self._command, gpus, after=partial(_write_so_far, sweep))
         except KeyboardInterrupt:
             log.warning("stopped; go on with: %s", command(f"resume={sweep}"))
             raise

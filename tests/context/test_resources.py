@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from axiom_rl.config import load_config
-from axiom_rl.context.resources import PROMPT_TOKENS, _training_work
+from axiom_rl.context.resources import PROMPT_TOKENS, _training_work, check_context
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.memory import CHUNK, PASS_TOKENS
+from axiom_rl.models.weights.source import ResolvedModel
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,24 @@ def test_fine_tuning_needs_a_pass_and_not_a_batch(options: tuple[str, ...], toke
     config = load_config("trainer=sft", "sampler.max_new_tokens=320", *options)
     longest = config.sampler.max_new_tokens + 256
     assert _training_work(config, longest, engine=False).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("stage=evaluate", "sampler.max_new_tokens=1024"), "sampler.max_new_tokens=1024: tiny"),
+        (("trainer=grpo", "trainer.args.max_completion_length=2000"), "max_completion_length=2000"),
+        (("stage=evaluate", "sampler.max_new_tokens=1023"), ""),
+        (("stage=export", "sampler.max_new_tokens=9999"), ""),
+    ],
+)
+def test_answers_longer_than_the_context_are_refused_before_the_model_is_loaded(
+    options: tuple[str, ...], said: str, resolved: ResolvedModel
+) -> None:
+    if not said:
+        return check_context(load_config(*options), resolved)
+    with pytest.raises(AxiomError, match=f"{said}.* such as .*=512$"):
+        check_context(load_config(*options), resolved)
 
 
 @pytest.mark.parametrize(

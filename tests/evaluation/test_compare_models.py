@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -236,4 +237,9 @@ def test_one_sample_per_problem_tells_nothing_and_says_so() -> None:
     before, after = (evaluation({"two_sum": 0.0, "fizzbuzz": rate}, n=1) for rate in (0.0, 1.0))
     comparison = compare(before, after)
     assert comparison.needed is None or comparison.needed > 1
-    assert "draw more samples" in power_text(comparison)
+    assert "take more samples" in power_text(comparison)
+    assert "take more problems" in power_text(replace(comparison, scope="sampled"))
+    few = replace(comparison, scope="fixed", detectable=1.048, needed=18)
+    assert "find no difference: take more samples" in power_text(few), "not 104.8 points"
+    assert "about 18 samples per problem" in power_text(few)
+    assert "find a difference of 99.1 points" in power_text(replace(few, detectable=0.991))

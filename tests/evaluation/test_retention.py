@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from axiom_rl.evaluation.experts.retained import retention_lines
 from axiom_rl.evaluation.experts.retention import format_gain, retention
 
 N = 8
@@ -95,3 +96,18 @@ def test_the_part_of_format(
     rates: tuple[float, float], coded: tuple[float, float], expected: tuple[float, float]
 ) -> None:
     assert format_gain(*rates, *coded) == pytest.approx(expected)
+
+
+def test_what_is_a_gain_is_called_one_in_the_log() -> None:
+    """A policy that passes everything gains 0.0 %; it does not pass 0.0 %."""
+    nothing = {"value": 0.0, "low": 0.0, "high": 0.0}
+    found = {"share": None, "why": "too little", "trained_gain": nothing, "search_gain": nothing}
+    rest = {"no_code_before": 0.0, "no_code_after": 0.0, "gain": 0.0, "rest": 0.0}
+    document = {
+        "retention": {"oracle": found},
+        "learned_from": "oracle",
+        "samples": 4,
+        "format": rest,
+    }
+    line = retention_lines(document)[0]
+    assert "gain of the trained policy 0.0 %" in line and "of the search at n = 4 0.0 %" in line

@@ -38,7 +38,7 @@ def test_any_problem_can_be_shown_with_its_tests(problem_id: str) -> None:
 @pytest.mark.parametrize(
     ("problem_id", "message"),
     [
-        ("edit_distance", "e.g. edit_distance/d5/train/3"),
+        ("edit_distance/d5", "e.g. edit_distance/d5/train/3"),
         ("rpn/d11/val/3", "1 to 10"),
         ("rpnn/d1/val/3", "did you mean rpn"),
         ("rpn/d1/vali/3", "did you mean val"),
@@ -62,7 +62,7 @@ def test_problems_of_a_file_are_counted_and_shown(tmp_path: Path) -> None:
     config = load_config("problems=jsonl", f"problems.path={path}").problems
     text = describe_problems(config)
     assert "jsonl: 0 train problems" in text and "jsonl: 1 val problems" in text
-    assert "stage.show=mine/1" in text
+    assert "the same command with stage.show=mine/1" in text
     assert "double(3) == 6" in describe_problem("mine/1", config)
     with pytest.raises(AxiomError, match="did you mean mine/1"):
         describe_problem("mine/2", config)

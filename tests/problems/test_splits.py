@@ -79,7 +79,7 @@ def test_no_family_means_types_of_all() -> None:
     ("overrides", "message"),
     [
         (["problems.types=[two_sun]"], "problems.types.*did you mean two_sum"),
-        (["problems.types=[rpn]"], "family basic.*'rpn'"),
+        (["problems.types=[rpn]"], "rpn is a type of problems=easy.*or problems.family=null"),
         (["problems.holdout_types=[fizbuzz]"], "problems.holdout_types.*fizzbuzz"),
         (["+problems.weights={fibonaci:2}"], "problems.weights.*fibonacci"),
         (["+problems.weights={fibonacci:-2}"], "problems.weights.fibonacci must be 0 or more"),

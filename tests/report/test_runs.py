@@ -65,10 +65,17 @@ def test_adapters_count_with_their_own_evaluation(tmp_path):
     assert f"{percent(first)} → {percent(last)}" in headline
 
 
+def test_jobs_of_a_sweep_are_called_jobs(tmp_path):
+    make_run(tmp_path / "sweep" / "0")
+    make_run(tmp_path / "sweep" / "1")
+    headline = compare_runs([tmp_path / "sweep" / "0", tmp_path / "sweep" / "1"], tmp_path)
+    assert "job 1 is better than job 0" in headline
+
+
 def test_an_adapter_without_an_evaluation_says_what_to_type(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(AxiomError, match=r"stage=evaluate model\.adapter="):
-        compare_runs([tmp_path, tmp_path], tmp_path)
+        compare_runs([tmp_path, tmp_path / "other"], tmp_path)
 
 
 def test_every_refusal_is_named_at_once(tmp_path):
@@ -102,9 +109,12 @@ def test_what_differs_on_purpose_is_compared_and_said(tmp_path):
 
 def test_bad_input_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
+    make_run(tmp_path / "one")
+    with pytest.raises(AxiomError, match=r"names .*one twice"):
+        compare_runs([tmp_path / "one", tmp_path / "empty" / ".." / "one"], tmp_path)
     with pytest.raises(AxiomError, match="two or more"):
         compare_runs([tmp_path], tmp_path)
     with pytest.raises(AxiomError, match="holds no evaluation"):
-        compare_runs([tmp_path / "empty", tmp_path / "empty"], tmp_path)
+        compare_runs([tmp_path / "empty", tmp_path / "one"], tmp_path)
     with pytest.raises(AxiomError, match="no such run folder"):
         compare_runs([tmp_path / "none", tmp_path / "empty"], tmp_path)

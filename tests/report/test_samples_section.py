@@ -179,7 +179,7 @@ def test_the_plan_stands_beside_what_came_out(real: Path) -> None:
     write_report(run)
     text = (run / "report.md").read_text()
     assert "Stated before the run: a change of the pass rate by less than about" in text
-    assert "In numbers: 1 train problems with 8 samples each find a difference of" in text
+    assert "In numbers: 1 train problem with 8 samples each find a difference of" in text
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from axiom_rl.report.page import write_report
 from axiom_rl.report.watch.listing import find_runs
 from axiom_rl.report.watch.server import WatchServer, serve
 from axiom_rl.run.lock import at_work, locked
-from axiom_rl.run.sweep_jobs import Job
+from axiom_rl.run.sweep_jobs import Job, Status
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "the secret beside outputs"
@@ -97,6 +99,31 @@ def test_the_list_says_of_each_run_what_when_and_how_it_went(server: WatchServer
                  "cannot be read", "stopped = &lt;b&gt;, # ü"):  # fmt: skip
         assert part.replace(" %", "\N{NO-BREAK SPACE}%") in text or part in text, part
     assert "latest" not in text.replace("the latest", "") and SECRET not in text
+
+
+def test_states_of_runs_and_sweeps_that_were_stopped_early(tmp_path: Path) -> None:
+    root = tmp_path / "outputs"
+    early = make_run(root / "early", finished=False)  # before its first phase ended
+    shutil.rmtree(early / "checkpoints", ignore_errors=True)
+    write_report(early)
+    with locked(early):
+        assert [run.state for run in find_runs(root)] == ["running"]
+    sweep = root / "train_sweep" / "today"
+    write_json(sweep / "command.json", {})
+    jobs = [Job(number=number, folder=sweep / str(number), overrides=()) for number in (0, 1)]
+
+    def states(*jobs_are: Status) -> list[str]:
+        for job, status in zip(jobs, jobs_are, strict=True):
+            replace(job, status=status).write()
+        return [run.state for run in find_runs(root)]
+
+    assert states("done", "waiting") == ["stopped", "stopped", "finished", "waiting"]
+    assert states("done", "running") == ["stopped", "stopped", "finished", "stopped"], "killed"
+    assert states("done", "failed") == ["stopped", "finished", "finished", "failed"]
+    with locked(sweep):
+        assert states("done", "running") == ["stopped", "running", "finished", "running"]
+        with pytest.raises(AxiomError, match="another process"), locked(sweep):
+            pass
 
 
 def test_states(outputs: Path, tmp_path: Path) -> None:

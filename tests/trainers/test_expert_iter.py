@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from scripted_run import PALINDROME, REVERSE, WRONG, Stage, Stopped, answer
 
 import axiom_rl.stages.opening
+from axiom_rl.config import load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json
 from axiom_rl.evaluation.score import read_evaluation
@@ -18,8 +20,41 @@ from axiom_rl.report.page import write_report
 from axiom_rl.run.folder import read_sessions
 from axiom_rl.run.tracking import Tracker, read_metrics
 from axiom_rl.sampling import SampleRequest
+from axiom_rl.trainers.expert_iter import run as loop
 
 PHASES = ("before", "attempts_1", "iter_1", "iter_2")
+
+
+@pytest.mark.parametrize(
+    ("passed", "options", "said"),
+    [
+        ((True, True), (), "at most 0.0 s for further tries"),
+        ((True, True), ("trainer.iterations=2",), "at most 40.0 s"),
+        ((True, False), (), "at most 40.0 s"),
+        ((True, True), ("trainer.expert=vote",), "at most 40.0 s"),
+    ],
+)
+def test_no_further_tries_are_expected_where_every_problem_is_solved(
+    passed: tuple[bool, bool],
+    options: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Tracker(tmp_path).log("timing", 0, name="evaluate", seconds=8.0)
+    problems = [SimpleNamespace(id=str(number)) for number in range(2)]
+    rollouts: Any = [
+        SimpleNamespace(
+            completion=SimpleNamespace(problem_id=p.id), hidden=SimpleNamespace(passed=ok)
+        )
+        for p, ok in zip(problems, passed, strict=True)
+    ]
+    run, splits = SimpleNamespace(folder=tmp_path), SimpleNamespace(train=problems)
+    context: Any = SimpleNamespace(run=run, splits=splits)
+    trainer: Any = load_config("trainer.iterations=1", "trainer.max_retries=10", *options).trainer
+    with caplog.at_level("INFO"):
+        loop._say_expected(context, rollouts, trainer)
+    assert said in caplog.text
 
 
 def rows(folder: Path, phase: str) -> list[dict[str, Any]]:

@@ -308,7 +308,7 @@ def test_the_plan_is_said_before_anything_is_sampled(
         run(tmp_path / "run", "trainer.args.max_steps=1")
     said = [record.getMessage() for record in caplog.records]
     plan = next(index for index, text in enumerate(said) if text.startswith("plan:"))
-    assert "64 samples (2 problems x 32), 1 steps of 16 samples" in said[plan]
+    assert "64 samples (2 problems x 32), 1 step of 16 samples" in said[plan]
     first = next(index for index, text in enumerate(said) if text.startswith("sampling"))
     assert plan < first
     stated = next(index for index, text in enumerate(said) if text.startswith("stated before"))

@@ -320,8 +320,8 @@ def retention_lines(document: Mapping[str, Any]) -> list[str]:
         what = shown_share(share) if share else f"not defined: {found['why']}"
         own = " (the search it learned from)" if name == document["learned_from"] else ""
         rows.append(
-            f"retention of {name}{own}: {what}; trained policy "
-            f"{shown_interval(found['trained_gain'])}, search at n = {document['samples']} "
+            f"retention of {name}{own}: {what}; gain of the trained policy "
+            f"{shown_interval(found['trained_gain'])}, of the search at n = {document['samples']} "
             f"{shown_interval(found['search_gain'])}"
         )
     return [*rows, format_text(document["format"])]

@@ -38,13 +38,26 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
         return target
     prefix = f".{target.name}.tmp-"
     with reporting_full_disk(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_cache(target.parent)
         with _locked(target.with_name(f".{target.name}.lock")):
             for stale in target.parent.glob(f"{prefix}*"):
                 shutil.rmtree(stale)
             if not target.is_dir():
                 _build_and_rename(target.with_name(f"{prefix}{os.getpid()}"), target, build)
     return target
+
+
+def _make_cache(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_TROUBLE:
+            raise
+        # Of a home that is no folder, say: /dev/null or /nonexistent, as services have it.
+        raise AxiomError(
+            f"the cache cannot be made ({folder}: {error.strerror}): set AXIOM_RL_CACHE to a "
+            "folder that can be written"
+        ) from error
 
 
 def write_folder(target: Path, build: Callable[[Path], None]) -> None:

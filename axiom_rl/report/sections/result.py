@@ -61,13 +61,14 @@ def tone(comparison: Comparison) -> str:
 
 def power_text(comparison: Comparison) -> str:
     """Say how small a difference these data can tell, and how much more data would tell."""
-    if not math.isfinite(comparison.detectable):
-        return "Data as few as these find no difference: draw more samples (sampler.n=8)."
-    unit = "samples per problem" if comparison.scope == "fixed" else "problems like these"
-    text = (
-        f"Data like these find a difference of {points(comparison.detectable).lstrip('+')} in 80 % "
-        "of cases."
-    )
+    fixed = comparison.scope == "fixed"
+    unit = "samples per problem" if fixed else "problems like these"
+    if comparison.detectable > 1:  # of pass rates that differ by 1 at most
+        more = "samples (sampler.n)" if fixed else "problems (problems.sizes)"
+        text = f"Data as few as these find no difference: take more {more}."
+    else:
+        size = points(comparison.detectable).lstrip("+")
+        text = f"Data like these find a difference of {size} in 80 % of cases."
     if comparison.needed is not None:
         text += (
             f" To tell a difference as large as the one seen, about {comparison.needed} {unit} "

@@ -17,8 +17,8 @@ from axiom_rl.core.files import read_json
 from axiom_rl.core.text import percent
 from axiom_rl.report.blocks import Block, Cell, Link, Page, Section, Table, Text, harmless, link_to
 from axiom_rl.run.folder import DONE, read_sessions
-from axiom_rl.run.lock import at_work
-from axiom_rl.run.sweep_jobs import read_job
+from axiom_rl.run.lock import LOCK, at_work
+from axiom_rl.run.sweep_jobs import read_job, read_jobs
 
 DEPTH = 4
 """Folders below outputs/ that are looked into: outputs/<name>_sweep/<time>/<job> has three."""
@@ -153,14 +153,27 @@ def _state(folder: Path) -> str:
         state = folder / "checkpoints" / "state.json"
         if state.is_file():
             return "finished" if DONE in read_json(state)["finished"] else "stopped"
+        if job is not None and job.status == "running":
+            return "running" if _sweep_at_work(folder) else "stopped"
         if job is not None:
-            return "running" if job.status == "running" else "finished"
+            return "finished"
+        if (folder / "command.json").is_file():
+            ended = [one.status in ("done", "failed") for one in read_jobs(folder)]
+            return "finished" if all(ended) else "stopped"
+        if (folder / "checkpoints" / LOCK).is_file():  # no phase of it ended
+            return "stopped"
     except UNREADABLE:
         return "cannot be read"
     if (folder / "config.yaml").is_file() and not (folder / "report.html").is_file():
         return "stopped"
     whole = any((folder / name).is_file() for name in PAGES)
     return "finished" if whole else "running"
+
+
+def _sweep_at_work(job: Path) -> bool:
+    """Whether a job's sweep goes on; other launchers than ours keep no note of it."""
+    near = [place for place in (*job.parents,)[:DEPTH] if (place / "command.json").is_file()]
+    return at_work(near[0]) if near else True
 
 
 def _score(folder: Path) -> str:

@@ -220,7 +220,9 @@ def _say_expected(
         return
     each = seconds / len(rollouts)
     searched = sum(each.samples for each in trainer.rounds.values()) * len(context.splits.train)
-    retries = (trainer.max_retries + searched) * trainer.iterations
+    passed = {r.completion.problem_id for r in rollouts if r.hidden is not None and r.hidden.passed}
+    solved = trainer.expert == "hidden" and all(p.id in passed for p in context.splits.train)
+    retries = (trainer.max_retries + searched) * (trainer.iterations - solved)
     log.info(
         "expected: %s for the evaluations to come and at most %s for further tries, at the speed "
         "so far; training comes on top",

@@ -15,7 +15,7 @@ from typing import Any
 from axiom_rl.config import SPLITS, GrpoConfig, ModelConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.text import duration
+from axiom_rl.core.text import count, duration
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.evaluation.forgetting import (
     TrainedOn,
@@ -386,14 +386,14 @@ def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, R
     problems = sum(len(_problems(each)) for each in (context, *families.values()))
     rows, extra = _rows_per_step(trainer)
     log.info(
-        "plan: a baseline of %d samples (%d problems x %d), %d steps of %d samples (up to %d more "
+        "plan: a baseline of %s (%s x %d), %s of %s (up to %d more "
         "for groups without signal; each of at most %d tokens, at temperature %g: trainer.args), "
         "and the evaluation again",
-        problems * context.sampler.n,
-        problems,
+        count(problems * context.sampler.n, "sample"),
+        count(problems, "problem"),
         context.sampler.n,
-        int(trainer.args["max_steps"]),
-        rows,
+        count(int(trainer.args["max_steps"]), "step"),
+        count(rows, "sample"),
         extra,
         int(trainer.args["max_completion_length"]),
         float(trainer.args["temperature"]),
