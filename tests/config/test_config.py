@@ -251,6 +251,7 @@ def value_at(config: Config, key: str) -> Any:
     return value
 
 
+@pytest.mark.slow
 def test_each_key_that_may_change_does(tmp_path: Path) -> None:
     assert {key.partition(".mode")[0] for key in OWN_VALUES} == set(RESUME_MAY_CHANGE)
     for key, (option, text, value) in OWN_VALUES.items():

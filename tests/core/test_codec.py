@@ -225,6 +225,7 @@ def _chosen_frozensets() -> set[frozenset[int]]:
     return chosen
 
 
+@pytest.mark.slow
 def test_building_a_value_is_bounded_in_steps() -> None:
     """What a checker gets is built of Python's own sets and dicts, if that is quick."""
     powers = {2**k for k in range(5000)}

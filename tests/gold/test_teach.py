@@ -161,6 +161,7 @@ def test_a_stopped_run_goes_on_and_asks_for_nothing_judged(
     assert len(asked.drawn) == drawn
 
 
+@pytest.mark.slow
 def test_a_stopped_run_asks_for_what_it_would_have_asked_for(teach: Teaching, teacher: Any) -> None:
     """The yield is looked at after 2 and 6 answers, where it is fine; after 3 it is too low."""
 

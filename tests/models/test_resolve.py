@@ -197,6 +197,7 @@ def test_the_hash_of_several_files_depends_on_each(tmp_path: Path) -> None:
     assert before != files_sha256(files) != file_sha256(files[0])
 
 
+@pytest.mark.slow
 def test_an_index_that_hangs_costs_its_time_limit(
     silent_server: str, pinned: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

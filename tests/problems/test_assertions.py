@@ -315,6 +315,7 @@ def test_a_process_killed_from_outside_costs_a_try_and_no_verdict() -> None:
         assert code.replay(tests, {0: 99}) == [False], "twice"
 
 
+@pytest.mark.slow
 def test_closing_waits_for_no_test_code(code: TestCode) -> None:
     waits = "import time\nv = f(1)\nif v == 99: time.sleep(60)\nassert abs(v) < 1"
     problem = problem_of(code.record(function("return 0"), waits, "f"))

@@ -51,6 +51,7 @@ def test_problems_lead_to_their_samples(make, tmp_path: Path) -> None:
     assert len(ids) == len(set(ids)), "charts do not repeat ids either"
 
 
+@pytest.mark.slow
 def test_a_comparison_leads_to_its_runs_and_shows_one_sample_of_both(tmp_path: Path) -> None:
     runs = [make_grpo_run(tmp_path / "train" / name, steps=steps) for name, steps in
             (("first run", 10), ("second, #2", 15))]  # fmt: skip

@@ -183,6 +183,7 @@ def test_each_start_is_recorded_also_in_a_folder_of_an_older_version(tmp_path: P
     assert sessions[0] == old and [session["seed"] for session in sessions[1:]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_what_was_typed_is_recorded_also_beside_resume(tmp_path: Path) -> None:
     """In a process: the program composes with Hydra, and a stage that does nothing records."""
     program = (

@@ -226,6 +226,7 @@ class TestWandb:
         losses = [(r["train/step"], r["train/loss"]) for r in histories(recorded(tmp_path))]
         assert losses == [(0, 1.0), (1, 1.0), (2, 0.5)]
 
+    @pytest.mark.slow
     def test_an_unreachable_server_means_offline_and_no_question(self, tmp_path, monkeypatch):
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")

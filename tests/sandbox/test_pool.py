@@ -223,6 +223,7 @@ def test_too_few_descriptors_here_is_said() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_a_candidate_killed_by_the_system_is_tried_again() -> None:
     """As the kernel does when the whole machine is out of memory."""
     pool = open_pool()

@@ -185,6 +185,7 @@ def test_a_server_that_comes_back_weaker_is_not_used() -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_back_weaker_once_costs_a_start() -> None:
     pool = open_pool()
     try:

@@ -200,6 +200,7 @@ def test_a_second_judgement_where_a_busy_machine_may_be_to_blame(
         pool.close()
 
 
+@pytest.mark.slow
 def test_second_judgements_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """While one runs, nothing else does; what waits for it runs afterwards."""
     boot = CROWDED_BOOT.format(change="why=2, crowded=True")
@@ -222,6 +223,7 @@ def _span(frames: bytes) -> tuple[float, float]:
     return float(numbers[0]), float(numbers[1])
 
 
+@pytest.mark.slow
 def test_a_sleeper_and_a_loop_are_judged_once() -> None:
     pool = open_pool()
     try:

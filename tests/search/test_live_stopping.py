@@ -326,6 +326,7 @@ def test_the_program_chosen_is_that_of_a_replay(
     assert written == [row["text"] for row in read_jsonl(full / "search" / "written.jsonl")]
 
 
+@pytest.mark.slow
 def test_an_evaluation_draws_its_samples_to_their_end(scripted: Live) -> None:
     asked = (
         *("stage=evaluate", "stage.split=test", "problems.types=[reverse_string]", "sampler.n=4"),

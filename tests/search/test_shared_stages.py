@@ -117,6 +117,7 @@ def test_nonsense_in_the_place_of_tests_changes_no_share(run: Runs, tmp_path: Pa
     assert first == second and len(first) == 4
 
 
+@pytest.mark.slow
 def test_sharing_killed_in_a_round_goes_on_as_if_it_had_not_been(
     run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +231,7 @@ def test_the_selector_is_named_by_another_pool_before_the_scores(
     assert (val / "search" / "executions.jsonl").exists() and not run.drawn
 
 
+@pytest.mark.slow
 def test_the_verdicts_of_the_scored_pool_choose_nothing_and_those_of_the_other_do(
     run: Runs, tmp_path: Path
 ) -> None:

@@ -388,6 +388,7 @@ def test_nonsense_in_the_place_of_verdicts_changes_no_value(run: Runs) -> None:
     assert choices("b2") == before
 
 
+@pytest.mark.slow
 def test_a_pool_is_extended_once_by_what_it_lacks(run: Runs) -> None:
     pool = run("reverse", "stage=evaluate", "problems.types=[reverse_string]", *SMALL)
     run.drawn.clear()

@@ -232,6 +232,7 @@ def test_more_iterations_on_resume_are_published(stage: Stage, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("recwarn")
+@pytest.mark.slow
 def test_each_iteration_starts_from_the_base_or_from_the_last_adapter(
     stage: Stage, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def assert_room_was_made(events: Sequence[str]) -> None:
 
 
 @pytest.mark.usefixtures("recwarn")
+@pytest.mark.slow
 def test_gold_is_the_heads_choice_among_the_survivors(
     stage: Stage,
     events: list[str],

@@ -42,6 +42,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("recwarn")
+@pytest.mark.slow
 def test_weak_problems_get_more_samples_and_a_stopped_run_draws_the_same(
     stage: Stage, tmp_path: Path
 ) -> None:

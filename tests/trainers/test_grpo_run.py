@@ -125,6 +125,7 @@ def test_reward_rises_and_everything_is_on_disk(learned: Path) -> None:
     assert "better than model N" in (folder / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_importance_ratios_where_sampler_and_trainer_round_differently(
     run: Run, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_importance_ratios_where_sampler_and_trainer_round_differently(
     assert all(0 <= row["importance_clipped"] < 0.05 for row in rows)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     run: Run, tmp_path: Path
 ) -> None:
@@ -254,6 +256,7 @@ def stop_once(monkeypatch: pytest.MonkeyPatch, left: list[str]) -> None:
     monkeypatch.setattr(FinishedRun, "finish", finish)
 
 
+@pytest.mark.slow
 def test_validation_runs_every_few_steps_and_forgetting_before_and_after(
     run: Run, tmp_path: Path
 ) -> None:
@@ -273,6 +276,7 @@ def test_validation_runs_every_few_steps_and_forgetting_before_and_after(
     }
 
 
+@pytest.mark.slow
 def test_an_adapter_is_where_training_starts(run: Run, learned: Path, tmp_path: Path) -> None:
     first = learned
     second = run(

@@ -117,6 +117,7 @@ def test_human_eval_is_not_trained_on(other: Stage, tmp_path: Path, kind: str) -
 
 
 @pytest.mark.usefixtures("recwarn")
+@pytest.mark.slow
 def test_own_problems_are_collected_and_trained_on(other: Stage, tmp_path: Path) -> None:
     path = write(tmp_path / "mine.jsonl", OWN)
     folder = other.run(tmp_path / "collect", "stage=collect", "problems=jsonl", path)

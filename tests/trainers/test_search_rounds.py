@@ -79,6 +79,7 @@ def asked(folder: Path, phase: str) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("recwarn")
+@pytest.mark.slow
 def test_each_round_asks_what_is_unsolved_and_its_yield_is_told(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ PROGRAMS: dict[str, tuple[str | None, Status, list[object]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_call_has_its_value_or_why_there_is_none(verifier: Verifier) -> None:
     runs = verifier.run((PROBLEM, code, INPUTS) for code, _status, _values in PROGRAMS.values())
     for (name, (_code, status, expected)), run in zip(PROGRAMS.items(), runs, strict=True):

@@ -69,6 +69,7 @@ def test_a_solution_that_fails_leaves_its_row_out_with_the_reason(tmp_path: Path
         assert len(splits.left_out[name]) < 500
 
 
+@pytest.mark.slow
 def test_the_outcome_is_kept_until_something_changes(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,6 +251,7 @@ def test_a_fault_is_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
         assert verifier.stats.retries == 1
 
 
+@pytest.mark.slow
 def test_too_many_faults_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "BOOT", FAULTY_BOOT)
     with Verifier(load_config("sandbox.servers=2").sandbox) as verifier:
