@@ -29,6 +29,7 @@ PAIRS = (
     ),
 )
 """`Input: 1` above `Output: 2`, and `For n = 1 the output should be 2`."""
+WORKED_OUT = re.compile(r"[\d\s.()+*/%=-]+=\s*(?P<value>-?[\d.]+)")
 WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -99,7 +100,7 @@ def _closing(line: str, opening: int) -> int | None:
 def _literal(text: str) -> Any:
     """Return the value of a literal, which a comment or a full stop may follow.
 
-    Of `19 - 5 - 6 = 8` it is the last part.
+    Of a sum that is worked out, `19 - 5 - 6 = 8`, it is the last part.
 
     Raises:
         ValueError, SyntaxError: if there is none.
@@ -108,7 +109,8 @@ def _literal(text: str) -> Any:
     if text.lower().strip(" .") in WORDS:
         return WORDS[text.lower().strip(" .")]
     tries = [text, text.rstrip(" .,;"), text.split("#")[0].strip(" .,;")]
-    tries.append(tries[-1].rpartition("=")[2].strip())
+    if worked_out := WORKED_OUT.fullmatch(tries[-1]):
+        tries.append(worked_out["value"])
     for each in tries:
         with suppress(ValueError, SyntaxError):
             return ast.literal_eval(each)

@@ -58,6 +58,8 @@ COUNTED = [
     "f(n) == n + 1",
     "f(a) => False",
     "f(1) == 1 + 1",
+    "f(3) -> a list of length = 3",  # says something of the value
+    "f(3) => x where x = 2",
     "def f(arr, k):\nInput: k = 2, arr = [1]\nOutput: 1",  # in another order
     "Input: nums\nOutput: 1",
 ]
@@ -66,6 +68,8 @@ NOTHING = [
     "def f(x): returns 1",
     "g.f(1) == 2 and conf(1) == 2",
     "f(1) is the first one",
+    "f(1) should not return 2",
+    "f(1) != 2 and f(1) >= 0",
     "f(1, 2",
     "Call f(1).",
 ]
