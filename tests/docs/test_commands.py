@@ -28,14 +28,18 @@ OF_HYDRA = ("hydra.", "hydra/")
 
 
 def commands(text: str) -> list[list[str]]:
-    """The arguments of every `python launch.py ...` and `axiom-rl ...` line, comments left out."""
+    """The arguments of every `python launch.py ...` and `axiom-rl ...` line, comments left out.
+
+    What stands behind four blanks or more is a table's next column, as in what `--help` prints.
+    """
     joined = text.replace("\\\n", " ")
     found = re.findall(
         r"^(?:[# >]+|    )(?:uv run --no-sync )?(?:python launch\.py|axiom-rl)( .*)?$",
         joined,
         flags=re.MULTILINE,
     )
-    plain = [re.sub(r"<([\w ]+)>", r"\1", line) for line in found]  # <run> stands for a folder
+    firsts = [re.split(r" {4,}", line)[0] for line in found]
+    plain = [re.sub(r"<([\w ]+)>", r"\1", line) for line in firsts]  # <run> stands for a folder
     return [shlex.split(line, comments=True) for line in plain]
 
 
