@@ -37,6 +37,8 @@ def is_tolerance(value: object) -> bool:
 
 
 LONGEST_S = 86_400
+FAILED_KEPT = 16
+"""Failed tests whose places a verdict names."""
 """Of a program on one test: a day."""
 
 
@@ -146,6 +148,8 @@ class Verdict:
     cases: tuple[CaseResult, ...] = ()
     """One per hidden test that ran, in order."""
     total_tests: int = 0
+    failed_tests: tuple[int, ...] = ()
+    """Places of the tests that did not pass, or never ran; the first `FAILED_KEPT` of them."""
     detail: str = ""
     cpu_s: float = 0.0
     wall_s: float = 0.0

@@ -63,6 +63,7 @@ def _verdict_row(verdict: Verdict | None) -> dict[str, Any] | None:
         "total_tests": verdict.total_tests,
         "pass_fraction": verdict.pass_fraction,
         "failed_test": next((case.index for case in verdict.cases if not case.passed), None),
+        "failed_tests": list(verdict.failed_tests),
         "detail": verdict.detail,
     }
 
@@ -86,6 +87,14 @@ def _rollout(row: Mapping[str, Any]) -> Rollout:
     )
 
 
+def _only_failed(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return what rows of older versions tell: which test failed, where it was one."""
+    failed = row.get("failed_test")
+    if failed is None or row["total_tests"] - row["passed_tests"] != 1:
+        return ()
+    return (int(failed),)
+
+
 def _verdict(row: Mapping[str, Any] | None) -> Verdict | None:
     if row is None:
         return None
@@ -94,5 +103,6 @@ def _verdict(row: Mapping[str, Any] | None) -> Verdict | None:
         passed=row["passed"],
         pass_fraction=row["pass_fraction"],
         total_tests=row["total_tests"],
+        failed_tests=tuple(row.get("failed_tests", _only_failed(row))),
         detail=row["detail"],
     )

@@ -14,10 +14,11 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from axiom_rl.core import codec as values
-from axiom_rl.core.types import CaseResult, Problem, Status, Verdict
+from axiom_rl.core.types import FAILED_KEPT, CaseResult, Problem, Status, Verdict
 from axiom_rl.sandbox.base import Ending, Limits, Outcome
 from axiom_rl.sandbox.wire import PEAK_UNIT_MB
 from axiom_rl.verify.compare import values_match
@@ -121,9 +122,12 @@ def _verdict(measured: Verdict, record: _Record, ended: tuple[Status, str] | Non
     first = next((case for case in cases if not case.passed), None)
     if ended is not None and ended[0] is Status.SECURITY_VIOLATION:
         first = cases[-1]
+    passed = {case.index for case in cases if case.passed}
+    failed = (place for place in range(measured.total_tests) if place not in passed)
     return replace(
         measured,
         status=Status.ACCEPTED if first is None else first.status,
+        failed_tests=tuple(islice(failed, FAILED_KEPT)),
         passed=first is None,
         pass_fraction=sum(case.passed for case in cases) / measured.total_tests,
         cases=tuple(_within_totals(cases, measured)),

@@ -169,8 +169,9 @@ def test_hard_coded_programs_of_a_benchmark_are_counted() -> None:
         passed={"p": (True, False, False)},
         fractions={"p": (1.0, 1 / 3, 2 / 3)},
         faults=0,
+        seen={"p": frozenset({0})},
     )
     counts = survivors(pool, {"p": known})
     assert counts == {"programs": 3, "survivors": 3, "false": 2, "hard_coded": 1}
-    alone = replace(pool, problems=(replace(made, hidden_tests=tuple(others)),))
+    alone = replace(pool, problems=(replace(made, hidden_tests=tuple(others)),), seen={})
     assert survivors(alone, {"p": known})["hard_coded"] == 0

@@ -14,7 +14,7 @@ from axiom_rl.core.files import write_json
 from axiom_rl.core.text import percent
 from axiom_rl.core.types import Status
 from axiom_rl.evaluation.measure import headline_split
-from axiom_rl.evaluation.search.scores import Pool, make_pool, scorer
+from axiom_rl.evaluation.search.scores import Pool, make_pool, passes_unseen, scorer
 from axiom_rl.evaluation.search.words import plain, shown_interval
 from axiom_rl.rollouts.judge import task_for
 from axiom_rl.rollouts.records import Rollout
@@ -83,9 +83,11 @@ def repair_document(
         p.id: [chain for chain in chains if chain.problem.id == p.id] for p in pool.problems
     }
     at = scorer(pool, pool.size, [float(any(pool.passed[p.id])) for p in pool.problems])
-    repaired = [_mean([_passes(chain) for chain in by_problem[p.id]]) for p in pool.problems]
+    repaired = [
+        _mean([_right(chain.steps[-1], pool) for chain in by_problem[p.id]]) for p in pool.problems
+    ]
     redrawn = {p.id: _redraws(by_problem[p.id], seed) for p in pool.problems}
-    again = [_mean([_right(taken[-1]) for taken in redrawn[p.id]]) for p in pool.problems]
+    again = [_mean([_right(taken[-1], pool) for taken in redrawn[p.id]]) for p in pool.problems]
     looked_at = [taken for each in redrawn.values() for taken in each]
     scores = {
         "repair": at.score(repaired, _cost([chain.steps for chain in chains], cpu, parameters)),
@@ -101,17 +103,14 @@ def repair_document(
         "scores": {name: plain(asdict(score)) for name, score in scores.items()},
         "difference": plain(asdict(at.difference(repaired, again))),
         "first_tokens": _mean([chain.steps[0].completion.completion_tokens for chain in chains]),
-        "by_status": _by_status(chains),
+        "by_status": _by_status(chains, pool),
     }
 
 
-def _passes(chain: Chain) -> bool:
-    return _right(chain.steps[-1])
-
-
-def _right(item: Rollout) -> bool:
+def _right(item: Rollout, pool: Pool) -> bool:
     verdict = item.fresh or item.hidden
-    return verdict is not None and verdict.passed
+    seen = pool.seen.get(item.completion.problem_id, frozenset())
+    return verdict is not None and passes_unseen(verdict, seen)
 
 
 def _redraws(chains: Sequence[Chain], seed: int) -> list[list[Rollout]]:
@@ -137,14 +136,14 @@ def _redraws(chains: Sequence[Chain], seed: int) -> list[list[Rollout]]:
     return results
 
 
-def _by_status(chains: Sequence[Chain]) -> dict[str, dict[str, int]]:
+def _by_status(chains: Sequence[Chain], pool: Pool) -> dict[str, dict[str, int]]:
     """Count chains by what the first program did on the public tests."""
     counts: dict[str, Counter[str]] = {}
     for chain in chains:
         count = counts.setdefault(str(chain.statuses[0]), Counter(samples=0, public=0, passed=0))
         count["samples"] += 1
         count["public"] += chain.statuses[-1] is Status.ACCEPTED
-        count["passed"] += _passes(chain)
+        count["passed"] += _right(chain.steps[-1], pool)
     return {status: dict(count) for status, count in sorted(counts.items())}
 
 

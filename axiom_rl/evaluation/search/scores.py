@@ -1,7 +1,9 @@
 """Policy, policy with search, oracle: the same samples scored three ways.
 
 Searches choose in `axiom_rl.search`, which never meets a verdict; here the verdicts on the chosen
-samples are looked up. A score is a mean over problems. The unit of every interval is what the model
+samples are looked up. Where a benchmark has a test among its own that its statement shows, search
+has seen it, so that scores are over the others; the one over all stands beside
+(`Pool.passed_all`). A score is a mean over problems. The unit of every interval is what the model
 was asked: problems whose statement is the same are one unit, so the levels of a type of `hard` are.
 """
 
@@ -9,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.core.types import FAILED_KEPT, Problem, Status, Verdict
 from axiom_rl.evaluation.statistics import CONFIDENCE, Interval, t_quantile, wilson
 from axiom_rl.problems import has_fresh_tests
 from axiom_rl.rollouts.records import Rollout
@@ -29,15 +31,24 @@ LEAST_GAP = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Samples of problems, each with the verdict of the tests that search does not see."""
+    """Samples of problems, each with the verdict of the tests that search does not see.
+
+    A problem whose every test is shown has no such verdict and is none of these.
+    """
 
     problems: tuple[Problem, ...]
     samples: Mapping[str, tuple[Sampled, ...]]
     passed: Mapping[str, tuple[bool, ...]]
     fractions: Mapping[str, tuple[float, ...]]
-    """Share of those tests passed."""
+    """Share of all tests passed."""
     faults: int
     """Samples left out, since the sandbox failed on them."""
+    passed_all: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
+    """Whether they pass all tests of the problem, those that search sees included."""
+    seen: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """Places of the tests that search sees, of problems that have such."""
+    all_seen: int = 0
+    """Problems left out, since search sees all their tests."""
 
     @property
     def size(self) -> int:
@@ -61,7 +72,9 @@ class SearchScore:
 
 def make_pool(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> Pool:
     """Return the pool of the rollouts of these problems, in order of the draw."""
-    verdicts: dict[str, list[tuple[Rollout, Verdict]]] = {problem.id: [] for problem in problems}
+    seen = {problem.id: seen_tests(problem) for problem in problems}
+    unseen = [p for p in problems if has_fresh_tests(p) or len(seen[p.id]) < len(p.hidden_tests)]
+    verdicts: dict[str, list[tuple[Rollout, Verdict]]] = {problem.id: [] for problem in unseen}
     faults = 0
     for item in sorted(rollouts, key=lambda item: item.completion.sample):
         verdict = item.fresh or item.hidden
@@ -73,12 +86,30 @@ def make_pool(problems: Sequence[Problem], rollouts: Sequence[Rollout]) -> Pool:
         verdicts[item.completion.problem_id].append((item, verdict))
     judged = {key: pairs for key, pairs in verdicts.items() if pairs}
     return Pool(
-        problems=tuple(problem for problem in problems if problem.id in judged),
+        problems=tuple(problem for problem in unseen if problem.id in judged),
         samples={k: tuple(sampled(i.completion, i.code) for i, _v in p) for k, p in judged.items()},
-        passed={key: tuple(v.passed for _i, v in pairs) for key, pairs in judged.items()},
+        passed={k: tuple(passes_unseen(v, seen[k]) for _i, v in p) for k, p in judged.items()},
+        passed_all={key: tuple(v.passed for _i, v in pairs) for key, pairs in judged.items()},
         fractions={k: tuple(v.pass_fraction for _i, v in pairs) for k, pairs in judged.items()},
+        seen={key: seen[key] for key in judged if seen[key]},
         faults=faults,
+        all_seen=len(problems) - len(unseen),
     )
+
+
+def seen_tests(problem: Problem) -> frozenset[int]:
+    """Return the places of the tests of a score that search sees as well; fresh ones are others."""
+    if has_fresh_tests(problem):
+        return frozenset()
+    public = [test.args for test in public_side(problem).public_tests]
+    places = enumerate(problem.hidden_tests)
+    return frozenset(place for place, test in places if test.args in public)
+
+
+def passes_unseen(verdict: Verdict, seen: frozenset[int]) -> bool:
+    """Whether a program passes every test but those that search sees."""
+    failed = verdict.failed_tests  # none of a program that never ran
+    return verdict.passed or (0 < len(failed) < FAILED_KEPT and seen.issuperset(failed))
 
 
 def unit_of(problem: Problem) -> str:
@@ -226,7 +257,8 @@ def survivors(pool: Pool, materials: Mapping[str, Material]) -> dict[str, int]:
     Hard-coded are those that pass no test but the public ones, which a benchmark has among its own.
     """
     counts = {"programs": 0, "survivors": 0, "false": 0, "hard_coded": 0}
-    shown = {problem.id: _shown_share(problem) for problem in pool.problems}
+    tests = {problem.id: len(problem.hidden_tests) for problem in pool.problems}
+    shown = {key: len(pool.seen.get(key, ())) / max(1, count) for key, count in tests.items()}
     for key, material in materials.items():
         counts["programs"] += sum(sample.code is not None for sample in material.samples)
         if not material.problem.public_tests:
@@ -238,14 +270,6 @@ def survivors(pool: Pool, materials: Mapping[str, Material]) -> dict[str, int]:
                 not pool.passed[key][place] and pool.fractions[key][place] <= shown[key]
             )
     return counts
-
-
-def _shown_share(problem: Problem) -> float:
-    """Return the share of the tests of a score that search sees as well; fresh ones are others."""
-    if has_fresh_tests(problem) or not problem.hidden_tests:
-        return 0.0
-    public = [test.args for test in public_side(problem).public_tests]
-    return sum(test.args in public for test in problem.hidden_tests) / len(problem.hidden_tests)
 
 
 def _weights(units: Sequence[str]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,12 +167,14 @@ def score_live(searched: Searched, folder: Path, name: str) -> dict[str, Any]:
     oracle = [float(any(pool.passed[problem.id])) for problem in pool.problems]
     at = scorer(pool, size, oracle)
     scores = {ORACLE: {size: at.score(oracle, _cost(searched, size, ORACLE))}}
+    choices: Mapping[str, Choice] = {}
     if not lacking:
         choices = choose_all(selector, searched.materials)
         rates = [float(pool.passed[p.id][choices[p.id].place]) for p in pool.problems]
         scores = {name: {size: at.score(rates, _cost(searched, size, name))}} | scores
         write_choices(folder, pool, searched.materials, {name: choices})
     document = _document(searched, scores, {name: lacking} if lacking else {}, name)
+    document["over_all_tests"] = _over_all(pool, {} if lacking else {name: choices})
     _write(folder, document, searched)
     return document
 
@@ -240,8 +242,28 @@ def score_replay(
     }
     document = _document(searched, replayed.scores, replayed.lacking, name)
     document |= {"minus_vote": minus, "chosen_on": chosen_on}
+    document["over_all_tests"] = _over_all(searched.pool, replayed.choices)
     _write(folder, document, searched)
     return document
+
+
+def _over_all(pool: Pool, choices: Mapping[str, Mapping[str, Choice]]) -> dict[str, Any] | None:
+    """Score what was chosen of all samples over all tests; None where search sees none of them."""
+    if not pool.seen:
+        return None
+    of_all = replace(pool, passed=pool.passed_all)
+    oracle = [float(any(of_all.passed[problem.id])) for problem in pool.problems]
+    at = scorer(of_all, pool.size, oracle)
+    rates = {
+        name: [float(of_all.passed[p.id][chosen[p.id].place]) for p in pool.problems]
+        for name, chosen in choices.items()
+        if name != "random"
+    } | {ORACLE: oracle}
+    return {
+        "shown_tests": sum(map(len, pool.seen.values())),
+        "policy": plain(asdict(at.policy_score())),
+        "selectors": {name: plain(asdict(at.mean(each))) for name, each in rates.items()},
+    }
 
 
 def _rates(pool: Pool, chosen: Mapping[str, Mapping[int, Sequence[int]]], n: int) -> list[float]:
@@ -327,6 +349,7 @@ def _document(
         "problems": len(pool.problems),
         "units": len({unit_of(problem) for problem in pool.problems}),
         "faults": pool.faults,
+        "all_tests_shown": pool.all_seen,
         "selector": name,
         "policy": plain(asdict(at.policy_score())),
         "selectors": {

@@ -37,11 +37,26 @@ def lines(document: Mapping[str, Any]) -> list[str]:
             f"{last['cost']['cpu_s']:.2f} CPU s a problem"
         )
     rows += [f"{name:11} not available: {why}" for name, why in document["not_available"].items()]
-    rows += minus_lines(document)
+    rows += over_all_lines(document) + minus_lines(document)
     if document.get("chosen_on") is not None:
         rows.append(f"*: the selector chosen on {document['chosen_on']['pool']}")
     rows += stopping_lines(document["early_stopping"])
     return rows + sharing_lines(document["allocation"])
+
+
+def over_all_lines(document: Mapping[str, Any]) -> list[str]:
+    """Say the scores over all tests where statements show some of them, else nothing."""
+    found, left_out = document.get("over_all_tests"), document.get("all_tests_shown")
+    rows = []
+    if found is not None:
+        scores = {"policy": found["policy"]} | found["selectors"]
+        each = ", ".join(f"{name} {percent(score['value'])}" for name, score in scores.items())
+        rows.append(
+            f"over all tests, the {found['shown_tests']} that statements show included: {each}"
+        )
+    if left_out:
+        rows.append(f"left out: {left_out} problems whose every test is shown")
+    return rows
 
 
 def minus_lines(document: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.core.text import percent
-from axiom_rl.evaluation.search.words import mark, minus_lines
+from axiom_rl.evaluation.search.words import mark, minus_lines, over_all_lines
 from axiom_rl.evaluation.statistics import Interval
 from axiom_rl.report.blocks import (
     Bar,
@@ -47,6 +47,7 @@ def search_section(run: RunFolder) -> Section:
     ]
     curve = _curve(result)
     blocks += [curve] if curve is not None else []
+    blocks += [Text(f"{text[0].upper()}{text[1:]}.") for text in over_all_lines(result)]
     blocks += [Text(f"{text}.") for text in minus_lines(result)]
     blocks += [Text(text) for text in _notes(result)]
     blocks += stopping_blocks(result.get("early_stopping"))
