@@ -40,6 +40,7 @@ WANTED = (
     ("not Optional", "a value; null is none"),
     ("Dict[", "its keys one by one, as in {key}.NAME=VALUE"),
     ("Union[float, str]", "a decimal number, such as 0.05, or a word"),
+    ("Union[str, float]", "a decimal number, such as 0.05, or a word"),  # typing keeps the first
     ("not a subclass of", "its keys one by one, as in {key}.NAME=VALUE"),
 )
 """What OmegaConf says of a value of the wrong type, and what the key wants."""
