@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from axiom_rl.core.text import percent
+from axiom_rl.core.text import count, percent
 
 
 def plain(value: Any) -> Any:
@@ -55,7 +55,7 @@ def over_all_lines(document: Mapping[str, Any]) -> list[str]:
             f"over all tests, the {found['shown_tests']} that statements show included: {each}"
         )
     if left_out:
-        rows.append(f"left out: {left_out} problems whose every test is shown")
+        rows.append(f"left out, since every test is shown: {count(left_out, 'problem')}")
     return rows
 
 
