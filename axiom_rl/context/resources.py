@@ -27,6 +27,7 @@ from axiom_rl.models.memory import (
     check_memory,
     memory_plan,
 )
+from axiom_rl.models.prepacked import can_prepack
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.choose import choose_sampler
 
@@ -146,12 +147,14 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
     """Return the plans of sampling and training; GRPO has vLLM's engine beside the training."""
     device = choose_device(config.model.device)
     engine = with_chosen_sampler(config)[0].sampler.backend == "vllm"
+    dtype = choose_dtype(config.model.dtype, device)
+    blocks = not engine and can_prepack(device, dtype)
     plans = [
         memory_plan(
             f"{purpose} with {resolved.name} ({_extent(work)})",
             read_json(resolved.folder / "config.json"),
-            work,
-            dtype=choose_dtype(config.model.dtype, device),
+            replace(work, prepacked=blocks and (work.merged_copy or not work.trained)),
+            dtype=dtype,
             lora=config.model.lora if work.trained else None,
             four_bit=config.model.quantization == "4bit",
             heap=device.type == "cpu",

@@ -164,7 +164,7 @@ def digest(model: torch.nn.Module) -> dict[str, str]:
     """Hashes of the base's weights, by their names without adapters."""
     return {
         name.removeprefix("base_model.model.").replace(".base_layer", ""): hashlib.sha256(
-            weight.detach().numpy().tobytes()
+            weight.detach().view(torch.uint8).numpy().tobytes()
         ).hexdigest()
         for name, weight in model.named_parameters()
         if "lora_" not in name

@@ -15,6 +15,7 @@ from axiom_rl.config import TransformersSamplerConfig, load_config
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.merged_copy import MergedCopy
 from axiom_rl.models.lora.options import new_lora, save_adapter
+from axiom_rl.models.prepacked import PrepackedLinear
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling import SampleRequest
 from axiom_rl.sampling.hf.sampler import TransformersSampler
@@ -32,6 +33,16 @@ def digest(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
 
 def frozen(model: peft.PeftModel) -> Iterable[tuple[str, torch.Tensor]]:
     return ((n, p) for n, p in model.named_parameters() if not p.requires_grad)
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """All weights by their plain names, those that are prepacked too."""
+    packed = {
+        f"{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, PrepackedLinear)
+    }
+    return packed | dict(model.named_parameters())
 
 
 def train_a_little(model: peft.PeftModel, step: int) -> None:
@@ -62,14 +73,14 @@ def test_many_syncs_leave_the_base_and_every_merge_exact(
         train_a_little(model, step)
         copy.sync(model)
         if step % (syncs // 5) == 0:
-            seen.add(digest(copy.model.named_parameters()))
+            seen.add(digest(weights(copy.model).items()))
     assert digest(frozen(model)) == before
     assert len(seen) == 5, "every sync brought the adapter's new weights"
 
     save_adapter(model, tmp_path / "adapter", resolved)
     plain = AutoModelForCausalLM.from_pretrained(resolved.folder, dtype=dtype)
     merged = peft.PeftModel.from_pretrained(plain, tmp_path / "adapter").merge_and_unload()
-    ours = dict(copy.model.named_parameters())
+    ours = weights(copy.model)
     for name, weight in merged.named_parameters():
         assert torch.equal(weight, ours[name]), name
 

@@ -128,11 +128,12 @@ def test_unknown_options_of_a_later_peft_matter_only_if_they_are_set(tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore:.*tie_word_embeddings")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("target", ["embed_tokens", "lm_head"])
 def test_the_copy_refuses_to_write_into_the_base(
-    base: ResolvedModel, exact: ModelConfig, target: str
+    base: ResolvedModel, exact: ModelConfig, target: str, dtype: torch.dtype
 ) -> None:
-    model, _ = load_model(base, exact)
+    model, _ = load_model(base, exact, dtype=dtype)
     before, copy = digest(model), MergedCopy(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
