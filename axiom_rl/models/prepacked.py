@@ -56,10 +56,15 @@ def can_prepack(device: torch.device, dtype: torch.dtype) -> bool:
     )
 
 
-def prepack(model: PreTrainedModel) -> None:
+def prepack(model: PreTrainedModel, *, alone: bool) -> None:
     """Put the linear layers of a model that only samples into blocks, in place, where it gains.
 
     Costs no memory but for a head that shares its weight with the embedding: that once more.
+
+    Args:
+        model: that samples.
+        alone: whether no other model shares its weights. Then the few that stay plain are copied,
+            since weights as they are loaded are a file in memory, of which all or nothing is freed.
     """
     if not can_prepack(model.device, model.dtype):
         return
@@ -67,3 +72,6 @@ def prepack(model: PreTrainedModel) -> None:
         for name, child in list(module.named_children()):
             if type(child) is torch.nn.Linear:  # and nothing that does more
                 setattr(module, name, PrepackedLinear(child))
+    if alone:
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()

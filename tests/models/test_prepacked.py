@@ -56,7 +56,7 @@ def test_a_model_says_the_same_and_lets_its_plain_weights_go(resolved: ResolvedM
     gone = [weakref.ref(layer.weight) for layer in layers]
     head, count = packed.get_output_embeddings().weight, len(layers)
     del layers
-    prepack(packed)
+    prepack(packed, alone=False)
     gc.collect()
     assert sum(isinstance(m, PrepackedLinear) for m in packed.modules()) == count > 0
     assert [ref() for ref in gone if ref() is not None] == [head]  # the embedding's too
@@ -64,6 +64,17 @@ def test_a_model_says_the_same_and_lets_its_plain_weights_go(resolved: ResolvedM
         for shape in ((1, 40), (9, 1)):
             ids = torch.randint(0, 100, shape)
             assert packed(input_ids=ids).logits.equal(plain(input_ids=ids).logits)
+
+
+@needs_bfloat16
+def test_nothing_of_the_weights_as_loaded_is_kept(resolved: ResolvedModel) -> None:
+    model, _ = load_model(resolved, load_config("model.device=cpu").model, dtype=torch.bfloat16)
+    before = {name: (p.data_ptr(), p.clone()) for name, p in model.named_parameters()}
+    prepack(model, alone=True)
+    for name, parameter in model.named_parameters():
+        place, value = before[name]
+        assert parameter.equal(value) and parameter.data_ptr() != place
+    assert sum(isinstance(m, PrepackedLinear) for m in model.modules())
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class MergedCopy:
         self.model.requires_grad_(False).eval()
         head = self.model.get_output_embeddings()
         self._shared = {name for name, module in self.model.named_modules() if module is head}
-        prepack(self.model)
+        prepack(self.model, alone=False)
 
     @torch.no_grad()
     def sync(self, trained: PeftModel) -> None:

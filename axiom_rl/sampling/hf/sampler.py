@@ -315,7 +315,7 @@ def load_sampler(
         own, tokenizer = load_model(resolved, model)
     else:
         own, tokenizer = load_merged(resolved, adapter, model), load_tokenizer(resolved)
-    prepack(own)
+    prepack(own, alone=True)
     return TransformersSampler(own, tokenizer, sampler)
 
 
