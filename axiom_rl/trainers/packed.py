@@ -3,9 +3,9 @@
 TRL runs every row with its own copy of the prompt, padded to the longest row, and off a GPU
 projects every position, the prompt's too, to the vocabulary. Here all rows of a batch lie in one
 sequence: each distinct prompt without its last token, then a segment for each row, which starts
-with that last token. A token sees its own segment and its own prompt: by a mask of all pairs where
-the sequence is short, else (and on a GPU) attention alone runs on rows cut apart again, causal, for
-which there are kernels without a mask. The numbers are the same up to rounding.
+with that last token. A token sees its own segment and its own prompt: attention alone runs on rows
+cut apart again, causal, for which there are kernels without a mask; on a CPU by a mask of all pairs
+where many rows share a long prompt. The numbers are the same up to rounding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from axiom_rl.models.memory import CHUNK
 ATTENTION = "axiom_packed_sdpa"
 """Name under which `packed_attention` is registered with transformers."""
 MASKED = 1024
-"""Longest sequence on a CPU whose attention gets a mask of all pairs."""
+"""Longest sequence on a CPU whose attention may get a mask of all pairs."""
 PACKABLE = frozenset(("qwen2", "qwen3", "llama"))
 """Values of model_type for which tests/trainers/test_packed.py compares both passes."""
 
@@ -48,6 +48,14 @@ class Packed:
     """(M,) completion tokens of all rows, one after the other."""
     sources: torch.Tensor
     """(M,) places in the sequence whose output predicts them."""
+
+    @property
+    def masked(self) -> bool:
+        """Whether a mask of all pairs is less work for attention on a CPU than rows cut apart."""
+        count, longest = self.rows.shape
+        whole = self.tokens.shape[1]
+        # A causal kernel leaves out half of a row's pairs, one with a mask none.
+        return whole <= MASKED and whole**2 < count * longest**2 / 2
 
     def mask(self) -> torch.Tensor:
         """Return (1, 1, N, N), True where a token may look."""
@@ -158,7 +166,7 @@ def _scores(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     device = model.device
     backbone: Any = model.base_model
-    if device.type == "cpu" and packed.tokens.shape[1] <= MASKED:
+    if device.type == "cpu" and packed.masked:
         seen: dict[str, Any] = {"attention_mask": packed.mask()}
     else:
         model.set_attn_implementation(ATTENTION)  # and left so: a backward pass may run it again

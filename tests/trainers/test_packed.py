@@ -12,6 +12,7 @@ from axiom_rl.trainers import packed
 from axiom_rl.trainers.packed import (
     PACKABLE,
     HeadLogprobs,
+    Packed,
     can_pack,
     pack,
     packed_logprobs,
@@ -40,11 +41,13 @@ def tiny(kind: str, **more: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("masked", [1024, 0], ids=["mask", "rows"])
+@pytest.mark.parametrize("masked", [True, False], ids=["mask", "rows"])
 @pytest.mark.parametrize("kind", sorted(PACKABLE))
-def test_scores_are_the_models_own(kind: str, masked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a mask of all pairs, as on a CPU, and row by row, as on a GPU."""
-    monkeypatch.setattr(packed, "MASKED", masked)
+def test_scores_are_the_models_own(
+    kind: str, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a mask of all pairs, and row by row."""
+    monkeypatch.setattr(Packed, "masked", masked)
     model = tiny(kind)
     assert can_pack(model)
     prompts, completions = zip(*ROWS, strict=True)
@@ -62,14 +65,27 @@ def test_scores_are_the_models_own(kind: str, masked: int, monkeypatch: pytest.M
     assert can_pack(model), "and again"
 
 
+@pytest.mark.parametrize(
+    ("prompt", "answers", "masked"),
+    [
+        (150, [75] * 4, False),  # 449 tokens: four rows of 224 have fewer pairs below the diagonal
+        (500, [10] * 16, True),  # 659 tokens, and 16 rows of 509
+        (900, [100] * 4, False),  # 1,300 tokens: the mask would be large
+    ],
+)
+def test_the_way_with_less_work_is_taken(prompt: int, answers: list[int], masked: bool) -> None:
+    rows = pack([[1] * prompt] * len(answers), [[2] * length for length in answers])
+    assert rows.masked is masked
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_both_ways_of_attention_give_the_same_gradients(
     checkpointing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the backward pass runs the layers a second time."""
     gradients = []
-    for masked in (1024, 0):
-        monkeypatch.setattr(packed, "MASKED", masked)
+    for masked in (True, False):
+        monkeypatch.setattr(Packed, "masked", masked)
         model = tiny("qwen2").train()
         for weight in model.model.layers.parameters():
             weight.requires_grad_(True)
