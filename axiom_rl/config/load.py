@@ -80,7 +80,7 @@ def to_config(composed: DictConfig) -> Config:
         raise TypeError(f"expected a composed Config, got {type(config).__name__}")
     for key in _extra_keys(config):
         raise AxiomError(unknown_key(key))
-    check_secrets(config.teacher)
+    check_secrets(config)
     check_lora_options(config.model.lora)
     check_steps(config)
     for step, own in trainings(config):

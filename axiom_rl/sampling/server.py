@@ -21,6 +21,7 @@ from typing import Any
 from axiom_rl.config import SamplerConfig, VllmServerConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.progress import progress
+from axiom_rl.core.text import without_key
 from axiom_rl.core.types import Completion
 from axiom_rl.models.load import Tokenizer, load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
@@ -56,9 +57,10 @@ class Server:
         self._loaded: dict[str, str] = {}
         """Names of the adapters at the server, by folder; the oldest first."""
         self._numbers = itertools.count(1)
+        self._key = os.environ.get(KEY_VARIABLE, "").strip()
         self._client = openai.OpenAI(
             base_url=config.url,
-            api_key=os.environ.get(KEY_VARIABLE) or "none",  # the client insists on some key
+            api_key=self._key or "none",  # the client insists on some key
             timeout=config.timeout_s,
             max_retries=config.retries,
         )
@@ -72,20 +74,27 @@ class Server:
         try:
             return call(self._client)
         except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError) as e:
-            why = e.__cause__ or e  # of a lost connection the client itself says very little
+            # Of a lost connection the client itself says very little.
+            why = self.clean(str(e.__cause__ or e))
             raise AxiomError(
                 f"{self._config.url}: {type(e).__name__}: {why} (tried {self._config.retries + 1} "
                 "times). Is the server up? See sampler.url, sampler.timeout_s, sampler.retries, "
                 "sampler.in_flight"
-            ) from e
+            ) from None
         except openai.APIStatusError as e:
-            told = f"the server answers {e.status_code} {e.response.text[:500]}"
-            raise AxiomError(f"{self._config.url}: {told}") from e
+            said = self.clean(e.response.text)[:500]
+            told = f"the server answers {e.status_code} {said}"
+            raise AxiomError(f"{self._config.url}: {told}") from None
         except (openai.OpenAIError, ValueError, AttributeError) as e:  # a page, not JSON
+            said = self.clean(str(e))
             raise AxiomError(
-                f"{self._config.url}: the answer is none of a completions server ({e}); give the "
-                "address up to the version, e.g. sampler.url=http://localhost:8000/v1"
-            ) from e
+                f"{self._config.url}: the answer is none of a completions server ({said}); give "
+                "the address up to the version, e.g. sampler.url=http://localhost:8000/v1"
+            ) from None
+
+    def clean(self, text: str) -> str:
+        """Take the key out of what the server says."""
+        return without_key(text, self._key)
 
     def model(self) -> str:
         """Return the name under which the server has the base model."""
@@ -216,7 +225,8 @@ class ServerSampler:
             )
         )
         if not getattr(answer, "choices", None) or answer.usage is None:
-            raise AxiomError(f"{self._config.url}: an answer without choices or usage: {answer!r}")
+            said = self._server.clean(repr(answer))
+            raise AxiomError(f"{self._config.url}: an answer without choices or usage: {said}")
         (choice,) = answer.choices
         ids = tuple((choice.model_extra or {}).get("token_ids") or ())
         logprobs = choice.logprobs.token_logprobs if known and choice.logprobs else None

@@ -17,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from axiom_rl.config import to_config
+from axiom_rl.config.secrets import TypedSecretError
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.program import command, program
 from axiom_rl.run.lock import locked
@@ -129,6 +130,8 @@ def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
         del own["hydra"]
     try:
         to_config(own)
+    except TypedSecretError:
+        raise
     except AxiomError as error:
         raise AxiomError(f"{error} (in the job {' '.join(overrides)})") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import functools
 import json
 import logging
@@ -10,14 +11,18 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bad_endpoint import ATTACK, RIGHT, WRONG, Does, answer, serving
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from teaching import Teaching, rows
 
-from axiom_rl.config import ApiTeacherConfig, load_config
+from axiom_rl.config import CONF_DIR, ApiTeacherConfig, load_config, register_schemas
+from axiom_rl.config.secrets import TypedSecretError
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.gold.teacher.api import endpoint, requests
@@ -31,6 +36,13 @@ KEY = "sk-live-0123456789abcdefghij"
 
 
 composed = functools.cache(load_config)
+
+
+def composed_tree(*overrides: str) -> DictConfig:
+    """What Hydra hands to a launcher."""
+    register_schemas()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose("config", overrides=list(overrides), return_hydra_config=True)
 
 
 def api(url: str, folder: Path, **changes: Any) -> ApiTeacherConfig:
@@ -188,11 +200,19 @@ def test_a_rate_limit_holds_for_all_requests_and_a_long_one_is_not_waited_for(
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 +" + "9" * 30}, None),
+        ({"retry-after": "Wed, 99 Foo 2015 07:28:00 GMT"}, None),
+        ({"retry-after": ""}, None),
         ({}, None),
     ],
 )
 def test_retry_after_in_each_form(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+def test_retry_after_as_a_date_to_come() -> None:
+    when = email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert retry_after({"retry-after": when}) == pytest.approx(89.5, abs=1.5)
 
 
 UNCOUNTED = [
@@ -250,6 +270,53 @@ def test_money_is_never_spent_beyond_the_limit(tmp_path: Path) -> None:
     # 60 tokens cost 0.6 and at most 1.0: five fit (2.4 + 1.0), a sixth might not (3.0 + 1.0).
     assert len(answers) == len(server.requests) == 5 and not failures
     assert "teacher.max_cost=3.4: 3.0000 are spent" in teacher.exhausted
+
+
+@pytest.mark.parametrize("in_flight", [16, 40])
+def test_money_that_ends_with_many_requests_open_is_no_failure_of_the_endpoint(
+    in_flight: int, tmp_path: Path
+) -> None:
+    limits = {"price_out": 10_000.0, "max_tokens": 100, "max_cost": 1.4, "in_flight": in_flight}
+    usage = {"prompt_tokens": 0, "completion_tokens": 60}
+    with serving(lambda *_: Does(usage=usage)) as server:
+        teacher = ApiTeacher(api(server.url, tmp_path, **limits), "run", 0.0)
+        answers, failures = gather(teacher, 40)
+    assert len(answers) == len(server.requests) == 1 and not failures
+    assert "teacher.max_cost=1.4: 0.6000 are spent" in teacher.exhausted
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        Does(status=500, body=b"oops" * 100, drip_s=0.05),
+        Does(status=429, body=b"o" * 10 * endpoint.LARGEST_ERROR),
+        Does(status=500, headers={"Content-Encoding": "gzip"}),
+        Does(status=502, cut=True),
+        Does(status=599, body=b""),
+    ],
+)
+def test_the_words_of_an_error_are_bounded_too(does: Does, tmp_path: Path) -> None:
+    with serving(lambda n, *_: does if not n else Does()) as server:
+        teacher = ApiTeacher(api(server.url, tmp_path, timeout_s=0.5, in_flight=1), "r", 0.0)
+        started = time.monotonic()
+        answers, failures = gather(teacher, 1)
+        took = time.monotonic() - started
+    assert len(answers) == 1 and took < 10  # the first would take 20 s
+    kind = "rate_limit" if does.status == 429 else "server_error"
+    assert [(item.kind, item.final) for item in failures] == [(kind, False)]
+    assert failures[0].detail.startswith(f"status {does.status}") and len(failures[0].detail) < 400
+
+
+def test_a_placeholder_for_a_key_is_not_taken_out_of_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_KEY", "key")
+    text = "```python\ndef f(d):\n    return [key for key in d]\n```"
+    steps = [Does(status=500, body=b"bad key"), Does(text=text)]
+    with serving(lambda n, *_: steps[n]) as server:
+        config = api(server.url, tmp_path, key_env="LOCAL_KEY", in_flight=1)
+        answers, failures = gather(ApiTeacher(config, "r", 0.0), 1)
+    assert answers[0].completion.text == text and failures[0].detail == "status 500: bad ***"
 
 
 def test_what_a_killed_start_paid_counts_once(tmp_path: Path) -> None:
@@ -453,6 +520,10 @@ SECRETS = [
     f"teacher.url=https://{KEY}@host/v1",
     f"teacher.url='https://host/v1?api_key={KEY}'",
     f"teacher.url=https://host/{KEY}/v1",
+    "teacher.url='https://host/v1;api_key=0123456789abcdefghij'",
+    f"teacher.url=https://host:{KEY}/v1",
+    f"sampler=vllm_server sampler.url=https://me:{KEY}@host/v1",
+    f"sampler=vllm_server sampler.url='https://host/v1?key={KEY}'",
     f"teacher.key_env={KEY}",
     f"teacher.name={KEY}",
     f"+teacher.extra.api_key={KEY}",
@@ -464,10 +535,26 @@ SECRETS = [
 
 @pytest.mark.parametrize("typed", SECRETS)
 def test_a_key_that_was_typed_is_refused_without_showing_it(typed: str) -> None:
+    with pytest.raises(TypedSecretError) as caught:
+        load_config("teacher=api", *typed.split(" "))
+    assert KEY not in str(caught.value) and re.search(r"(teacher|sampler)\.", str(caught.value))
+    assert re.search("would keep|environment variable|is no address", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "name", ["hf-internal-testing/tiny-random-gpt2", "skywork-o1-open-llama-3.1-8b", "gpt-5-mini"]
+)
+def test_a_models_name_is_no_key(name: str) -> None:
+    made = load_config("teacher=api", f"teacher.name={name}").teacher
+    assert isinstance(made, ApiTeacherConfig) and made.name == name
+
+
+def test_a_sweep_that_is_refused_for_a_key_does_not_repeat_it() -> None:
+    from hydra_plugins.axiom_sweeps.launcher import _check
+
     with pytest.raises(AxiomError) as caught:
-        load_config("teacher=api", typed)
-    assert KEY not in str(caught.value) and "teacher." in str(caught.value)
-    assert re.search("config.yaml would keep|environment variable", str(caught.value))
+        _check(composed_tree("teacher=api", f"teacher.key_env={KEY}"), [f"teacher.key_env={KEY}"])
+    assert KEY not in str(caught.value)
 
 
 def test_open_requests_are_waited_for_and_kept_on_ctrl_c(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ class Fake:
     fail: Callable[[int], int] = lambda number: 0
     """From the number of a completion request, counted from 0, to a status; 0 is a good answer."""
     delay_s: float = 0.0
+    told: str = "as told"
+    """In errors."""
     page: str = ""
     """Answered to everything in the place of what was asked."""
     refuse_adapter: str = ""
@@ -66,7 +68,7 @@ def handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
             if status == -1:
                 self.connection.close()
             elif status:
-                self._answer(status, {"error": "as told"})
+                self._answer(status, {"error": fake.told})
             elif fake.page:
                 self._answer(200, fake.page)
             elif fake.refuse_adapter and self.path.endswith("/load_lora_adapter"):
@@ -254,6 +256,21 @@ def test_the_key_is_read_from_the_environment(
     monkeypatch.setenv("VLLM_API_KEY", "secret")
     list(sampler(fake, tiny_model_folder).sample(asked(samples=1)))
     assert "Bearer secret" in fake.headers[0].values()
+
+
+@pytest.mark.parametrize("status", [0, 400, 500])
+def test_the_key_is_in_no_error(
+    fake: Fake, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "very-secret-1\n")  # as from `cat`
+    fake.told = "wrong: Bearer very-secret-1"
+    fake.fail = lambda _number: status
+    fake.page = "" if status else fake.told
+    with pytest.raises(AxiomError) as caught:
+        made = sampler(fake, tiny_model_folder, "sampler.retries=0", "sampler.served_model=it")
+        list(made.sample(asked(samples=1)))
+    error = caught.value
+    assert "very-secret" not in f"{error}" and (error.__cause__ or error.__suppress_context__)
 
 
 @pytest.mark.parametrize("url", ["null", "localhost:8000"])

@@ -10,7 +10,7 @@ import email.utils
 import importlib.util
 import json
 import os
-import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from typing import Any
 
 from axiom_rl.config import ApiTeacherConfig
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.text import whole_text
+from axiom_rl.core.text import whole_text, without_key
 
 try:
     import openai
@@ -40,12 +40,17 @@ TROUBLE = tuple(k for http in HTTP for k in (http.HTTPError, http.StreamError, h
 
 LARGEST_BYTES = 32_000_000
 """Of one answer."""
+LARGEST_ERROR = 65_536
+"""Bytes that are read of an error's words."""
 BYTES_PER_TOKEN = 3
 """For estimates, where an endpoint does not count; programs have three to four."""
 SHOWN = 300
 """Characters of an endpoint's own words in a message."""
 MOST_TOKENS = 10**9
 """That one answer can have; a larger count is none."""
+SHORTEST_KEY = 8
+"""Characters; what is shorter is a placeholder of a local server, and may well be a word of a
+program (`key`, `x`), so that it is taken out of errors and not out of answers."""
 FATAL = {
     401: "the endpoint does not take the key; see teacher.key_env",
     402: "the endpoint asks for payment",
@@ -57,6 +62,14 @@ FATAL = {
 RATE_LIMIT = 429
 OURS = {"model", "messages", "stream", "n"}
 """Fields of a request that nobody else may set."""
+
+
+class _Refused(Exception):
+    """An answer whose status is an error's, with the beginning of its words."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], told: str) -> None:
+        super().__init__(f"status {status}")
+        self.status, self.headers, self.told = status, headers, told
 
 
 class RequestFailure(Exception):
@@ -111,11 +124,14 @@ class ChatEndpoint:
         check_api(config)
         self._config = config
         self._key = _key(config)
+        self._of_thread = threading.local()
+        """deadline: of the request that a thread has sent."""
         self._client = openai.OpenAI(
             base_url=config.url,
             api_key=self._key or "none",  # the client insists on some key
             timeout=config.timeout_s,
             max_retries=0,
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [self._look]}),
         )
 
     def close(self) -> None:
@@ -140,9 +156,16 @@ class ChatEndpoint:
                 "timeout", f"no answer within {self._config.timeout_s:g} s", uncertain=late
             ) from None
         except openai.APIConnectionError as error:
-            raise self._lost(error.__cause__ or error) from None
-        except openai.APIStatusError as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, _Refused):  # older clients take what `_look` raises for one
+                raise self._refused(cause) from None
+            raise self._lost(cause) from None
+        except _Refused as error:
             raise self._refused(error) from None
+        except openai.APIStatusError as error:  # a redirect that leads nowhere
+            response = error.response
+            other = _Refused(error.status_code, response.headers, _text_of(response))
+            raise self._refused(other) from None
         except TIMEOUTS:
             detail = f"no whole answer within {self._config.timeout_s:g} s"
             raise RequestFailure("timeout", detail, uncertain=True) from None
@@ -154,13 +177,10 @@ class ChatEndpoint:
 
     def clean(self, text: str) -> str:
         """Take the key, and user and password of addresses, out of a text."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        text = re.sub(r"//[^/@\s'\"]+@", "//***@", text)
-        return re.sub(r"(?i)\bbearer\s+[^\s'\",}]+", "Bearer ***", text)
+        return without_key(text, self._key)
 
     def _send(self, body: Mapping[str, Any]) -> bytes:
-        deadline = time.monotonic() + self._config.timeout_s
+        deadline = self._of_thread.deadline = time.monotonic() + self._config.timeout_s
         data = bytearray()
         given = dict(body)
         model, messages = given.pop("model"), given.pop("messages")
@@ -177,18 +197,37 @@ class ChatEndpoint:
                     raise RequestFailure("malformed", detail, uncertain=True)
         return bytes(data)
 
+    def _look(self, response: Any) -> None:
+        """Read the words of an error ourselves: the client would read them without any end.
+
+        Raises:
+            _Refused: for a status of 400 or more.
+        """
+        if response.status_code < 400:
+            return
+        data = bytearray()
+        try:
+            for part in response.iter_bytes():
+                data += part
+                if time.monotonic() > self._of_thread.deadline or len(data) > LARGEST_ERROR:
+                    break
+        except TROUBLE:
+            pass  # the status tells enough
+        told = data[:LARGEST_ERROR].decode("utf-8", "replace")
+        raise _Refused(response.status_code, response.headers, told)
+
     def _lost(self, error: BaseException) -> RequestFailure:
         never_there = isinstance(error, NEVER_SENT)
         words = self.clean(f"{type(error).__name__}: {error}")[:SHOWN]
         return RequestFailure("connection", words, uncertain=not never_there)
 
-    def _refused(self, error: openai.APIStatusError) -> RequestFailure:
-        status = error.status_code
-        told = self.clean(_text_of(error.response))[:SHOWN]
+    def _refused(self, error: _Refused) -> RequestFailure:
+        status = error.status
+        told = self.clean(error.told)[:SHOWN]
         detail = f"status {status}: {' '.join(told.split())}"
         if status in FATAL:
             raise AxiomError(f"{self._config.url}: {FATAL[status]} ({detail})") from None
-        wait = retry_after(error.response.headers)
+        wait = retry_after(error.headers)
         if status == RATE_LIMIT:
             return RequestFailure("rate_limit", detail, wait_s=wait)
         if status >= 500 or status in (408, 409):
@@ -211,7 +250,8 @@ class ChatEndpoint:
             raise RequestFailure(
                 "malformed", f"the answer is none of a chat endpoint: {begin!r}", uncertain=True
             ) from None
-        text, thought = whole_text(self.clean(content)), whole_text(self.clean(thought))
+        key = self._key if len(self._key) >= SHORTEST_KEY else ""
+        text, thought = (whole_text(without_key(each, key)) for each in (content, thought))
         if thought.strip() and "<think>" not in text:
             text = f"<think>\n{thought.strip()}\n</think>\n\n{text}"
         if refusal.strip():
@@ -282,7 +322,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             when = email.utils.parsedate_to_datetime(given)
-        except ValueError:
+        except (ValueError, OverflowError):  # such as a time zone of thirty digits
             return None
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
         seconds = (when - datetime.now(UTC)).total_seconds()

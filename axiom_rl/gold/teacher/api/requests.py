@@ -110,10 +110,13 @@ class ApiTeacher:
                     for future in done:
                         given = future.result()
                         yield from given
-                        failed = [item for item in given if isinstance(item, Failure)]
-                        in_a_row = 0 if len(failed) < len(given) else in_a_row + 1
-                        if in_a_row >= GIVE_UP_AFTER:
-                            raise AxiomError(self._down(failed[-1]))
+                        last = given[-1] if given else None  # None: it was not sent any more
+                        if isinstance(last, TeacherAnswer):
+                            in_a_row = 0
+                        elif last is not None and last.final:
+                            in_a_row += 1
+                            if in_a_row >= GIVE_UP_AFTER:
+                                raise AxiomError(self._down(last))
         finally:
             self._stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -160,6 +163,8 @@ class ApiTeacher:
                 return failures
             cost = 0.0
             try:
+                if self._stopping.is_set():  # while it waited for money
+                    return failures
                 entry = self._entry(self._endpoint.ask(body))
                 cost = self._spending.price(entry)
                 self._cache.keep(path, entry)
