@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Solution
 from axiom_rl.problems.prompts import fenced_answer, render, thought_answer
+from axiom_rl.verify.extract import split_thinking, whole_lines
 
 log = logging.getLogger(__name__)
-FENCE = "```"
+FENCE = re.compile(r"\s*(?:> ?)*(`{3,}|~{3,})")
+"""The beginning of a line that opens or closes a block, quoted or not."""
 
 
 def sft_rows(
@@ -33,7 +36,7 @@ def sft_rows(
             the style asks for.
     """
     rows: list[dict[str, Any]] = []
-    silent = 0
+    silent = torn = 0
     for solution in solutions:
         problem = problems.get(solution.problem_id)
         if problem is None:
@@ -44,6 +47,9 @@ def sft_rows(
         if style == "think" and not solution.reasoning.strip():
             silent += 1
             continue
+        if style == "think" and not in_one_form(solution.reasoning, solution.solution_code):
+            torn += 1
+            continue
         answer = answer_of(solution, style, target)
         rows.append(
             {
@@ -53,7 +59,12 @@ def sft_rows(
         )
     if silent:
         log.warning("%d of %d solutions have no reasoning: left out", silent, len(solutions))
-    if silent and not rows:
+    if torn:
+        log.warning(
+            "%d of %d solutions hold a tag such as </think> in their reasoning: left out",
+            torn, len(solutions),
+        )  # fmt: skip
+    if (silent or torn) and not rows:
         raise AxiomError(
             "none of the solutions has reasoning inside <think> tags, which problems.prompt=think "
             "trains on: begin with a teacher's traces (stage=teach, then trainer=sft "
@@ -81,12 +92,33 @@ def answer_of(solution: Solution, style: str, target: str) -> str:
     return f"{reasoning}{fenced_answer(code)}"
 
 
+def in_one_form(reasoning: str, code: str) -> bool:
+    """Tell whether reasoning is read back whole from the answer that it is trained in.
+
+    A closing tag in it would end it early, and teach to write on after it.
+    """
+    read = split_thinking(thought_answer(reasoning, code))
+    return not read.open and read.reasoning == whole_lines(reasoning).strip()
+
+
 def _before(text: str, code: str) -> str:
     """Return what an answer says before its program, as a paragraph of its own."""
     at = text.find(code)
     if at < 0:  # the program was dedented or cut out of a longer block
         at = text.find(code.splitlines()[0]) if code else -1
     head = text[: max(at, 0)]
-    opened = head.rfind(FENCE)
-    reasoning = (head if opened < 0 else head[:opened]).strip()
+    reasoning = head[: _opened(head)].strip()
     return f"{reasoning}\n\n" if reasoning else ""
+
+
+def _opened(head: str) -> int:
+    """Return where the fence begins that is open at the end of a text; its length if none is."""
+    at, opened, mark = 0, len(head), ""
+    for line in head.splitlines(keepends=True):
+        found = FENCE.match(line)
+        if found and not mark:
+            opened, mark = at, found[1]
+        elif found and found[1].startswith(mark) and not line[found.end() :].strip():
+            opened, mark = len(head), ""
+        at += len(line)
+    return opened

@@ -89,7 +89,9 @@ def read_solutions(path: Path) -> list[Solution]:
         if not code.strip():
             raise AxiomError(f"{path}, row {number}: solution_code holds no program")
         columns = {c: row[c] for c in COLUMNS if c in row} | {"solution_code": code}
-        reasoning = str(row.get(REASONING) or "")
+        reasoning = row.get(REASONING) or ""
+        if not isinstance(reasoning, str):
+            raise AxiomError(f"{path}, row {number}: reasoning must be text, or null")
         solutions.append(Solution(**columns | {"hidden_passed": None, REASONING: reasoning}))
     return solutions
 
@@ -111,10 +113,20 @@ def _check_expert(row: dict[str, Any], where: str) -> None:
         raise AxiomError(f"{where}: expert must be text")
     if completion is not None and not isinstance(completion, str):
         raise AxiomError(f"{where}: completion must be text, or null")
-    if expert not in (*SELECTORS, *CONTROLS) and row["passed_tests"] != row["total_tests"]:
+    if expert not in (*SELECTORS, *CONTROLS):
+        check_passed(row, where)
+
+
+def check_passed(row: dict[str, Any], where: str) -> None:
+    """Refuse a record that does not say that its program passed all of some tests."""
+    passed, total = row["passed_tests"], row["total_tests"]
+    for column, value in (("passed_tests", passed), ("total_tests", total)):
+        if type(value) is not int:
+            raise AxiomError(f"{where}: {column} must be a whole number, not {value!r}")
+    if passed != total or total < 1:
         raise AxiomError(
-            f"{where}: {row['passed_tests']} of {row['total_tests']} tests passed; only programs "
-            "that pass all of them are gold, so take the row out"
+            f"{where}: {passed} of {total} tests passed; only programs that pass all of their "
+            "tests are gold, so take the row out"
         )
 
 

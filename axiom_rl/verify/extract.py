@@ -117,7 +117,7 @@ def extract_code(
         shown: what the prompt showed; the completion may use names from fenced blocks in it.
     """
     name = None if entry_point is None else unicodedata.normalize("NFKC", entry_point)
-    text = _without_thinking(completion_text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _without_thinking(whole_lines(completion_text))
     given = [block for block in fenced_blocks(shown, Budget(shown)) if block.tree]
     readings: list[_Found] = []
     programs: list[Program] = []
@@ -250,7 +250,12 @@ def _visible(text: str) -> Iterator[str]:
 
 def split_thinking(completion_text: str) -> Thinking:
     """Return the thinking of a completion, and the rest, as `extract_code` tells them apart."""
-    return _split_thinking(completion_text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _split_thinking(whole_lines(completion_text))
+
+
+def whole_lines(text: str) -> str:
+    """Return a text whose lines end as Unix has it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def cut_off_thinking(completion_text: str) -> bool:

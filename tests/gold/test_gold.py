@@ -149,6 +149,9 @@ def test_a_bad_row_is_named_with_its_file(problems: dict[str, Problem], tmp_path
         ({"solution_code": " \n"}, "solution_code holds no program"),
         ({"solution_code": "```python\n```"}, "solution_code holds no program"),
         ({"passed_tests": 3}, r"3 of \d+ tests passed; only programs that pass all"),
+        ({"passed_tests": None, "total_tests": None}, "passed_tests must be a whole number, not"),
+        ({"passed_tests": 0, "total_tests": 0}, "0 of 0 tests passed"),
+        ({"reasoning": 3}, "reasoning must be text, or null"),
         ({"expert": 3}, "expert must be text"),
         ({"completion": 3}, "completion must be text, or null"),
         ({"completion": "a \ud83d"}, "completion holds half of a surrogate pair"),
@@ -214,6 +217,15 @@ REASONED = f"First I add.\n\n```python\n{PLAIN}```\nThat is all."
         (REASONED, "direct", "code", f"```python\n{PLAIN}```"),
         (REASONED, "chain_of_thought", "code", f"First I add.\n\n```python\n{PLAIN}```"),
         (PLAIN, "chain_of_thought", "code", f"```python\n{PLAIN}```"),
+        *(
+            (text, "chain_of_thought", "code", f"{before}\n\n```python\n{PLAIN}```")
+            for text, before in (
+                (f"I add.\n\n~~~python\n{PLAIN}~~~", "I add."),
+                (f"As in\n```\n1 2\n```\nso:\n{PLAIN}", "As in\n```\n1 2\n```\nso:"),
+                (f"I add.\n````py\n{PLAIN}````", "I add."),
+                (f"I add.\n> ```\n> {PLAIN}> ```", "I add."),
+            )
+        ),
         (None, "direct", "completion", f"```python\n{PLAIN}```"),
         (None, "chain_of_thought", "completion", f"```python\n{PLAIN}```"),
     ],

@@ -299,6 +299,9 @@ def rollout(text: str, *, passed: bool = True, truncated: bool = False) -> Rollo
             f"Draft:\n{FENCE}\nfine",
         ),
         (rollout("so it goes\n</think>\n" + FENCE), "", "so it goes"),  # the prompt began it
+        (rollout(f"{PROSE[:-2]} I close no `</think>`.\n" + FENCE), "not_in_one_form", ""),
+        (rollout("<think>\na\n<think>\nb\n</think>\n" + FENCE), "", "a\n<think>\nb"),
+        (rollout("<think>\na\n</think>\n<think>\nb\n</think>\n" + FENCE), "", "a\nb"),
         (rollout("", passed=False), "empty", ""),
         (rollout("No.", passed=False), "wrong_answer", ""),
         (rollout("<think>\nhm", passed=False, truncated=True), "truncated_thinking", ""),
@@ -400,6 +403,53 @@ def test_traces_are_refused_where_they_do_not_belong(
     typed += ["problems.prompt=think"] if "think" in keys else []
     with pytest.raises(AxiomError, match=says):
         teach("train", "stage=train", "trainer=sft", *typed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"solution_code": "```python\n```"}, "solution_code holds no program"),
+        ({"passed_tests": None, "total_tests": None}, "passed_tests must be a whole number"),
+        ({"passed_tests": 0, "total_tests": 0}, "0 of 0 tests passed"),
+        ({"passed_tests": 1, "total_tests": 2}, "1 of 2 tests passed"),
+        ({"reasoning": "so\n</think>\nand"}, "reasoning holds a tag such as </think>"),
+        ({"reasoning": "<think>\nso\n</think>"}, "reasoning holds a tag such as </think>"),
+        ({"reasoning": ["so"]}, "reasoning must be text, and not empty"),
+        ({"why": "wrong_answer"}, "it is wrong"),
+    ],
+)
+def test_a_trace_of_ones_own_that_cannot_be_trained_on_is_named(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    row = {
+        **{"problem_id": "p", "problem_title": "", "solution_code": FENCE, "reasoning": "So.\r\n"},
+        **{"passed_tests": 3, "total_tests": 3, "model_name": "", "timestamp": "", "teacher": "me"},
+        **{"sample": 0, "prompt_tokens": 0, "tokens": 0, "seconds": 0, "more": [1], "expert": "x"},
+    }
+    path = tmp_path / "mine.jsonl"
+    write_jsonl(path, [row])
+    (trace,) = read_traces(path)
+    assert trace.solution_code == "def reverse_string(s):\n    return s[::-1]", "without its fence"
+    path.write_text(json.dumps(row) + "\r\n" + json.dumps(row | changes))
+    with pytest.raises(AxiomError, match=rf"mine\.jsonl, row 2: {says}"):
+        read_traces(path)
+
+
+def test_own_reasoning_that_would_be_read_as_something_else_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    problem = reverse(0)
+    plain = Solution(
+        problem_id=problem.id, problem_title="t", solution_code="def reverse_string(s): pass",
+        passed_tests=1, total_tests=1, model_name="m", timestamp="",
+    )  # fmt: skip
+    torn = replace(plain, reasoning="I write `</think>` here.")
+    rows = sft_rows(
+        [torn, replace(plain, reasoning="Yes.")], {problem.id: problem}, "think", "code"
+    )
+    assert len(rows) == 1 and "1 of 2 solutions hold a tag such as </think>" in caplog.text
+    with pytest.raises(AxiomError, match="none of the solutions has reasoning"):
+        sft_rows([torn], {problem.id: problem}, "think", "code")
 
 
 def test_a_request_is_rendered_in_the_style_think(teach: Teaching, teacher: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from axiom_rl.core.types import Problem, Status
+from axiom_rl.gold.rows import in_one_form
 from axiom_rl.gold.store import normalise
 from axiom_rl.problems.prompts import thought_answer
 from axiom_rl.rollouts.records import Rollout
@@ -43,7 +44,8 @@ def judged(item: Rollout, problem: Problem, refusal: str = "") -> Judged:
     whole = thought_answer(reasoning, item.code)
     again = extract_code(whole, problem.entry_point, shown=problem.statement)
     program = normalise(item.code)
-    if again is None or normalise(again) != program:
+    same = again is not None and normalise(again) == program
+    if not same or not in_one_form(reasoning, item.code):
         return Judged("not_in_one_form", "")  # such as reasoning that holds a closing tag
     return Judged("", reasoning, program)
 

@@ -10,7 +10,8 @@ from typing import Any
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Solution
-from axiom_rl.gold.store import check_whole
+from axiom_rl.gold.rows import in_one_form
+from axiom_rl.gold.store import check_passed, check_whole, program_of
 
 SCHEMA = 1
 RIGHT_FILE = "what is right stands in traces.jsonl beside it"
@@ -79,8 +80,8 @@ def read_traces(path: Path) -> list[Trace]:
 
     Raises:
         AxiomError: if the file is missing or empty, is one of wrong traces, or a row lacks a
-            column, holds no program or no reasoning, or is of a program that did not pass all its
-            tests; naming file and row.
+            column, holds no program or no reasoning, or one with tags in it, or is of a program
+            that did not pass all its tests; naming file and row.
     """
     traces = [
         _trace(row, f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), 1)
@@ -103,9 +104,12 @@ def _trace(row: dict[str, Any], where: str) -> Trace:
         if not isinstance(row[column], str) or not row[column].strip():
             raise AxiomError(f"{where}: {column} must be text, and not empty")
     check_whole(row, where)
-    if row["passed_tests"] != row["total_tests"]:
+    check_passed(row, where)
+    code, reasoning = program_of(row["solution_code"]), str(row["reasoning"])
+    if not code.strip():
+        raise AxiomError(f"{where}: solution_code holds no program")
+    if not in_one_form(reasoning, code):
         raise AxiomError(
-            f"{where}: {row['passed_tests']} of {row['total_tests']} tests passed; only programs "
-            "that pass all of them are trained on, so take the row out"
+            f"{where}: reasoning holds a tag such as </think>, which would end it early: take it out"
         )
-    return Trace(**{column: row[column] for column in COLUMNS})
+    return Trace(**{column: row[column] for column in COLUMNS} | {"solution_code": code})

@@ -86,13 +86,17 @@ def _retention(found: Mapping[str, Any]) -> list[Block]:
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
-    own = found["retention"].get(found["learned_from"] or "")
+    learned, lacking = found["learned_from"], found["not_available"]
+    own = found["retention"].get(learned or "")
     scope = (
         f"{found['problems']} {found['split']} problems, {found['units']} different questions, "
         f"search at n = {found['samples']}"
     )
-    if own is None:
+    if learned is None:
         text = f"The expert {found['expert']} is a control: there is no search it learned from"
+    elif own is None:
+        why = lacking.get(learned, "no problem has samples that were judged both times")
+        text = f"Retention of {learned} is not defined: {why}"
     elif own["share"] is None:
         text = f"Retention is not defined: {own['why']}"
     else:
