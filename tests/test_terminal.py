@@ -352,6 +352,14 @@ def test_folders_that_hydra_shall_read_itself_stay() -> None:
             ("'problems.imports=[mine]'", "easy"),
         ),
         (["stage=collect", "problems=jsonl", "problems.path=a b"], ("problems.path=", "'a b'")),
+        (
+            ["stage=teach", "problems.types=[two_sum,fizzbuzz]", "problems.sizes.val=2"],
+            ("'problems.types=[two_sum,fizzbuzz]' problems.sizes.val=2", "problems.sizes.val=2"),
+        ),
+        (
+            ["stage=collect", "problems.levels=[2]", "+problems.weights.two_sum=2"],
+            ("'problems.levels=[2]' +problems.weights.two_sum=2.0", "problems.levels=[2]"),
+        ),
     ],
 )
 def test_a_stage_ends_with_what_came_out_and_what_is_next(

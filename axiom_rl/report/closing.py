@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from axiom_rl.config import (
+    BenchmarkConfig,
     CollectConfig,
     Config,
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
+    ProceduralConfig,
     SearchStageConfig,
     SolveConfig,
     TeachConfig,
     ValueConfig,
+    composed_option,
 )
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.core.program import command, override
 from axiom_rl.run.folder import options_of
@@ -39,6 +45,7 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
     trained = override("model.adapter", folder / "adapter")
     if isinstance(config.stage, CollectConfig):
         solutions = config.stage.output or folder / "solutions" / "collected.jsonl"
+        problems += _chosen(config, options)
         return (
             command("trainer=sft", override("trainer.solutions", solutions), *model, *problems),
             command("stage=evaluate", *model, *problems),
@@ -61,6 +68,7 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
     if isinstance(config.stage, TeachConfig):
         traces = override("trainer.traces", config.stage.output or folder / "traces.jsonl")
         think = ("problems.prompt=think", "sampler.max_new_tokens=640")
+        problems += _chosen(config, options)
         return (
             command("trainer=sft", traces, *model, *problems, *think),
             command("stage=evaluate", *model, *problems, *think),
@@ -84,6 +92,32 @@ def _problems(config: Config, options: dict[str, str]) -> list[str]:
         *([f"problems.imports=[{imports}]"] if imports else []),
         *([override("problems.path", path)] if path else []),
     ]
+
+
+def _chosen(config: Config, options: dict[str, str]) -> list[str]:
+    """Return what else was chosen of the problems: gold can be trained on with these very ones."""
+    if not isinstance(config.problems, ProceduralConfig | BenchmarkConfig):
+        return []
+    try:
+        plain = composed_option("problems", options.get("problems", "basic"))
+    except AxiomError:  # an option of the user's own, whose --config-dir is not here now
+        return []
+    own: dict[str, Any] = asdict(config.problems)
+    other: dict[str, Any] = asdict(plain)
+    typed = []
+    for key in ("types", "holdout_types", "levels", "sizes", "weights", "seed", "limit"):
+        value, usual = own.get(key), other.get(key)
+        if value == usual:
+            continue
+        if isinstance(value, dict):  # weights has no keys of its own: each is added
+            more = "+" if key == "weights" else ""
+            changed = {k: v for k, v in value.items() if v != (usual or {}).get(k)}
+            typed += [f"{more}problems.{key}.{k}={v}" for k, v in changed.items()]
+        elif isinstance(value, list):
+            typed.append(f"problems.{key}=[{','.join(map(str, value))}]")
+        else:
+            typed.append(override(f"problems.{key}", "null" if value is None else value))
+    return typed
 
 
 def _with_head(folder: Path, model: list[str]) -> tuple[str, str]:

@@ -110,6 +110,7 @@ def _trace(row: dict[str, Any], where: str) -> Trace:
         raise AxiomError(f"{where}: solution_code holds no program")
     if not in_one_form(reasoning, code):
         raise AxiomError(
-            f"{where}: reasoning holds a tag such as </think>, which would end it early: take it out"
+            f"{where}: reasoning holds a tag such as </think>, which would end it early; take the "
+            "tag out"
         )
     return Trace(**{column: row[column] for column in COLUMNS} | {"solution_code": code})
