@@ -9,7 +9,7 @@ from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig, 
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.evaluation.experts.opened import open_expert, with_expert
+from axiom_rl.evaluation.experts.opened import check_shown, open_expert, with_expert
 from axiom_rl.evaluation.measure import headline_split, measure
 from axiom_rl.evaluation.search.replayed import check_search, check_stopping_sampler
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
@@ -58,6 +58,7 @@ def collect(config: Config, folder: Path) -> None:
     store = GoldStore(read_solutions(output) if keep else ())
     check_present(config)
     splits = make_problems(config, folder, only=stage.split)
+    check_shown(config, getattr(splits, stage.split))
     check_libraries(config)
     resolved = resolve_model(config)
     search = search_in_use(config, resolved, splits)

@@ -21,7 +21,7 @@ from axiom_rl.config.parts import TEACH, named, trainings
 from axiom_rl.context.present import check_present
 from axiom_rl.context.problems import make_problems
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.evaluation.experts.opened import check_arms, with_expert
+from axiom_rl.evaluation.experts.opened import check_arms, check_shown, with_expert
 from axiom_rl.evaluation.experts.pool import with_pool
 from axiom_rl.evaluation.recheck import recheck_claims
 from axiom_rl.evaluation.search.replayed import refuse_of_pools
@@ -53,6 +53,7 @@ def train(config: Config, folder: Path) -> None:
     trainer = config.trainer
     splits = make_problems(config, folder)
     check_val(config, splits)
+    check_shown(config, splits.train)
     if _is_taught(config) and isinstance(config.teacher, FileTeacherConfig):
         FileTeacher(config.teacher, splits.train)  # its traces are of these problems
     watched = watched_families(config)

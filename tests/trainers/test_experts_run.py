@@ -351,3 +351,57 @@ def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_p
         "the script stays as it is"
     )
     assert document["training"]["row_tokens"] > 0
+
+
+OWN = "Add one to x."
+
+
+def own_problems(path: Path, *, train: bool, test: bool) -> tuple[str, ...]:
+    """A file of problems of which the train and the test one have an example each, or not."""
+    cases = [{"args": [n], "expected": n + 1} for n in (2, 3, 10)]
+    rows: list[dict[str, Any]] = [
+        {"id": split, "statement": f"{OWN} ({split})", "entry_point": "f", "signature": "(x)"}
+        | {"split": split, "tests": cases}
+        | ({"examples": [{"args": [1], "expected": 2}]} if shown else {})
+        for split, shown in (("train", train), ("test", test))
+    ]
+    write_jsonl(path, rows)
+    return "problems=jsonl", f"problems.path={path}"
+
+
+@pytest.fixture
+def adding(stage: Stage) -> Stage:
+    """Runs on problems of one's own, half of whose samples pass."""
+    bodies = ("x + 1", "2", "1 + x", "x")
+    stage.script = lambda _request, sample: fenced(f"def f(x):\n    return {bodies[sample % 4]}")
+    stage.overrides = tuple(o for o in stage.overrides if not o.startswith("problems.types"))
+    return stage
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("trainer.expert=vote",),
+        ("trainer.expert=all", "trainer.arms=[all,public]", "trainer.max_attempts=4"),
+        ("stage=collect", "stage.expert=codet"),
+    ],
+)
+def test_an_expert_that_could_take_nothing_is_refused_before_anything_is_drawn(
+    adding: Stage, tmp_path: Path, typed: tuple[str, ...]
+) -> None:
+    given = own_problems(tmp_path / "own.jsonl", train=False, test=True)
+    if typed[0] == "stage=collect":
+        adding.overrides = tuple(o for o in adding.overrides if not o.startswith("trainer."))
+    with pytest.raises(AxiomError, match=r"none of the 1 problems has one: give them examples"):
+        adding.run(tmp_path / "run", *given, *typed)
+    assert not adding.drawn
+
+
+@pytest.mark.usefixtures("recwarn")
+def test_a_search_that_cannot_be_scored_is_no_control(adding: Stage, tmp_path: Path) -> None:
+    given = own_problems(tmp_path / "own.jsonl", train=True, test=False)
+    folder = adding.run(tmp_path / "run", *given, "trainer.expert=vote", "trainer.iterations=1")
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    assert "Retention of vote is not defined: needs inputs to run programs on" in text
+    assert "is a control" not in text

@@ -22,7 +22,7 @@ from axiom_rl.evaluation.search.replayed import check_search
 from axiom_rl.gold.experts import Expert, Searching
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.search import registry
-from axiom_rl.search.public import PublicProblem
+from axiom_rl.search.public import PublicProblem, public_side
 from axiom_rl.search.written import WrittenTests, draw_written
 
 if TYPE_CHECKING:
@@ -122,6 +122,20 @@ def check_arms(config: Config) -> None:
                 f"trainer.arms compares what one pool gives, and trainer.rounds.{name} draws more: "
                 f"set trainer.rounds.{name}.samples=0"
             )
+
+
+def check_shown(config: Config, problems: Sequence[Problem]) -> None:
+    """Refuse an expert that searches where it could take nothing, before anything is drawn.
+
+    Raises:
+        AxiomError: if none of the problems that gold is wanted of has a public test.
+    """
+    searchers = [name for name in [expert_of(config), *_arms(config)] if name in SELECTORS]
+    if searchers and problems and not any(public_side(each).public_tests for each in problems):
+        raise AxiomError(
+            f"expert {searchers[0]} takes what passes the public tests, and none of the "
+            f"{len(problems)} problems has one: give them examples, or take the expert hidden"
+        )
 
 
 def _arms(config: Config) -> list[str]:

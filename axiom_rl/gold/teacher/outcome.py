@@ -59,8 +59,7 @@ def document(
         "estimated": ledger.estimated,
         "lost_requests": ledger.lost,
         "uncertain_cost": ledger.uncertain,
-        "priced": isinstance(config, ApiTeacherConfig)
-        and bool(config.price_in or config.price_out),
+        "priced": priced(config),
         "compared_with": list(compared.names),
         "not_compared_with": dict(compared.lacking),
         "ended": ended,
@@ -77,6 +76,11 @@ def document(
     }
 
 
+def priced(config: TeacherConfig) -> bool:
+    """Tell whether a teacher is paid: for prompts, for answers, or for both."""
+    return isinstance(config, ApiTeacherConfig) and bool(config.price_in or config.price_out)
+
+
 def read_result(record: Path, output: Path) -> TeachResult:
     """Return the result of a finished phase.
 
@@ -90,13 +94,13 @@ def read_result(record: Path, output: Path) -> TeachResult:
     )
 
 
-def say(result: TeachResult, priced: bool) -> None:
+def say(result: TeachResult, paid: bool) -> None:
     """Log what the teacher bought."""
     log.info(
         "%d traces of %d of %d problems in %s; yield %s (%d right of %d answers), %d tokens, %s%s",
         len(result.traces), result.solved, result.asked, result.path, percent(result.share),
         result.right, result.answers, result.tokens, duration(result.seconds),
-        f", {result.cost:.4f} paid" if priced else "",
+        f", {result.cost:.4f} paid" if paid else "",
     )  # fmt: skip
     if result.counts:
         named = ", ".join(f"{count} {kind}" for kind, count in result.counts.items())

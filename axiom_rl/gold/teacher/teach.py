@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.config import ApiTeacherConfig, TeacherConfig
+from axiom_rl.config import TeacherConfig
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import write_json, write_jsonl
@@ -21,7 +21,7 @@ from axiom_rl.gold.teacher.answers import Judged, judged
 from axiom_rl.gold.teacher.asking import AskedSampler, Ledger, Teacher
 from axiom_rl.gold.teacher.compared import Compared, load_compared
 from axiom_rl.gold.teacher.open import open_teacher
-from axiom_rl.gold.teacher.outcome import document, read_result, say, what_to_try
+from axiom_rl.gold.teacher.outcome import document, priced, read_result, say, what_to_try
 from axiom_rl.gold.teacher.traces import SCHEMA, TeachResult, Trace, write_traces
 from axiom_rl.rollouts.draw import Drawn, cost, draw_rollouts
 from axiom_rl.rollouts.records import Rollout, read_rollouts
@@ -182,7 +182,7 @@ def teach(
         ended = str(failure or opened.exhausted)
         parts = (asking.name, result, problems, asking.ledger, asking.compared, ended)
         write_json(record, document(teacher, *parts))
-    say(result, isinstance(teacher, ApiTeacherConfig) and bool(teacher.price_out))
+    say(result, priced(teacher))
     if failure is not None:
         raise failure
     _log(context, iteration, result)

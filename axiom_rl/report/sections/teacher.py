@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from axiom_rl.core.files import read_json
-from axiom_rl.core.text import duration, percent
+from axiom_rl.core.text import count, duration, percent
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Section, Table, Text, harmless
 from axiom_rl.report.run_folder import RunFolder
+
+NONE = "no trace"
 
 
 def teacher_section(run: RunFolder) -> Section:
@@ -46,25 +48,27 @@ def _sentence(result: dict[str, Any]) -> str:
     money = f" and {result['cost']:.4f} of money" if result["priced"] else ""
     return (
         f"{harmless(result['model_name'])} ({result['teacher']}) solved {result['solved']} of "
-        f"{result['asked']} problems: {result['traces']} traces from {result['answers']} answers "
+        f"{count(result['asked'], 'problem')}: {count(result['traces'], 'trace')} from "
+        f"{count(result['answers'], 'answer')} "
         f"(yield {percent(result['yield'])}), for {result['tokens']:,} tokens{money} in "
         f"{duration(result['seconds'])}."
     )
 
 
 def _costs(result: dict[str, Any]) -> Table:
-    traces = max(result["traces"], 1)
+    traces = result["traces"]
     rows = [
         ["problems asked", str(result["asked"])],
         ["problems with a trace", str(result["solved"])],
         ["answers, right ones among them", f"{result['answers']}, {result['right']}"],
         ["yield", percent(result["yield"])],
         ["tokens of prompts, of answers", f"{result['prompt_tokens']:,}, {result['tokens']:,}"],
-        ["tokens of answers per trace", f"{result['tokens'] / traces:,.0f}"],
+        ["tokens of answers per trace", f"{result['tokens'] / traces:,.0f}" if traces else NONE],
         ["time", duration(result["seconds"])],
     ]
     if result["priced"]:
-        rows.append(["money, per trace", f"{result['cost']:.4f}, {result['cost'] / traces:.4f}"])
+        each = f"{result['cost'] / traces:.4f}" if traces else NONE
+        rows.append(["money, per trace", f"{result['cost']:.4f}, {each}"])
     if result["uncertain_cost"]:
         rows.append(["money that lost requests may have cost", f"{result['uncertain_cost']:.4f}"])
     for key, name in (

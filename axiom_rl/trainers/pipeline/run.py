@@ -192,8 +192,15 @@ def _teach(steps: _Steps, number: int, student: _Student) -> None:
             "teacher.max_pass_rate=0.5"
         )
     log.info("the student fails %d of %d training problems", len(hard), len(problems))
-    if steps.trainer.measure_teacher and isinstance(steps.teacher, LocalTeacherConfig):
-        _measure_teacher(steps, steps.teacher, number)
+    if steps.trainer.measure_teacher:
+        if isinstance(steps.teacher, LocalTeacherConfig):
+            _measure_teacher(steps, steps.teacher, number)
+        else:
+            log.warning(
+                "trainer.measure_teacher=true: only a teacher of teacher=local can be measured, so "
+                "the report has no row of this one (%s)",
+                steps.teacher.kind,
+            )
     teach(
         steps.context,
         steps.teacher,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from axiom_rl.core.text import duration, percent, points
+from axiom_rl.core.text import count, duration, percent, points
 from axiom_rl.core.types import Status
 from axiom_rl.evaluation.score import Evaluation
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text, with_interval
@@ -137,7 +137,8 @@ def _did(run: RunFolder, step: str) -> str:
             if taught is None:
                 return ""
             cost = f", {taught['cost']:.4f} of money" if taught.get("cost") else ""
-            return f"{taught['traces']} traces of {taught['answers']} answers{cost}"
+            found = count(taught["traces"], "trace")
+            return f"{found} of {count(taught['answers'], 'answer')}{cost}"
         case "sft" | "expert_iter":
             return f"{trained.get('steps', '?')} steps on {trained.get('solutions', '?')} programs"
         case _:
