@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -26,14 +25,6 @@ def points(difference: float) -> str:
 def whole_text(text: str) -> str:
     """Return a text with `?` for halves of surrogate pairs, which JSON holds and no tokenizer."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def without_key(text: str, key: str) -> str:
-    """Take a key ('' for none), and users and passwords of addresses, out of a text."""
-    if key:
-        text = text.replace(key, "***")
-    text = re.sub(r"//[^/@\s'\"]+@", "//***@", text)
-    return re.sub(r"(?i)\bbearer\s+[^\s'\",}]+", "Bearer ***", text)
 
 
 def count(number: int, noun: str) -> str:

@@ -60,6 +60,11 @@ def yield_of(rollouts: Sequence[Rollout], had: Set[str] = frozenset()) -> RoundY
     )
 
 
+def passing(rollouts: Sequence[Rollout]) -> set[str]:
+    """Return the problems of which a sample passes all hidden tests."""
+    return {item.completion.problem_id for item in rollouts if item.hidden and item.hidden.passed}
+
+
 def search_rounds(
     context: RunContext,
     rounds: Mapping[str, SearchRoundConfig],
@@ -92,6 +97,7 @@ def search_rounds(
         What was drawn, and the yield of each round that asked anything.
     """
     gathered, yields = Drawn(rollouts=()), dict[str, dict[str, Any]]()
+    had = passing(seen)
     for name, each in rounds.items():
         missing = [problem for problem in problems.values() if problem.id not in solved()]
         if not each.samples or not missing:
@@ -110,7 +116,9 @@ def search_rounds(
             drawn = draw(styled, own, tasks, samples, policy, iteration, each.temperature)
         if drawn.rollouts:
             admit(as_own_answers(drawn.rollouts, each, context.style))
-            yields[name] = asdict(yield_of(drawn.rollouts))
+            # An expert may leave a problem open of which a sample passes.
+            yields[name] = asdict(yield_of(drawn.rollouts, had))
+            had |= passing(drawn.rollouts)
             log.info("round %s: %s", name, yield_text(yields[name]))
         gathered += drawn
     return gathered, yields
@@ -169,7 +177,11 @@ def log_collected(
     for name, each in rounds.items():
         items = read_rollouts(folder / f"{phase}_{name}.jsonl")
         drawn[name] = as_own_answers(items, each, context.style)
-    yields = {name: yield_of(items) for name, items in drawn.items() if items}
+    yields, had = dict[str, RoundYield](), set[str]()
+    for name, items in drawn.items():
+        if items:
+            yields[name] = yield_of(items, had)
+            had |= passing(items)
     new = GoldStore()
     everything = [item for items in drawn.values() for item in items]
     expert.add(new, everything)

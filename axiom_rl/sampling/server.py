@@ -20,8 +20,8 @@ from typing import Any
 
 from axiom_rl.config import SamplerConfig, VllmServerConfig
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.keys import quiet_wire, without_key
 from axiom_rl.core.progress import progress
-from axiom_rl.core.text import without_key
 from axiom_rl.core.types import Completion
 from axiom_rl.models.load import Tokenizer, load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
@@ -53,6 +53,7 @@ class Server:
             AxiomError: if there is no address.
         """
         check_server(config)
+        quiet_wire()
         self._config = config
         self._loaded: dict[str, str] = {}
         """Names of the adapters at the server, by folder; the oldest first."""

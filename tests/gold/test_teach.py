@@ -25,6 +25,7 @@ from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems import make_problem
 from axiom_rl.report.page import build_page
 from axiom_rl.report.run_folder import read_run
+from axiom_rl.report.sections.teacher import teacher_section
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import SampleRequest
 from axiom_rl.verify import extract_code
@@ -138,7 +139,9 @@ def test_a_low_yield_stops_and_says_what_to_try(teach: Teaching, teacher: Any) -
     folder = teach.folder / "run"
     assert {row["why"] for row in rows(folder / "traces_wrong.jsonl")} == {"truncated_thinking"}
     page = build_page(read_run(folder))
-    assert "0 of 4 problems" in page.headline
+    assert "0 of 4 problems: 0 traces from 8 answers" in page.headline
+    (table,) = [b for b in teacher_section(read_run(folder)).blocks if "no trace" in str(b)]
+    assert "['tokens of answers per trace', 'no trace']" in str(table)
     with pytest.raises(AxiomError, match="yield"):  # a resumed run asks nothing again
         teach("run", *small)
     assert len(asked.drawn) == 8

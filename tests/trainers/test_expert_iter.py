@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from scripted_run import PALINDROME, REVERSE, WRONG, Stage, Stopped, answer
+from scripted_run import PALINDROME, REVERSE, WRONG, Stage, Stopped, answer, fenced
 
 import axiom_rl.stages.opening
 from axiom_rl.config import load_config
@@ -451,3 +451,19 @@ def test_a_seed_names_the_streams(stage: Stage, tmp_path: Path) -> None:
     stage.script = note
     stage.run(tmp_path, "stage=evaluate", "seed=5", "problems.types=[reverse_string]")
     assert streams == {"5/before"}
+
+
+@pytest.mark.usefixtures("recwarn")
+def test_a_training_counts_the_rows_that_it_trains_on(stage: Stage, tmp_path: Path) -> None:
+    filler = "x" * 4000
+    long = fenced(f"def reverse_string(s):\n    t = '{filler}'\n    return s[::-1]")
+    stage.script = lambda _request, sample: long if sample else REVERSE
+    folder = stage.run(
+        tmp_path / "run",
+        *("problems.types=[reverse_string]", "trainer.args.max_length=2000"),
+        *("trainer.iterations=1", "trainer.args.num_train_epochs=1"),
+    )
+    (row,) = [row for row in read_metrics(folder, "timing") if row["name"] == "train"]
+    assert row["solutions"] == 1 and 0 < row["row_tokens"] <= 2000
+    card = (folder / "adapter" / "README.md").read_text()
+    assert "fine-tuned on 1 program" in card

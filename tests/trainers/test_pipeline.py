@@ -283,11 +283,12 @@ def _is_reported(folder: Path) -> None:
 
 @pytest.mark.usefixtures("recwarn")
 def test_a_pipeline_that_was_stopped_early_says_how_far_it_is(
-    pipelined: Stage, tmp_path: Path
+    pipelined: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipelined.stops = ["after evaluate/after_sft"]
     with pytest.raises(Stopped):
-        pipelined.run(tmp_path / "run")
+        pipelined.run(tmp_path / "run", "trainer.measure_teacher=true")
+    assert "only a teacher of teacher=local can be measured" in caplog.text
     run = read_run(tmp_path / "run")
     assert not run.finished and run.after_phase == "after_sft"
     assert run.after is not None and run.after.solved == 2

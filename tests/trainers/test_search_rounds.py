@@ -255,3 +255,16 @@ def test_a_round_of_ones_own_comes_after_the_known_ones() -> None:
     assert [*made.trainer.rounds] == ["hot", "reason", "repair", "hotter"]
     assert made.trainer.rounds["hotter"].temperature == 1.6
     assert all(not each.samples for name, each in made.trainer.rounds.items() if name != "hotter")
+
+
+@pytest.mark.usefixtures("recwarn")
+def test_a_problem_is_solved_once_whatever_an_expert_leaves_open(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.script = late
+    rounds = (*EXPERT[2:], "trainer.rounds.hot.samples=2", "trainer.expert=wrong")
+    folder = stage.run(tmp_path / "run", *rounds)
+    (row,) = read_metrics(folder, "collect")
+    found = {name: (r["problems"], r["passed"], r["solved"]) for name, r in row["rounds"].items()}
+    assert found["hot"][1] > 0, "samples of what is solved already pass again"
+    assert (found["first"][2], found["hot"][2]) == (1, 0)

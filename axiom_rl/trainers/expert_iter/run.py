@@ -27,7 +27,7 @@ from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.rows import sft_rows
-from axiom_rl.gold.search_rounds import search_rounds, yield_of
+from axiom_rl.gold.search_rounds import passing, search_rounds, yield_of
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.gold.truth import judge_gold
@@ -311,7 +311,7 @@ def _search(
     for name, drawn in zip(("first", "more"), before, strict=True):
         if drawn.rollouts:
             yields[name] = asdict(yield_of(drawn.rollouts, had))
-            had = had | {r.completion.problem_id for r in drawn.rollouts if _passed(r)}
+            had = had | passing(drawn.rollouts)
     found, later = search_rounds(
         context,
         trainer.rounds,
@@ -324,10 +324,6 @@ def _search(
         admit=lambda items: expert.add(store, items),
     )
     return found, yields | later
-
-
-def _passed(item: Rollout) -> bool:
-    return item.hidden is not None and item.hidden.passed
 
 
 def _nothing_passed(context: RunContext, drawn: Sequence[Drawn], trainer: ExpertIterConfig) -> str:

@@ -19,7 +19,8 @@ from typing import Any
 
 from axiom_rl.config import ApiTeacherConfig
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.text import whole_text, without_key
+from axiom_rl.core.keys import quiet_wire, without_key
+from axiom_rl.core.text import whole_text
 
 try:
     import openai
@@ -122,6 +123,7 @@ class ChatEndpoint:
             AxiomError: if the address, the model's name or the key is missing.
         """
         check_api(config)
+        quiet_wire()
         self._config = config
         self._key = _key(config)
         self._of_thread = threading.local()
