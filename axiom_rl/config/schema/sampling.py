@@ -57,8 +57,8 @@ class VllmServerConfig(SamplerConfig):
     """A running server of vLLM, or another one with OpenAI's completions interface."""
 
     url: str | None = MISSING
-    """Address up to the version, e.g. http://localhost:8000/v1, without user, password or key. Needed;
-    null is an error."""
+    """Address up to the version, e.g. http://localhost:8000/v1, without user, password or key.
+    Needed; null is an error."""
     served_model: str | None = MISSING
     """Name under which the server has the base model; null means the first one it lists."""
     in_flight: int = MISSING
