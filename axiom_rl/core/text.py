@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -12,6 +13,16 @@ def percent(share: float | None) -> str:
     if share is None or math.isnan(share):
         return "not known"
     return f"{tenths(share)} %"
+
+
+def with_ends(interval: Mapping[str, float | None], write: Callable[[float], str] = percent) -> str:
+    """Write a value of a JSON document with its interval, where it has one; `none` for no value."""
+    value, low, high = (interval[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "none"
+    if low is None or high is None:
+        return write(value)
+    return f"{write(value)} ({write(low)} to {write(high)})"
 
 
 def points(difference: float) -> str:
