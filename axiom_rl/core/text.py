@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -31,6 +32,14 @@ def points(difference: float) -> str:
         return "not known"
     size = tenths(abs(difference))
     return f"{MINUS if difference < 0 and size != '0.0' else '+'}{size} points"
+
+
+def did_you_mean(
+    name: str, known: Iterable[str], *, before: str = "", after: str = "", most: int = 3
+) -> str:
+    """Ask for what is spelt alike, between `before` and `after`; '' where nothing is."""
+    near = difflib.get_close_matches(name, list(known), n=most)
+    return f"{before}did you mean {' or '.join(near)}?{after}" if near else ""
 
 
 def whole_text(text: str) -> str:

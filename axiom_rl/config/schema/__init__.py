@@ -11,11 +11,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from axiom_rl.config.schema.model import (
-    GgufConfig,
-    ModelConfig,
-    WheelFile,
-)
+from axiom_rl.config.schema.model import GgufConfig, ModelConfig, WheelFile
 from axiom_rl.config.schema.pipeline import DistillConfig, PipelineConfig
 from axiom_rl.config.schema.problems import (
     BenchmarkConfig,
