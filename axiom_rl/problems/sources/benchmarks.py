@@ -356,12 +356,7 @@ def _without_repetitions(tests: tuple[TestCase, ...]) -> tuple[TestCase, ...]:
 
 
 REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
-    "humaneval": (
-        ("prompt",),
-        ("canonical_solution",),
-        ("test", "base_input"),
-        ("entry_point",),
-    ),
+    "humaneval": (("prompt",), ("canonical_solution",), ("test", "base_input"), ("entry_point",)),
     "mbpp": (
         ("text", "prompt"),
         ("code", "canonical_solution"),

@@ -6,16 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from axiom_rl.config import (
-    Config,
-    JsonlConfig,
-    ProceduralConfig,
-    ValueConfig,
-    pool_config,
-)
+from axiom_rl.config import Config, ValueConfig, pool_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Status
-from axiom_rl.problems.splits import import_types
+from axiom_rl.problems.splits import import_types_of
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.search.pool import HOW, read_pool
 from axiom_rl.value.recipe import FrozenPolicy, frozen_policy
@@ -105,8 +99,7 @@ def _read(name: str, device: str) -> ValuePool:
     config = pool_config(folder)
     if config.stage.kind != "evaluate":
         raise AxiomError(f"trainer.pools={name}: it is a run of stage={config.stage.kind}; {HOW}")
-    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
-        import_types(config.problems.imports)
+    import_types_of(config.problems)
     splits, rollouts = read_pool(folder, "trainer.pools")
     by_id: dict[str, list[Rollout]] = {}
     for item in sorted(rollouts, key=lambda item: item.completion.sample):
