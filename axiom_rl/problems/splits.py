@@ -49,6 +49,11 @@ class Splits:
     """Reference programs by problem id, where the source has them; judged, then forgotten: they are
     never shown, trained on or written."""
 
+    @property
+    def all(self) -> tuple[Problem, ...]:
+        """The problems of every split."""
+        return (*self.train, *self.val, *self.test)
+
 
 def build_splits(config: ProceduralConfig) -> Splits:
     """Draw the problems that the config asks for.

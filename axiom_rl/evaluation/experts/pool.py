@@ -87,9 +87,8 @@ def take_pool(context: RunContext, trainer: ExpertIterConfig) -> None:
         return
     splits, _rollouts = read_pool(place, KEY)
     _check_weights(context, place)
-    theirs = {p.id: content_hash(p) for p in (*splits.train, *splits.val, *splits.test)}
-    own = (*context.splits.train, *context.splits.val, *context.splits.test)
-    shared = {p.id for p in own if theirs.get(p.id) == content_hash(p)}
+    theirs = {p.id: content_hash(p) for p in splits.all}
+    shared = {p.id for p in context.splits.all if theirs.get(p.id) == content_hash(p)}
     missing = [problem.id for problem in context.splits.train if problem.id not in shared]
     if missing:
         raise AxiomError(

@@ -106,7 +106,7 @@ def _read(name: str, device: str) -> ValuePool:
         by_id.setdefault(item.completion.problem_id, []).append(item)
     samples = [
         JudgedSample(pool=name, problem=problem, rollout=item, passed=verdict.passed)
-        for problem in (*splits.train, *splits.val, *splits.test)
+        for problem in splits.all
         for item in by_id.get(problem.id, ())
         if (verdict := item.fresh or item.hidden) is not None
         and verdict.status is not Status.SANDBOX_FAULT
