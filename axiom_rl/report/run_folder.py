@@ -179,18 +179,12 @@ def _forgetting(
     evaluations: Mapping[str, Evaluation],
 ) -> dict[str, tuple[Evaluation, Evaluation | None]]:
     """Pair forgetting_<family>_before with forgetting_<family>_after."""
-    families = [
-        name.removeprefix(FORGETTING).removesuffix("_before")
-        for name in evaluations
-        if name.startswith(FORGETTING) and name.endswith("_before")
-    ]
-    return {
-        family: (
-            evaluations[f"{FORGETTING}{family}_before"],
-            evaluations.get(f"{FORGETTING}{family}_after"),
-        )
-        for family in families
-    }
+    pairs = {}
+    for name, before in evaluations.items():
+        if name.startswith(FORGETTING) and name.endswith("_before"):
+            family = name.removeprefix(FORGETTING).removesuffix("_before")
+            pairs[family] = before, evaluations.get(f"{FORGETTING}{family}_after")
+    return pairs
 
 
 def _trained(name: str) -> bool:
