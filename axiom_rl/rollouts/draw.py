@@ -135,10 +135,7 @@ def judge_as_drawn(
 def _order(tasks: Mapping[str, JudgedBy]) -> Callable[[Rollout], tuple[int, int]]:
     """Order by problem and sample: what follows must not depend on which sample finished first."""
     place = {problem_id: index for index, problem_id in enumerate(tasks)}
-    return lambda item: (
-        place.get(item.completion.problem_id, len(place)),
-        item.completion.sample,
-    )
+    return lambda item: (place.get(item.completion.problem_id, len(place)), item.completion.sample)
 
 
 def draw(

@@ -195,10 +195,7 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "vllm_server": VllmServerConfig,
         },
     ),
-    "search": (
-        "kind",
-        {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig},
-    ),
+    "search": ("kind", {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig}),
     "teacher": (
         "kind",
         {"local": LocalTeacherConfig, "api": ApiTeacherConfig, "file": FileTeacherConfig},

@@ -79,9 +79,7 @@ def load_benchmark(name: str, path: str | None = None) -> Loaded:
 
 
 def _collect(
-    name: str,
-    rows: Iterable[tuple[str, Row | NoRow]],
-    make: Callable[[Row, TestCode], Converted],
+    name: str, rows: Iterable[tuple[str, Row | NoRow]], make: Callable[[Row, TestCode], Converted]
 ) -> Loaded:
     """Make problems of rows, each with the name of its place."""
     problems: dict[str, Problem] = {}

@@ -166,10 +166,7 @@ class GroupSource:
         seconds = time.monotonic() - started
         self._write(step, used, thrown_away)
         return Batch(
-            used=tuple(used),
-            thrown_away=tuple(thrown_away),
-            seconds=seconds,
-            verify_seconds=waited,
+            used=tuple(used), thrown_away=tuple(thrown_away), seconds=seconds, verify_seconds=waited
         )
 
     def _pick(self, count: int, used: Set[str] = frozenset()) -> list[Problem]:

@@ -97,11 +97,7 @@ class Session(AfterSteps):
         ]
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Stop the step's clock."""
         self._step_seconds = time.monotonic() - self._since
