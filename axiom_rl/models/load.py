@@ -58,6 +58,8 @@ def load_model(
     options: dict[str, Any] = {"dtype": dtype or choose_dtype(config.dtype, device)}
     if config.quantization == "4bit":
         options |= _four_bit(device, options["dtype"])
+    elif config.quantization != "none":
+        raise AxiomError(f"model.quantization={config.quantization}: must be none or 4bit")
     tokenizer = load_tokenizer(resolved)
     model: Any = whole_model(resolved.folder, **options)
     if config.quantization == "none":
