@@ -114,22 +114,22 @@ def judge_as_drawn(
 ) -> list[Rollout]:
     """Judge completions while the sampler draws on; return them, appended to `path`."""
     judged: list[Rollout] = []
-
-    def write(rollouts: list[Rollout]) -> None:
-        append_jsonl(path, (rollout_row(item, path.stem, iteration) for item in rollouts))
-        judged.extend(rollouts)
-
     try:
         for completion in completions:
             judging.submit(completion)
             if len(judging.ready()) >= WRITTEN_TOGETHER:
-                write(judging.take())
+                judged += _write(path, judging.take(), iteration)
                 publish()
-        write(judging.take(everything=True))
+        judged += _write(path, judging.take(everything=True), iteration)
     except KeyboardInterrupt:  # what is judged already need not be drawn again
-        write(judging.take())
+        _write(path, judging.take(), iteration)
         raise
     return judged
+
+
+def _write(path: Path, rollouts: list[Rollout], iteration: int) -> list[Rollout]:
+    append_jsonl(path, (rollout_row(item, path.stem, iteration) for item in rollouts))
+    return rollouts
 
 
 def _order(tasks: Mapping[str, JudgedBy]) -> Callable[[Rollout], tuple[int, int]]:
