@@ -147,8 +147,6 @@ def _walk(part: Any, prefix: str) -> Iterator[Key]:
             yield Key(prefix + field.name, "dict", "", _meaning(type(part), field.name))
             for key, inner in value.items():
                 yield from _walk(inner, f"{prefix}{field.name}.{key}.")
-            for key, inner in value.items():
-                yield from _walk(inner, f"{prefix}{field.name}.{key}.")
         elif isinstance(value, dict) and value and field.name in FREE:
             yield Key(prefix + field.name, "dict", "", _meaning(type(part), field.name))
             for key, inner in value.items():

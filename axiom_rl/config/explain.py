@@ -12,6 +12,7 @@ from typing import get_type_hints
 from axiom_rl.config import lora_options, trl_options
 from axiom_rl.config.schema import CONF_DIR, SCHEMAS
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import did_you_mean
 
 PLUGINS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/launcher/ray": "ray"}
 """Options that packages of others bring, and the extra that installs them."""
@@ -20,14 +21,10 @@ FREE = ("args", "lora", "chat_template_kwargs", "extra")
 """Keys whose own keys are not ours: options of TRL and PEFT, values of a chat template, fields of a
 request."""
 
-RENAMED = {
-    "trainer.reward": "give names with weights, as in 'trainer.rewards={fraction: 1.0}'",
-}
+RENAMED = {"trainer.reward": "give names with weights, as in 'trainer.rewards={fraction: 1.0}'"}
 """Keys of older versions, and what to type in their place."""
 
-WHOLE = {
-    "trainer.rewards": "'trainer.rewards={binary: 1.0, mine: 0.2}'",
-}
+WHOLE = {"trainer.rewards": "'trainer.rewards={binary: 1.0, mine: 0.2}'"}
 """Keys whose value is given at once and not key by key, with an example."""
 
 ROOT = "base_config"
@@ -99,8 +96,7 @@ def explain(error: Exception) -> str:
     if option is not None:
         group, name = option.groups()
         there = [o for o in re.findall(r"^\t(\S+)$", text, re.MULTILINE) if o[:5] != "base_"]
-        near = difflib.get_close_matches(name, there, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = did_you_mean(name, there, after=" ")
         return f"unknown option {group}={name}: {hint}there are {', '.join(there) or 'none'}"
     unknown = re.search(
         r"Could not override '([^']+)'|Key '[^']+' (?:is )?not in[^:]+: (\S+)", text

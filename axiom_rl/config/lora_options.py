@@ -7,12 +7,12 @@ write, or refused; tests/models/test_lora_options.py walks the fields and proves
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import did_you_mean
 
 
 def _count(value: Any) -> bool:
@@ -136,9 +136,7 @@ def check_lora_options(options: Mapping[str, Any], source: str = "model.lora") -
             if ours:
                 raise AxiomError(f"{name} is written by the run itself; leave it out")
         elif ours:
-            known = sorted(ALLOWED.keys() | REFUSED.keys())
-            near = difflib.get_close_matches(key, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            hint = did_you_mean(key, sorted(ALLOWED.keys() | REFUSED.keys()), before="; ")
             raise AxiomError(f"{name}: peft.LoraConfig has no such option{hint}")
         elif not _empty(value):
             raise AxiomError(

@@ -7,7 +7,6 @@ the user types.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from axiom_rl.config.schema import (
     TrainerConfig,
 )
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import did_you_mean
 
 TEACH = "teach"
 STEPS = (TEACH, "sft", "expert_iter", "grpo")
@@ -107,8 +107,7 @@ def check_steps(config: Config) -> None:
         )
     for name in steps:
         if name not in STEPS:
-            near = difflib.get_close_matches(name, STEPS, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, STEPS, after=" ", most=1)
             raise AxiomError(
                 f"trainer.steps: {hint}there is no step {name}; there are {', '.join(STEPS)}"
             )

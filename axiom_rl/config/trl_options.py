@@ -7,12 +7,12 @@ one must be classified.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import did_you_mean
 
 _BOTH = (
     "per_device_train_batch_size max_steps learning_rate lr_scheduler_type lr_scheduler_kwargs "
@@ -44,16 +44,11 @@ _OURS = (
     "bf16_full_eval fp16_full_eval use_cpu disable_tqdm resume_from_checkpoint model_init_kwargs "
     "dataloader_pin_memory remove_unused_columns use_cache"
 )
+_STEPS = "logging_steps logging_strategy logging_first_step num_train_epochs shuffle_dataset"
 OURS: Mapping[str, frozenset[str]] = {
     "SFTConfig": frozenset(f"{_OURS} completion_only_loss assistant_only_loss".split()),
-    "GRPOConfig": frozenset(
-        f"{_OURS} logging_steps logging_strategy logging_first_step num_train_epochs "
-        "shuffle_dataset reward_weights multi_objective_aggregation".split()
-    ),
-    "DistillationConfig": frozenset(
-        f"{_OURS} logging_steps logging_strategy logging_first_step num_train_epochs "
-        "shuffle_dataset".split()
-    ),
+    "GRPOConfig": frozenset(f"{_OURS} {_STEPS} reward_weights multi_objective_aggregation".split()),
+    "DistillationConfig": frozenset(f"{_OURS} {_STEPS}".split()),
 }
 """What the run sets itself, from its other options."""
 
@@ -67,10 +62,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "do_predict load_best_model_at_end metric_for_best_model greater_is_better "
         "num_generations_eval label_names",
     ),
-    (
-        "a run trains whenever stage=train",
-        "do_train",
-    ),
+    ("a run trains whenever stage=train", "do_train"),
     (
         "a stopped run goes on from whole checkpoints, with their optimizer",
         "save_only_model ignore_data_skip restore_callback_states_from_checkpoint "
@@ -137,18 +129,9 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "liger_kernel_config packing packing_strategy padding_free pad_to_multiple_of "
         "activation_offloading debug",
     ),
-    (
-        "no weights are loaded by TRL",
-        "trust_remote_code",
-    ),
-    (
-        "models with a router of experts are not supported",
-        "router_aux_loss_coef",
-    ),
-    (
-        "the plan of a run states its batches before it starts",
-        "auto_find_batch_size",
-    ),
+    ("no weights are loaded by TRL", "trust_remote_code"),
+    ("models with a router of experts are not supported", "router_aux_loss_coef"),
+    ("the plan of a run states its batches before it starts", "auto_find_batch_size"),
     (
         "rows are prompts and completions held in memory",
         "dataset_text_field dataset_kwargs dataset_num_proc length_column_name "
@@ -168,32 +151,17 @@ _GRPO_REASONS: tuple[tuple[str, str], ...] = (
         "vespo_lambda_neg top_entropy_quantile entropy_coef use_adaptive_entropy entropy_coef_min "
         "entropy_coef_max entropy_coef_delta entropy_target off_policy_mask_threshold",
     ),
-    (
-        "the log-probabilities of sampler and trainer would differ on purpose",
-        "neftune_noise_alpha",
-    ),
-    (
-        "GRPO's loss does not use it",
-        "label_smoothing_factor",
-    ),
-    (
-        "the curriculum chooses the problems of a step",
-        "train_sampling_strategy",
-    ),
+    ("the log-probabilities of sampler and trainer would differ on purpose", "neftune_noise_alpha"),
+    ("GRPO's loss does not use it", "label_smoothing_factor"),
+    ("the curriculum chooses the problems of a step", "train_sampling_strategy"),
 )
 _DISTILL_REASONS: tuple[tuple[str, str], ...] = (
     (
         "the teacher is teacher.model",
         "teacher_model_name_or_path teacher_model_revision teacher_model_init_kwargs",
     ),
-    (
-        "both models are to see the same tokens",
-        "neftune_noise_alpha",
-    ),
-    (
-        "the loss is the divergence from the teacher",
-        "label_smoothing_factor",
-    ),
+    ("both models are to see the same tokens", "neftune_noise_alpha"),
+    ("the loss is the divergence from the teacher", "label_smoothing_factor"),
     (
         "every pass over the problems has an order of its own, by the seed",
         "train_sampling_strategy",
@@ -262,8 +230,7 @@ def check_trl_options(config: str, args: Mapping[str, Any]) -> None:
                 f"trainer.args.{key} cannot be given: {REFUSED[config][key]}; leave it out"
             )
         if key not in ALLOWED[config]:
-            near = difflib.get_close_matches(key, sorted(ALLOWED[config]), n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            hint = did_you_mean(key, sorted(ALLOWED[config]), before="; ")
             raise AxiomError(f"trainer.args.{key}: trl.{config} has no such option{hint}")
         _check_value(config, key, value)
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.config import SPLITS, BenchmarkConfig, Config, JsonlConfig, ProceduralConfig
+from axiom_rl.config import SPLITS, BenchmarkConfig, Config, ProceduralConfig
 from axiom_rl.core.types import Problem
 from axiom_rl.problems.sources.load import load_splits, require_problems
 from axiom_rl.problems.sources.trained_on import training_problems
-from axiom_rl.problems.splits import Splits, import_types, read_splits, write_splits
+from axiom_rl.problems.splits import Splits, import_types_of, read_splits, write_splits
 from axiom_rl.verify.references import check_references
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,7 @@ def make_problems(config: Config, folder: Path, only: str | None = None) -> Spli
     Raises:
         AxiomError: if there are none.
     """
-    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
-        import_types(config.problems.imports)
+    import_types_of(config.problems)
     saved = read_splits(folder / "problems")
     if saved is not None:
         return saved

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 
 from axiom_rl.config import (
     Config,
@@ -194,35 +195,24 @@ def _workloads(config: Config, engine: bool, device: str) -> dict[str, Workload]
 def _training_work(config: Config, longest: int, engine: bool) -> Workload:
     args = config.trainer.args
     rows = int(args.get("per_device_train_batch_size", 8))
-    checkpointing = bool(args.get("gradient_checkpointing", True))
+    training = partial(
+        Workload, trained=True, checkpointing=bool(args.get("gradient_checkpointing", True))
+    )
+    merged_copy = config.model.quantization != "4bit" and not engine
     if isinstance(config.trainer, DistillConfig):
-        return Workload(
+        answer = int(args["max_completion_length"])
+        return training(
             rows=rows,
-            tokens=int(args["max_completion_length"]) + PROMPT_TOKENS,
-            logit_tokens=int(args["max_completion_length"]),
-            trained=True,
+            tokens=answer + PROMPT_TOKENS,
+            logit_tokens=answer,
             copied_inputs=True,
-            checkpointing=checkpointing,
-            merged_copy=config.model.quantization != "4bit" and not engine,
+            merged_copy=merged_copy,
         )
     if isinstance(config.trainer, GrpoConfig):
         answers = rows * int(args["max_completion_length"])
         prompts = math.ceil(rows / int(args["num_generations"])) * PROMPT_TOKENS
-        return Workload(
-            rows=1,
-            tokens=prompts + answers,
-            logit_tokens=min(CHUNK, answers),
-            trained=True,
-            checkpointing=checkpointing,
-            merged_copy=config.model.quantization != "4bit" and not engine,
-        )
+        tokens, logit_tokens = prompts + answers, min(CHUNK, answers)
+        return training(rows=1, tokens=tokens, logit_tokens=logit_tokens, merged_copy=merged_copy)
     longest = min(longest, int(args.get("max_length", longest)))
-    return Workload(
-        rows=1,
-        tokens=max(longest, min(rows * longest, PASS_TOKENS)),
-        logit_tokens=CHUNK,
-        trained=True,
-        statistics=True,
-        copied_inputs=True,
-        checkpointing=checkpointing,
-    )
+    tokens = max(longest, min(rows * longest, PASS_TOKENS))
+    return training(rows=1, tokens=tokens, logit_tokens=CHUNK, statistics=True, copied_inputs=True)

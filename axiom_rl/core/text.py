@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Callable, Iterable, Mapping
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -14,12 +16,30 @@ def percent(share: float | None) -> str:
     return f"{tenths(share)} %"
 
 
+def with_ends(interval: Mapping[str, float | None], write: Callable[[float], str] = percent) -> str:
+    """Write a value of a JSON document with its interval, where it has one; `none` for no value."""
+    value, low, high = (interval[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "none"
+    if low is None or high is None:
+        return write(value)
+    return f"{write(value)} ({write(low)} to {write(high)})"
+
+
 def points(difference: float) -> str:
     """Write a difference of two shares with its sign, `+33.8 points`."""
     if math.isnan(difference):
         return "not known"
     size = tenths(abs(difference))
     return f"{MINUS if difference < 0 and size != '0.0' else '+'}{size} points"
+
+
+def did_you_mean(
+    name: str, known: Iterable[str], *, before: str = "", after: str = "", most: int = 3
+) -> str:
+    """Ask for what is spelt alike, between `before` and `after`; '' where nothing is."""
+    near = difflib.get_close_matches(name, list(known), n=most)
+    return f"{before}did you mean {' or '.join(near)}?{after}" if near else ""
 
 
 def whole_text(text: str) -> str:

@@ -37,9 +37,9 @@ def is_tolerance(value: object) -> bool:
 
 
 LONGEST_S = 86_400
+"""Of a program on one test: a day."""
 FAILED_KEPT = 16
 """Failed tests whose places a verdict names."""
-"""Of a program on one test: a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,11 @@ class Completion:
     logprobs: tuple[float, ...] = field(default=(), compare=False)
     """Log-probability of each drawn token under the distribution it was drawn from; its last digits
     depend on the batch, so it takes no part in comparisons."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells a completion from the others of its phase: problem and draw."""
+        return self.problem_id, self.sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,10 +113,7 @@ class Comparison:
 
 
 def compare(
-    before: Evaluation,
-    after: Evaluation,
-    comparisons: int = 1,
-    across: Collection[str] = (),
+    before: Evaluation, after: Evaluation, comparisons: int = 1, across: Collection[str] = ()
 ) -> Comparison:
     """Compare two evaluations of the same problems, tests, base weights and sampler settings.
 

@@ -54,10 +54,7 @@ def measure(
     `subject` names the model in the log where nothing is trained, so nothing is 'before training'.
     """
     splits = context.splits
-    tasks = [
-        task_for(problem, context.fresh_seed)
-        for problem in (*splits.train, *splits.val, *splits.test)
-    ]
+    tasks = [task_for(problem, context.fresh_seed) for problem in splits.all]
     if watched:
         tasks = [replace(task, hidden=not task.problem.fresh_tests) for task in tasks]
     finished = context.run.is_finished(f"evaluate/{phase}")

@@ -170,12 +170,11 @@ def _units_of(samples: JudgedSamples, problems: Mapping[str, float]) -> list[str
 
 def _draws(units: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how often each unit is drawn, (draws, units), and the unit of each entry."""
-    names = sorted(set(units))
-    number = {name: place for place, name in enumerate(names)}
+    names, number = np.unique(units, return_inverse=True)
     counts = np.random.default_rng(0).multinomial(
         len(names), np.full(len(names), 1 / len(names)), DRAWS
     )
-    return counts, np.array([number[unit] for unit in units], dtype=np.int64)
+    return counts, number
 
 
 def _mean_interval(values: Sequence[float], units: Sequence[str]) -> Interval:

@@ -17,7 +17,7 @@ from typing import Any
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_json
-from axiom_rl.core.types import Problem, Status, Verdict
+from axiom_rl.core.types import Problem, Status
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
 from axiom_rl.rollouts.records import read_rollouts
 
@@ -109,10 +109,6 @@ def _check(
         for program, verdict in zip(chosen, verdicts, strict=True)
         if verdict.status is not Status.SANDBOX_FAULT
     }
-    return _count(programs, judged)
-
-
-def _count(programs: Counter[tuple[str, str]], judged: Mapping[tuple[str, str], Verdict]) -> Claims:
     return Claims(
         claimed=programs.total(),
         checked=sum(programs[program] for program in judged),

@@ -108,11 +108,8 @@ class Evaluation:
         if document.get("schema") != SCHEMA:
             raise AxiomError(f"evaluation has schema {document.get('schema')!r}, expected {SCHEMA}")
         try:
-            newer: dict[str, Any] = {
-                "weak": {},
-                "truncated_thinking": None,
-            }  # older versions lack these
-            document = newer | dict(document)
+            # Older versions lack these.
+            document = {"weak": {}, "truncated_thinking": None, **document}
             fields = {key: document[key] for key in cls.__dataclass_fields__}
             fields["pass_at_1"] = Interval(**{k: _nan(v) for k, v in fields["pass_at_1"].items()})
             fields["solved"] = fields["solved"]["value"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     GenerationConfig,
@@ -25,7 +24,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.models.memory import bound_kernel_caches
 from axiom_rl.models.template import set_template
-from axiom_rl.models.weights.check import one_line, require_all
+from axiom_rl.models.weights.check import one_line, whole_model
 from axiom_rl.models.weights.source import ResolvedModel, published_ends, read_config
 
 logger = logging.getLogger(__name__)
@@ -57,25 +56,12 @@ def load_model(
     bound_kernel_caches()
     device = choose_device(config.device)
     options: dict[str, Any] = {"dtype": dtype or choose_dtype(config.dtype, device)}
-    match config.quantization:
-        case "none":
-            pass
-        case "4bit":
-            options |= _four_bit(device, options["dtype"])
-        case other:
-            raise AxiomError(f"model.quantization={other}: must be none or 4bit")
+    if config.quantization == "4bit":
+        options |= _four_bit(device, options["dtype"])
+    elif config.quantization != "none":
+        raise AxiomError(f"model.quantization={config.quantization}: must be none or 4bit")
     tokenizer = load_tokenizer(resolved)
-    options["output_loading_info"] = True
-    with one_line(resolved.folder):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            resolved.folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            **options,
-        )
-    model, info = loaded
-    require_all(info, str(resolved.folder))
+    model: Any = whole_model(resolved.folder, **options)
     if config.quantization == "none":
         model = model.to(device)
     model.generation_config = _generation_config(model, tokenizer)

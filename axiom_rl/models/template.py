@@ -33,8 +33,6 @@ CLOCK = (
     "{% endmacro %}"
 )
 
-RANDOM_FILTERS, RANDOM_NAMES = ("random",), ("lipsum",)
-
 QUESTION, ANSWER = "How long is a list?", "Call len(it)."
 CONVERSATIONS = (
     [{"role": "user", "content": QUESTION}],
@@ -97,10 +95,8 @@ def set_template(
         raise AxiomError(f"the chat template of {name} is damaged: {error}") from error
     taken = {node.name for node in tree.find_all(nodes.Name)}
     _check_values(values, taken, name)
-    for node in tree.find_all(nodes.Filter):
-        if node.name in RANDOM_FILTERS:
-            taken |= {RANDOM_NAMES[0]}
-    if taken & set(RANDOM_NAMES):
+    filters = {node.name for node in tree.find_all(nodes.Filter)}
+    if "random" in filters or "lipsum" in taken:
         raise AxiomError(f"the chat template of {name} draws at random; a prompt must not")
     head = "".join(f"{{% set {key} = {value!r} %}}" for key, value in sorted(values.items()))
     head += CLOCK if "strftime_now" in taken else ""

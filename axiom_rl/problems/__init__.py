@@ -2,12 +2,7 @@
 
 from axiom_rl.problems.base import ProblemType, Task
 from axiom_rl.problems.generate import has_fresh_tests, make_problem, with_fresh_tests
-from axiom_rl.problems.registry import (
-    end_of_built_in,
-    problem_types,
-    register,
-    register_checker,
-)
+from axiom_rl.problems.registry import end_of_built_in, problem_types, register, register_checker
 from axiom_rl.problems.sources.assertions import ASSERTIONS, EXACT, check
 from axiom_rl.problems.types import basic, easy, hard, memorisable
 

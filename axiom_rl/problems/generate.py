@@ -93,10 +93,7 @@ def with_fresh_tests(problem: Problem, seed: int) -> Problem:
     """
     problem_type = get_type(problem.type)
     task = task_of(problem)
-    rng = Random(
-        f"fresh/{problem.split}/{problem.type}/{problem.difficulty}/{problem.seed}"
-        f"/{problem.index}/{seed}"
-    )
+    rng = Random(f"fresh/{_place(problem)}/{seed}")
     public = [test.args for test in problem.public_tests]
     count = max(FRESH_TESTS, problem_type.tests)
     fresh = _draw_inputs(problem_type, task, rng, public, f"{problem.split} fresh", count)
@@ -123,15 +120,19 @@ def task_of(problem: Problem) -> Task:
     Raises:
         AxiomError: if the problem's type has no generator, or has changed since it was made.
     """
-    key = f"{problem.split}/{problem.type}/{problem.difficulty}/{problem.seed}/{problem.index}"
     problem_type = get_type(problem.type)
-    task = _draw_task(problem_type, Random(key), problem.difficulty, problem.split)
+    task = _draw_task(problem_type, Random(_place(problem)), problem.difficulty, problem.split)
     if (task.statement, task.entry_point) != (problem.statement, problem.entry_point):
         raise AxiomError(
             f"problem {problem.id} was made by another version of its type; make it again with "
             "this version, or use the version that made it"
         )
     return task
+
+
+def _place(problem: Problem) -> str:
+    """Return what `make_problem` seeds a problem's random numbers with."""
+    return f"{problem.split}/{problem.type}/{problem.difficulty}/{problem.seed}/{problem.index}"
 
 
 def input_key(args: Args) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.text import did_you_mean
 from axiom_rl.problems.base import LEVEL_COUNT, Checker, ProblemType
 
 FAMILIES = ("basic", "easy", "hard", "memorisable")
@@ -112,8 +112,6 @@ def register_checker(name: str, checker: Checker) -> None:
 def unknown_name(what: str, name: str, known: Iterable[str]) -> AxiomError:
     """Return the error for a name that is not among `known`, with near misses."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=3)
-    hints = [f"did you mean {' or '.join(near)}?"] if near else []
-    if len(names) <= LONGEST_LIST or not near:
-        hints.append(f"known: {', '.join(names)}")
-    return AxiomError(f"unknown {what} {name!r}; {' '.join(hints)}")
+    hint = did_you_mean(name, names)
+    listed = f"known: {', '.join(names)}" if len(names) <= LONGEST_LIST or not hint else ""
+    return AxiomError(f"unknown {what} {name!r}; {' '.join(filter(None, (hint, listed)))}")

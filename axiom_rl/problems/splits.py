@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.config import ProceduralConfig
+from axiom_rl.config import JsonlConfig, ProblemsConfig, ProceduralConfig
 from axiom_rl.core.codec import decode, encode
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
@@ -48,6 +48,11 @@ class Splits:
     solutions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Reference programs by problem id, where the source has them; judged, then forgotten: they are
     never shown, trained on or written."""
+
+    @property
+    def all(self) -> tuple[Problem, ...]:
+        """The problems of every split."""
+        return (*self.train, *self.val, *self.test)
 
 
 def build_splits(config: ProceduralConfig) -> Splits:
@@ -148,13 +153,8 @@ def read_splits(folder: Path) -> Splits | None:
         return None
     train, val, test = (read_problems(folder / f"{split}.jsonl") for split in SPLITS)
     weak = folder / "weak.json"
-    return Splits(
-        train,
-        val,
-        test,
-        left_out=read_json(left_out),
-        weak=read_json(weak) if weak.exists() else {},
-    )
+    found = read_json(weak) if weak.exists() else {}
+    return Splits(train, val, test, left_out=read_json(left_out), weak=found)
 
 
 def import_types(modules: Iterable[str]) -> None:
@@ -166,6 +166,12 @@ def import_types(modules: Iterable[str]) -> None:
         AxiomError: naming the module that cannot be imported.
     """
     import_modules("problems.imports", modules)
+
+
+def import_types_of(config: ProblemsConfig) -> None:
+    """Import the modules that a config names, where problems of its source can have types."""
+    if isinstance(config, ProceduralConfig | JsonlConfig):
+        import_types(config.imports)
 
 
 def import_modules(key: str, modules: Iterable[str]) -> None:

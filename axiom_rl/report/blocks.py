@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from axiom_rl.core.text import percent, tenths
@@ -24,6 +25,7 @@ class Link:
 
 
 Cell = str | Link
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,18 @@ class Page:
     """Says that the page is not final and is written again; '' on a final page."""
     reload_s: int = 60
     """Seconds after which a browser asks for a live page again."""
+
+
+def table_of(
+    rows: Iterable[_Row],
+    columns: Mapping[str, Callable[[_Row], Cell]],
+    *,
+    left: bool = False,
+    key: int = 0,
+) -> Table:
+    """Return a table with a line for each row; `columns` says what stands under each heading."""
+    lines = [[show(row) for show in columns.values()] for row in rows]
+    return Table([*columns], lines, left=left, key=key)
 
 
 def link_to(path: Path, text: str, page: Path) -> Link:

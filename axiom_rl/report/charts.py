@@ -63,7 +63,7 @@ def line_chart(
     y_label: str,
     share: bool,
     caption: str,
-    title: str = "",
+    title: str,
 ) -> Chart:
     """Draw lines that differ in colour, dash and marker; the PNG is `folder`/charts/`name`.png.
 
@@ -75,13 +75,10 @@ def line_chart(
         y_label: what the y axis measures.
         share: the y axis runs from 0 to 100 %.
         caption: the sentence under the chart, and its text for screen readers.
-        title: above the chart; '' makes one of the name.
+        title: above the chart.
     """
     return _both(
-        folder,
-        name,
-        (title, caption),
-        lambda palette: _draw(series, x_label, y_label, share, palette),
+        folder, name, title, caption, lambda own: _draw(series, x_label, y_label, share, own)
     )
 
 
@@ -93,7 +90,7 @@ def stack_chart(
     x_label: str,
     y_label: str,
     caption: str,
-    title: str = "",
+    title: str,
 ) -> Chart:
     """Draw what adds up to a whole, one layer on the other; the PNG is as of `line_chart`.
 
@@ -104,28 +101,21 @@ def stack_chart(
         x_label: what the x axis counts.
         y_label: the unit of the layers.
         caption: the sentence under the chart, and its text for screen readers.
-        title: above the chart; '' makes one of the name.
+        title: above the chart.
     """
-    return _both(
-        folder,
-        name,
-        (title, caption),
-        lambda palette: _stack(series, x_label, y_label, palette),
-    )
+    return _both(folder, name, title, caption, lambda own: _stack(series, x_label, y_label, own))
 
 
 def _both(
-    folder: Path, name: str, words: tuple[str, str], draw: Callable[[Palette], Figure]
+    folder: Path, name: str, title: str, caption: str, draw: Callable[[Palette], Figure]
 ) -> Chart:
     """Draw in the page's colours now, and for print when the chart is saved."""
-    title, caption = words
 
     def save() -> None:
         path = folder / "charts" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(PRINT).savefig(path, dpi=160, facecolor="white")
 
-    title = title or name.replace("_", " ").capitalize()
     return Chart(to_svg(draw(PAGE), name), f"charts/{name}.png", caption, title, save)
 
 

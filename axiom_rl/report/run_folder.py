@@ -119,12 +119,17 @@ class RunFolder:
             return True
         if (self.path / "value" / "report.json").exists():
             return True
-        state = self.path / "checkpoints" / "state.json"
+        state = self.document("checkpoints/state.json")
         last = f"publish/{self.setting('trainer.iterations', 1)}"
         if self.steps:
             last = f"publish/{self.numbers[self.steps[-1]][-1]}"
-        goes_on = state.exists() and last not in read_json(state)["finished"]
+        goes_on = state is not None and last not in state["finished"]
         return "after" in self.evaluations and not goes_on
+
+    def document(self, name: str) -> Row | None:
+        """Return what a JSON file of the run says; None where the run has no such file."""
+        path = self.path / name
+        return dict(read_json(path)) if path.exists() else None
 
     def rows(self, phase: str) -> list[Row]:
         """Rows of metrics.jsonl of one phase, in order."""
@@ -174,18 +179,12 @@ def _forgetting(
     evaluations: Mapping[str, Evaluation],
 ) -> dict[str, tuple[Evaluation, Evaluation | None]]:
     """Pair forgetting_<family>_before with forgetting_<family>_after."""
-    families = [
-        name.removeprefix(FORGETTING).removesuffix("_before")
-        for name in evaluations
-        if name.startswith(FORGETTING) and name.endswith("_before")
-    ]
-    return {
-        family: (
-            evaluations[f"{FORGETTING}{family}_before"],
-            evaluations.get(f"{FORGETTING}{family}_after"),
-        )
-        for family in families
-    }
+    pairs = {}
+    for name, before in evaluations.items():
+        if name.startswith(FORGETTING) and name.endswith("_before"):
+            family = name.removeprefix(FORGETTING).removesuffix("_before")
+            pairs[family] = before, evaluations.get(f"{FORGETTING}{family}_after")
+    return pairs
 
 
 def _trained(name: str) -> bool:

@@ -150,14 +150,13 @@ class RoundDrawer:
                 tokens += len(batch.running)
                 done = batch.step()
                 for completion in done:
-                    key = (completion.problem_id, completion.sample)
                     self._judging.submit(completion)
-                    self._unjudged[key] = completion.completion_tokens
-                    self._drawn_now.add(key)
+                    self._unjudged[completion.key] = completion.completion_tokens
+                    self._drawn_now.add(completion.key)
                 due = self._due(len(done), everything=not batch.running)
                 if due and self._sort(self._judging.take(first=due), wanted):
                     self._drop_unneeded(batch, wanted, later)
-                finished = sum((item.problem_id, item.sample) in wanted for item in done)
+                finished = sum(item.key in wanted for item in done)
                 count += len(done)
                 drawn += sum(item.completion_tokens for item in done)
                 begun = worth(count, drawn, len(batch.running), tokens - drawn)
@@ -196,10 +195,12 @@ class RoundDrawer:
         """Write what is judged to where it belongs; tell whether it solves one more problem."""
         before = dict(self._solved)
         for item in rollouts:
-            self._unjudged.pop(_key(item), None)
+            self._unjudged.pop(item.completion.key, None)
             self._note_solved(item)
-        asked = [item for item in rollouts if _key(item) in wanted]
-        others = {_key(item): item for item in rollouts if _key(item) not in wanted}
+        asked = [item for item in rollouts if item.completion.key in wanted]
+        others = {
+            item.completion.key: item for item in rollouts if item.completion.key not in wanted
+        }
         self._write(asked)
         self._aside |= others
         append_jsonl(self._ahead, map(self._row, others.values()) if others else ())
@@ -208,7 +209,7 @@ class RoundDrawer:
         return self._solved != before
 
     def _note_solved(self, item: Rollout) -> None:
-        problem_id, sample = _key(item)
+        problem_id, sample = item.completion.key
         if self.solves is not None and self.solves(item):
             self._solved[problem_id] = min(sample, self._solved.get(problem_id, sample))
 
@@ -283,8 +284,4 @@ def drawing_ahead(
 
 
 def _by_key(rollouts: Iterable[Rollout]) -> dict[Key, Rollout]:
-    return {_key(item): item for item in rollouts}
-
-
-def _key(item: Rollout) -> Key:
-    return item.completion.problem_id, item.completion.sample
+    return {item.completion.key: item for item in rollouts}

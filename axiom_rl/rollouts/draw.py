@@ -7,13 +7,14 @@ it stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from math import fsum
 from pathlib import Path
 
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import append_jsonl
+from axiom_rl.core.types import Completion
 from axiom_rl.problems.prompts import render
 from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
 from axiom_rl.rollouts.records import Rollout, read_rollouts, rollout_row
@@ -44,14 +45,8 @@ class Drawn:
         return sum(bool(item.hidden and item.hidden.passed) for item in self.rollouts)
 
     def __add__(self, other: Drawn) -> Drawn:
-        return Drawn(
-            rollouts=self.rollouts + other.rollouts,
-            seconds=self.seconds + other.seconds,
-            tokens=self.tokens + other.tokens,
-            verify_seconds=self.verify_seconds + other.verify_seconds,
-            verify_cpu_seconds=self.verify_cpu_seconds + other.verify_cpu_seconds,
-            discarded_tokens=self.discarded_tokens + other.discarded_tokens,
-        )
+        names = (field.name for field in fields(self))
+        return Drawn(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 def draw_rollouts(
@@ -84,7 +79,7 @@ def draw_rollouts(
     by_id = {task.problem.id: task for task in tasks}
     asked = samples if isinstance(samples, Mapping) else dict.fromkeys(by_id, samples)
     done = read_rollouts(path)
-    have = {(item.completion.problem_id, item.completion.sample) for item in done}
+    have = {item.completion.key for item in done}
     requests = [
         SampleRequest(
             problem_id=task.problem.id,
@@ -99,16 +94,8 @@ def draw_rollouts(
     cpu_before = verifier.stats.candidate_cpu_s
     judging = JudgedLater(by_id, verifier)
     if requests:
-        try:
-            for completion in sampler().sample(requests, temperature=temperature):
-                judging.submit(completion)
-                if len(judging.ready()) >= WRITTEN_TOGETHER:
-                    new += _write(path, judging.take(), iteration)
-                    publish()
-            new += _write(path, judging.take(everything=True), iteration)
-        except KeyboardInterrupt:  # what is judged already need not be drawn again
-            _write(path, judging.take(), iteration)
-            raise
+        drawn = sampler().sample(requests, temperature=temperature)
+        new = judge_as_drawn(path, drawn, judging, iteration, publish)
     return Drawn(
         rollouts=tuple(sorted([*done, *new], key=_order(by_id))),
         seconds=time.monotonic() - started,
@@ -116,6 +103,28 @@ def draw_rollouts(
         verify_cpu_seconds=verifier.stats.candidate_cpu_s - cpu_before,
         tokens=sum(item.completion.completion_tokens for item in new),
     )
+
+
+def judge_as_drawn(
+    path: Path,
+    completions: Iterable[Completion],
+    judging: JudgedLater,
+    iteration: int,
+    publish: Callable[[], None] = lambda: None,
+) -> list[Rollout]:
+    """Judge completions while the sampler draws on; return them, appended to `path`."""
+    judged: list[Rollout] = []
+    try:
+        for completion in completions:
+            judging.submit(completion)
+            if len(judging.ready()) >= WRITTEN_TOGETHER:
+                judged += _write(path, judging.take(), iteration)
+                publish()
+        judged += _write(path, judging.take(everything=True), iteration)
+    except KeyboardInterrupt:  # what is judged already need not be drawn again
+        _write(path, judging.take(), iteration)
+        raise
+    return judged
 
 
 def _write(path: Path, rollouts: list[Rollout], iteration: int) -> list[Rollout]:
@@ -126,10 +135,7 @@ def _write(path: Path, rollouts: list[Rollout], iteration: int) -> list[Rollout]
 def _order(tasks: Mapping[str, JudgedBy]) -> Callable[[Rollout], tuple[int, int]]:
     """Order by problem and sample: what follows must not depend on which sample finished first."""
     place = {problem_id: index for index, problem_id in enumerate(tasks)}
-    return lambda item: (
-        place.get(item.completion.problem_id, len(place)),
-        item.completion.sample,
-    )
+    return lambda item: (place.get(item.completion.problem_id, len(place)), item.completion.sample)
 
 
 def draw(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from axiom_rl.config import GrpoConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion, Problem, Status, Verdict
 from axiom_rl.problems.registry import unknown_name
@@ -57,6 +58,19 @@ class Shaping:
                 "trainer.format_weight and trainer.length_weight must be 0 or more each and less "
                 "than 1 together, or they could outweigh a failed test"
             )
+
+
+def shaping_of(trainer: GrpoConfig) -> Shaping:
+    """Return the terms beside the rewards.
+
+    Raises:
+        AxiomError: for weights that could outweigh a test.
+    """
+    return Shaping(
+        failure=trainer.failure_reward,
+        format_weight=trainer.format_weight,
+        length_weight=trainer.length_weight,
+    )
 
 
 def shaped(

@@ -50,8 +50,8 @@ def read_pool(folder: Path, key: str = "stage.pool") -> tuple[Splits, list[Rollo
             f"{key}={folder}: some of its samples were stopped early, so that scores over them "
             f"would be wrong; {HOW}, which draws them to their end"
         )
-    problems = Counter(p.id for p in (*splits.train, *splits.val, *splits.test))
-    samples = Counter((r.completion.problem_id, r.completion.sample) for r in rollouts)
+    problems = Counter(problem.id for problem in splits.all)
+    samples = Counter(item.completion.key for item in rollouts)
     for name, count in (problems | samples).items():
         if count > 1:  # files put together by hand; a score would count them twice
             what = name if isinstance(name, str) else f"sample {name[1]} of {name[0]}"

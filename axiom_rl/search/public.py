@@ -40,14 +40,16 @@ class PublicProblem:
         return values_match(value, other, from_json=self.from_json, tolerance=self.tolerance)
 
 
+SHARED = {field.name for field in fields(PublicProblem)} & {field.name for field in fields(Problem)}
+
+
 def public_side(problem: Problem) -> PublicProblem:
     """Return the public side of a problem.
 
     Where a problem has no public tests of its own, those examples of its statement are public tests
     that `examples_in` can read (most of HumanEval's).
     """
-    shared = {field.name for field in fields(PublicProblem)} & {f.name for f in fields(Problem)}
-    values: dict[str, Any] = {name: getattr(problem, name) for name in shared}
+    values: dict[str, Any] = {name: getattr(problem, name) for name in SHARED}
     tests = tuple(test for test in problem.public_tests if not is_condition(test.expected))
     unread = len(problem.public_tests) - len(tests)
     if not problem.public_tests:
@@ -57,6 +59,5 @@ def public_side(problem: Problem) -> PublicProblem:
 
 def as_problem(public: PublicProblem) -> Problem:
     """Return a problem whose hidden tests are the public ones, for the verifier to judge by."""
-    shared = {field.name for field in fields(PublicProblem)} & {f.name for f in fields(Problem)}
-    values: dict[str, Any] = {name: getattr(public, name) for name in shared}
+    values: dict[str, Any] = {name: getattr(public, name) for name in SHARED}
     return Problem(**values, difficulty=1, split="", hidden_tests=public.public_tests)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axiom_rl.core.files import append_jsonl
-from axiom_rl.core.types import Completion, Status
+from axiom_rl.core.types import Status
 from axiom_rl.problems.prompts import Message, render, show_call
-from axiom_rl.rollouts.draw import WRITTEN_TOGETHER
+from axiom_rl.rollouts.draw import judge_as_drawn
 from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
-from axiom_rl.rollouts.records import Rollout, read_rollouts, rollout_row
+from axiom_rl.rollouts.records import Rollout, read_rollouts
 from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.search.execute import Executions, name_of
 from axiom_rl.search.public import PublicProblem, as_problem
@@ -128,7 +127,7 @@ def repair_once(
         All chains, in the same order.
     """
     waiting = {(c.problem.id, c.sample): c for c in chains if not c.is_done}
-    done = {_key(item.completion): item for item in read_rollouts(path)}
+    done = {item.completion.key: item for item in read_rollouts(path)}
     rows = executions.public(
         (chain.problem, code) for chain in waiting.values() if (code := chain.steps[-1].code)
     )
@@ -144,15 +143,9 @@ def repair_once(
     ]
     judging = JudgedLater(tasks, verifier)
     if requests:
-        try:
-            for completion in sampler().sample(requests, temperature=temperature):
-                judging.submit(completion)
-                if len(judging.ready()) >= WRITTEN_TOGETHER:
-                    done |= _write(path, judging.take(), turn)
-            done |= _write(path, judging.take(everything=True), turn)
-        except KeyboardInterrupt:  # what is judged already need not be drawn again
-            _write(path, judging.take(), turn)
-            raise
+        drawn = sampler().sample(requests, temperature=temperature)
+        judged = judge_as_drawn(path, drawn, judging, turn)
+        done |= {item.completion.key: item for item in judged}
     new = {key: done[key] for key in waiting}
     by_id = {chain.problem.id: chain.problem for chain in chains}
     statuses = dict(zip(new, _statuses(executions, by_id, list(new.values())), strict=True))
@@ -189,12 +182,3 @@ def _statuses(
         else:
             statuses.append(Status(row["status"]))
     return statuses
-
-
-def _write(path: Path, items: list[Rollout], turn: int) -> dict[tuple[str, int], Rollout]:
-    append_jsonl(path, (rollout_row(item, path.stem, turn) for item in items))
-    return {_key(item.completion): item for item in items}
-
-
-def _key(completion: Completion) -> tuple[str, int]:
-    return completion.problem_id, completion.sample

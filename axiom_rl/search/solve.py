@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,9 +70,7 @@ def solve(folder: Path, problems: Sequence[Problem], solving: Solving, output: P
     else:
         counts = dict.fromkeys((problem.id for problem in problems), solving.samples)
         materials, drawn = _drawn(folder, problems, solving, counts)
-    stopped = {item.completion.problem_id: 0 for item in drawn.rollouts}
-    for item in drawn.rollouts:
-        stopped[item.completion.problem_id] += item.completion.stopped
+    stopped = Counter(x.completion.problem_id for x in drawn.rollouts if x.completion.stopped)
     executions = Executions(folder / FILE, solving.verifier)
     rows = [
         row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,6 +19,18 @@ from axiom_rl.stages.training import train
 log = logging.getLogger(__name__)
 
 
+STAGES: dict[str, Callable[[Config, Path], None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "collect": collect,
+    "search": replay,
+    "solve": solve,
+    "teach": teach,
+    "export": export,
+    "compare": compare,
+    "list": lambda config, _folder: list_problems(config),
+    "watch": lambda config, _folder: watch(config),
+}
 READ = {
     "train": {"model", "problems", "sampler", "sandbox", "search", "trainer", "tracking"},
     "evaluate": {"model", "problems", "sampler", "sandbox", "search", "tracking"},
@@ -76,26 +88,6 @@ def run_stage(config: Config, folder: Path) -> None:
     typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     for key in uncounted(config, typed if config.resume is None else []):
         log.warning("%s does not count with stage=%s", key, config.stage.kind)
-    match config.stage.kind:
-        case "train":
-            train(config, folder)
-        case "evaluate":
-            evaluate(config, folder)
-        case "collect":
-            collect(config, folder)
-        case "list":
-            list_problems(config)
-        case "export":
-            export(config, folder)
-        case "search":
-            replay(config, folder)
-        case "solve":
-            solve(config, folder)
-        case "teach":
-            teach(config, folder)
-        case "compare":
-            compare(config, folder)
-        case "watch":
-            watch(config)
-        case other:
-            raise AxiomError(f"stage.kind={other}: no such stage; see conf/stage/")
+    if config.stage.kind not in STAGES:
+        raise AxiomError(f"stage.kind={config.stage.kind}: no such stage; see conf/stage/")
+    STAGES[config.stage.kind](config, folder)

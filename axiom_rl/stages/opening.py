@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axiom_rl.config import (
-    SPLITS,
     CollectConfig,
     Config,
     DistillConfig,
@@ -211,7 +210,7 @@ def _state_plan(config: Config, folder: Path, splits: Splits) -> None:
     plan = plan_for(splits, config.sampler.n)
     write_plan(folder, plan)
     trains = config.stage.kind == "train"
-    samples = config.sampler.n * _count(splits)
+    samples = config.sampler.n * len(splits.all)
     log.info(
         "%s%s", samples_text(splits, config.sampler.n, trains=trains), _time_text(config, samples)
     )
@@ -226,15 +225,11 @@ def _asked_text(config: Config, splits: Splits) -> str:
             fewer = "fewer where one passes early"
             text = asked_text("collecting", problems, most, fewer=fewer)
         case SolveConfig():
-            problems, most = _count(splits), config.sampler.n
+            problems, most = len(splits.all), config.sampler.n
             text = asked_text("solving", problems, most, fewer="")
         case _:  # a teacher's problems are known once the student's failures are
             return ""
     return text + _time_text(config, problems * most)
-
-
-def _count(splits: Splits) -> int:
-    return sum(len(getattr(splits, name)) for name in SPLITS)
 
 
 def _time_text(config: Config, samples: int) -> str:

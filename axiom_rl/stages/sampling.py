@@ -114,11 +114,10 @@ def solve(config: Config, folder: Path) -> None:
         check_stopping_sampler(with_chosen_sampler(config)[0])  # sampler=auto may mean vLLM here
     output = Path(stage.output) if stage.output else folder / "solved.jsonl"
     resolved = resolve_model(config)
-    everything = (*splits.train, *splits.val, *splits.test)
-    head = live_policy_known(config, resolved, everything).head
+    head = live_policy_known(config, resolved, splits.all).head
     early = None
     if head is not None and search.stop_below is not None:
-        early = head.stops(search.stop_below, everything, config.sampler.max_new_tokens)
+        early = head.stops(search.stop_below, splits.all, config.sampler.max_new_tokens)
     with open_context(config, folder, splits, resolved) as context:
         run_solve(context, config, search, output, head, early)
     log.info("chosen programs: %s", output)

@@ -19,12 +19,15 @@ from axiom_rl.models.lora.merged_copy import compute_dtype
 logger = logging.getLogger(__name__)
 
 
-def check_options(config: type, args: dict[str, Any]) -> None:
+def check_options(config: type, args: dict[str, Any]) -> Any:
     """Refuse options that a configuration class of TRL lacks or refuses, or that a run cannot use.
 
     Args:
         config: trl.SFTConfig or trl.GRPOConfig.
         args: trainer.args.
+
+    Returns:
+        The configuration as TRL completes it, with placeholders for model and folder.
 
     Raises:
         AxiomError: naming the key, with the reason or the near misses.
@@ -45,11 +48,12 @@ def check_options(config: type, args: dict[str, Any]) -> None:
             f"trainer.args.optim={args['optim']} needs an NVIDIA GPU and there is none here; "
             "choose adamw_torch"
         )
-    build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
+    made = build_options(config, args | {"output_dir": "checkpoints", "bf16": False})
     if not math.isfinite(args.get("learning_rate", 0)):
         raise AxiomError(f"trainer.args.learning_rate={args['learning_rate']}: must be finite")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise AxiomError("a run trains in one process: start python launch.py without torchrun")
+    return made
 
 
 def run_options(

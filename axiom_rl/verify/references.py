@@ -51,7 +51,7 @@ def check_references(splits: Splits, config: SandboxConfig) -> Splits:
     Raises:
         SandboxUnavailableError: if the sandbox does not work.
     """
-    problems = [*splits.train, *splits.val, *splits.test]
+    problems = [*splits.all]
     file = cache_dir() / "references" / f"{_key(problems, splits.solutions, config)}.json"
     found = _kept(file)
     if found is None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
-from types import TracebackType
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -19,11 +18,7 @@ from tqdm import tqdm
 from axiom_rl.config import SandboxConfig
 from axiom_rl.core.types import Problem, Status, Verdict
 from axiom_rl.problems.sources.assertions import ENTRY, TestCode
-from axiom_rl.sandbox.base import (
-    IsolationLevel,
-    Outcome,
-    SandboxUnavailableError,
-)
+from axiom_rl.sandbox.base import IsolationLevel, Outcome, SandboxUnavailableError
 from axiom_rl.sandbox.kinds import open_sandbox
 from axiom_rl.verify.judge import judge
 from axiom_rl.verify.outputs import Inputs, ProgramRun, Runnable, prepare_run, without_program
@@ -95,12 +90,7 @@ class Verifier:
     def __enter__(self) -> Verifier:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -11,11 +11,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from axiom_rl.config.schema.model import (
-    GgufConfig,
-    ModelConfig,
-    WheelFile,
-)
+from axiom_rl.config.schema.model import GgufConfig, ModelConfig, WheelFile
 from axiom_rl.config.schema.pipeline import DistillConfig, PipelineConfig
 from axiom_rl.config.schema.problems import (
     BenchmarkConfig,
@@ -199,10 +195,7 @@ KINDS: dict[str, tuple[str, dict[str, type]]] = {
             "vllm_server": VllmServerConfig,
         },
     ),
-    "search": (
-        "kind",
-        {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig},
-    ),
+    "search": ("kind", {"none": SearchConfig, "select": SelectConfig, "repair": RepairConfig}),
     "teacher": (
         "kind",
         {"local": LocalTeacherConfig, "api": ApiTeacherConfig, "file": FileTeacherConfig},

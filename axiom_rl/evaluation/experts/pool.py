@@ -17,13 +17,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from axiom_rl.config import Config, ExpertIterConfig, JsonlConfig, ProceduralConfig, pool_config
+from axiom_rl.config import Config, ExpertIterConfig, pool_config
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_jsonl
 from axiom_rl.evaluation.score import read_evaluation
 from axiom_rl.evaluation.search.replayed import differing
-from axiom_rl.problems.splits import content_hash, import_types
+from axiom_rl.problems.splits import content_hash, import_types_of
 from axiom_rl.search.execute import FILE as EXECUTIONS
 from axiom_rl.search.pool import PHASE, read_pool
 
@@ -60,8 +60,7 @@ def with_pool(config: Config) -> Config:
             "problems, prompt, sampler and model come from trainer.pool; leave out "
             f"{', '.join(different)}"
         )
-    if isinstance(pool.problems, ProceduralConfig | JsonlConfig):
-        import_types(pool.problems.imports)
+    import_types_of(pool.problems)
     if not read_pool(place, KEY)[0].train:
         raise AxiomError(f"{KEY}={place}: it holds no samples of train problems; {_how()}")
     model = replace(pool.model, lora=config.model.lora)
@@ -88,9 +87,8 @@ def take_pool(context: RunContext, trainer: ExpertIterConfig) -> None:
         return
     splits, _rollouts = read_pool(place, KEY)
     _check_weights(context, place)
-    theirs = {p.id: content_hash(p) for p in (*splits.train, *splits.val, *splits.test)}
-    own = (*context.splits.train, *context.splits.val, *context.splits.test)
-    shared = {p.id for p in own if theirs.get(p.id) == content_hash(p)}
+    theirs = {p.id: content_hash(p) for p in splits.all}
+    shared = {p.id for p in context.splits.all if theirs.get(p.id) == content_hash(p)}
     missing = [problem.id for problem in context.splits.train if problem.id not in shared]
     if missing:
         raise AxiomError(

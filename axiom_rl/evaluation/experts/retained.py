@@ -253,41 +253,27 @@ def _equal_tokens(old: _Phase, new: _Phase, names: Sequence[str]) -> list[dict[s
 
     The tokens are those of all samples of the phase that needs fewer of them.
     """
-    rows = []
-    for who, phase in (("policy", old), ("trained policy", new)):
-        tokens = phase.document["tokens"]
-        rows.append(
-            {
-                "name": who,
-                "search": None,
-                "samples": 1,
-                "tokens": tokens,
-                "score": _mean(phase.rates),
-            }
-        )
+    policies = {"policy": old, "trained policy": new}
+    keys = ("name", "search", "samples", "tokens", "score")
+    rows: list[tuple[Any, ...]] = [
+        (who, None, 1, phase.document["tokens"], _mean(phase.rates))
+        for who, phase in policies.items()
+    ]
     for name in names:
-        whole = [phase.cost(phase.document["samples"], name) for phase in (old, new)]
-        for who, phase in (("policy", old), ("trained policy", new)):
-            n = phase.budget(min(whole), name)
-            rows.append(
-                {
-                    "name": who,
-                    "search": name,
-                    "samples": n,
-                    "tokens": phase.cost(n, name),
-                    "score": _mean(phase.search(name, str(n))),
-                }
-            )
-    return rows
+        tokens = min(phase.cost(phase.document["samples"], name) for phase in (old, new))
+        for who, phase in policies.items():
+            n = phase.budget(tokens, name)
+            score = _mean(phase.search(name, str(n)))
+            rows.append((who, name, n, phase.cost(n, name), score))
+    return [dict(zip(keys, row, strict=True)) for row in rows]
 
 
 def _training(folder: Path, iteration: int) -> dict[str, float]:
     """Return what came before the trained policy: tokens drawn for gold, trained on, seconds."""
     rows = [row for row in read_metrics(folder) if 1 <= row["iteration"] <= iteration]
-    trained = [row for row in rows if row["phase"] == "timing" and row["name"] == "train"]
-    timed = [
-        row for row in rows if row["phase"] == "timing" and row["name"] in ("collect", "train")
-    ]
+    timings = [row for row in rows if row["phase"] == "timing"]
+    timed = [row for row in timings if row["name"] in ("collect", "train")]
+    trained = [row for row in timed if row["name"] == "train"]
     gathered = [row for row in rows if row["phase"] == "collect"]
     drawn = [row.get(key) or 0 for row in gathered for key in ("drawn_tokens", "discarded_tokens")]
     return {

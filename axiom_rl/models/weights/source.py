@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,10 +172,7 @@ def count_parameters(folder: Path) -> int:
     for file in weight_files(folder):
         with safe_open(file, framework="pt") as opened:
             for name in opened.keys():  # noqa: SIM118
-                size = 1
-                for length in opened.get_slice(name).get_shape():
-                    size *= length
-                total += size
+                total += math.prod(opened.get_slice(name).get_shape())
     return total
 
 

@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from axiom_rl.core.types import Problem, TestCase
@@ -39,6 +38,7 @@ SECONDS = 10.0
 WALL_FACTOR = 6.0
 """Wall time allowed for each second of CPU time: other processes may have the processor."""
 ENTRY = "_axiom_entry"
+MAIN = "from axiom_rl.problems.sources.replay import main; main()"
 
 
 class Unconvertible(Exception):
@@ -68,12 +68,7 @@ class TestCode:
     def __enter__(self) -> TestCode:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -181,12 +176,7 @@ class TestCode:
         if self._process is None or self._process.poll() is not None:
             self._stop()
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    "from axiom_rl.problems.sources.replay import main; main()",
-                ],
+                [sys.executable, "-P", "-c", MAIN],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={

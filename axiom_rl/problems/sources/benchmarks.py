@@ -79,9 +79,7 @@ def load_benchmark(name: str, path: str | None = None) -> Loaded:
 
 
 def _collect(
-    name: str,
-    rows: Iterable[tuple[str, Row | NoRow]],
-    make: Callable[[Row, TestCode], Converted],
+    name: str, rows: Iterable[tuple[str, Row | NoRow]], make: Callable[[Row, TestCode], Converted]
 ) -> Loaded:
     """Make problems of rows, each with the name of its place."""
     problems: dict[str, Problem] = {}
@@ -356,12 +354,7 @@ def _without_repetitions(tests: tuple[TestCase, ...]) -> tuple[TestCase, ...]:
 
 
 REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
-    "humaneval": (
-        ("prompt",),
-        ("canonical_solution",),
-        ("test", "base_input"),
-        ("entry_point",),
-    ),
+    "humaneval": (("prompt",), ("canonical_solution",), ("test", "base_input"), ("entry_point",)),
     "mbpp": (
         ("text", "prompt"),
         ("code", "canonical_solution"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import percent, points
@@ -16,7 +16,7 @@ from axiom_rl.evaluation.forgetting import (
     trained_on_text,
     type_changes,
 )
-from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text
+from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Table, Text, table_of
 from axiom_rl.report.run_folder import RunFolder
 from axiom_rl.report.sections import result as answers
 
@@ -76,19 +76,17 @@ def _left_out(run: RunFolder) -> list[Block]:
         "is about these samples (Fisher's exact test, corrected by Holm); lost is what passed more "
         f"than half before and fell by more than {100 * LOST_FALL:.0f} points for sure."
     )
-    cells = [
-        [
-            change.name,
-            f"{trained[change.name].passed} of {trained[change.name].samples}",
-            _count(change.before),
-            _count(change.after),
-            points(change.difference),
-            _answer(change),
-        ]
-        for change in rows
-    ]
-    headers = ["type left out", "passed in the choice", "before", "after", "change", "answer"]
-    return [Text(text), Table(headers, cells)]
+    columns: dict[str, Callable[[TypeChange], str]] = {
+        "type left out": lambda row: row.name,
+        "passed in the choice": lambda row: _count(
+            (trained[row.name].passed, trained[row.name].samples)
+        ),
+        "before": lambda row: _count(row.before),
+        "after": lambda row: _count(row.after),
+        "change": lambda row: points(row.difference),
+        "answer": _answer,
+    }
+    return [Text(text), table_of(rows, columns)]
 
 
 def _answer(change: TypeChange) -> str:
@@ -150,21 +148,12 @@ def _sentence(compared: dict[str, Comparison]) -> str:
 
 
 def _bars(ordered: list[tuple[str, Comparison]]) -> Bars:
-    groups = [
-        BarGroup(
-            family,
-            [
-                Bar(series, rate.value, percent(rate.value))
-                for series, rate in (
-                    ("before", comparison.before.pass_at_1),
-                    ("after", comparison.after.pass_at_1),
-                )
-            ],
-            change=points(comparison.difference.value).removesuffix(" points"),
-            tone=answers.tone(comparison),
-        )
-        for family, comparison in ordered
-    ]
+    groups = []
+    for family, comparison in ordered:
+        before, after = (e.pass_at_1.value for e in (comparison.before, comparison.after))
+        bars = [Bar("before", before, percent(before)), Bar("after", after, percent(after))]
+        change = points(comparison.difference.value).removesuffix(" points")
+        groups.append(BarGroup(family, bars, change, answers.tone(comparison)))
     return Bars(groups)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from axiom_rl.report.blocks import Block, Chart, Table, Text
 from axiom_rl.report.charts import Series, line_chart, stack_chart
 from axiom_rl.report.run_folder import Row, RunFolder
 from axiom_rl.report.sections.result import brief_difference
-from axiom_rl.report.sections.timing import known
+from axiom_rl.report.sections.timing import known, written
 
 LEVEL, STAGE = "level_", "stage"
 """Columns of the curriculum: a level for each type, or one for all."""
@@ -196,10 +197,7 @@ def _best_of_k(run: RunFolder) -> list[Block]:
         "Best of k: the chance that one of k samples passes, without bias, before and after. The "
         "intervals are paired t intervals over the problems, each for its own k."
     )
-    return [
-        Text(text),
-        Table(["", "before", "after", "difference (95 % interval)"], cells),
-    ]
+    return [Text(text), Table(["", "before", "after", "difference (95 % interval)"], cells)]
 
 
 def _best(evaluation: Evaluation, k: int) -> dict[str, float]:
@@ -220,7 +218,7 @@ def _summary(rows: list[Row]) -> Table:
         values = _values(of, column)
         if values:
             ends = (_mean(values[:part]), _mean(values[-part:]), _mean(values))
-            cells.append([title, *(_written(value, form) for value in ends)])
+            cells.append([title, *(written(value, form) for value in ends)])
     unit = "step" if part == 1 else f"{part} steps"
     return Table(["mean of", f"first {unit}", f"last {unit}", "all steps"], cells)
 
@@ -230,11 +228,10 @@ def _verdicts(folder: Path, rows: list[Row]) -> list[Block]:
     counted = [row for row in rows if isinstance(row.get("verdicts"), dict) and row["verdicts"]]
     if not counted:
         return []
-    totals: dict[str, int] = {}
+    totals = Counter[str]()
     for row in counted:
-        for status, count in row["verdicts"].items():
-            totals[status] = totals.get(status, 0) + count
-    usual = sorted(totals, key=lambda status: -totals[status])
+        totals.update(row["verdicts"])
+    usual = [status for status, _count in totals.most_common()]
     x = [float(row["step"]) for row in counted]
     lines = [
         Series(status.replace("_", " "), x, [_share(row["verdicts"], status) for row in counted])
@@ -245,7 +242,7 @@ def _verdicts(folder: Path, rows: list[Row]) -> list[Block]:
         folder, "rollout_verdicts", lines, x_label="step", y_label="share", share=True,
         caption=caption, title="Verdicts of the rollouts",
     )  # fmt: skip
-    whole = sum(totals.values())
+    whole = totals.total()
     cells = [[s.replace("_", " "), f"{totals[s]:,}", percent(totals[s] / whole)] for s in usual]
     return [chart, Table(["verdict of a rollout", "rollouts", "share"], cells)]
 
@@ -290,7 +287,3 @@ def _mean(values: Sequence[float]) -> float:
 
 def _share(verdicts: dict[str, int], status: str) -> float:
     return float(verdicts.get(status, 0) / sum(verdicts.values()))
-
-
-def _written(value: float, form: str) -> str:
-    return percent(value) if form == "%" else format(value, form)

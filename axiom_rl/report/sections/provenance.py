@@ -23,10 +23,7 @@ def provenance_section(run: RunFolder) -> Section:
         ("format", model.get("format")),
         ("revision", model.get("revision")),
         ("SHA-256 of the weights", model.get("sha256")),
-        (
-            "chat template",
-            _given(model.get("chat_template")),
-        ),
+        ("chat template", _given(model.get("chat_template"))),
         ("values of the chat template", _pairs(model.get("chat_template_kwargs") or {})),
         ("adapter", evaluation.model.get("adapter") if evaluation else None),
         ("sampler", _pairs(dict(evaluation.sampler)) if evaluation else None),

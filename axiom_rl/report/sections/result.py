@@ -304,8 +304,7 @@ def overall_bars(named: Sequence[tuple[str, str, Evaluation]]) -> Bars:
     return Bars(
         [
             BarGroup(
-                name,
-                [Bar(series, e.pass_at_1.value, with_interval(e.pass_at_1), e.pass_at_1)],
+                name, [Bar(series, e.pass_at_1.value, with_interval(e.pass_at_1), e.pass_at_1)]
             )
             for name, series, e in named
         ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from axiom_rl.core.files import read_json
 from axiom_rl.core.text import count, duration, percent
 from axiom_rl.report.blocks import Bar, BarGroup, Bars, Block, Section, Table, Text, harmless
 from axiom_rl.report.run_folder import RunFolder
@@ -40,8 +39,7 @@ def teacher_headline(run: RunFolder) -> str:
 
 
 def _result(run: RunFolder) -> dict[str, Any] | None:
-    path = run.path / "teacher" / "result.json"
-    return read_json(path) if path.exists() else None
+    return run.document("teacher/result.json")
 
 
 def _sentence(result: dict[str, Any]) -> str:

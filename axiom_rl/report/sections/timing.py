@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from axiom_rl.core.text import duration, percent
-from axiom_rl.report.blocks import Block, Chart, Section, Table, Text
+from axiom_rl.report.blocks import Block, Chart, Section, Table, Text, table_of
 from axiom_rl.report.charts import Series, line_chart
 from axiom_rl.report.run_folder import Row, RunFolder
 from axiom_rl.run.folder import read_unfinished
+
+GOLD = {
+    "iteration": "iteration",
+    "samples": "samples",
+    "passed": "passed",
+    "solutions": "new unique solutions",
+    "duplicates": "duplicates filtered",
+    "total_solutions": "unique solutions so far",
+    "unsolved": "problems unsolved",
+}
+"""Columns of the rows of collection, and their headings."""
 
 
 def training_section(run: RunFolder) -> Section:
@@ -26,18 +38,8 @@ def training_section(run: RunFolder) -> Section:
 def _gold_blocks(run: RunFolder) -> list[Block]:
     collected = run.rows("collect")
     if collected:
-        columns = ("samples", "passed", "solutions", "duplicates", "total_solutions", "unsolved")
-        headers = [
-            "iteration",
-            "samples",
-            "passed",
-            "new unique solutions",
-            "duplicates filtered",
-            "unique solutions so far",
-            "problems unsolved",
-        ]
-        cells = [[str(r["iteration"]), *(str(r.get(c, "?")) for c in columns)] for r in collected]
-        return [Table(headers, cells), *_round_blocks(collected)]
+        cells = [[str(row.get(column, "?")) for column in GOLD] for row in collected]
+        return [Table([*GOLD.values()], cells), *_round_blocks(collected)]
     cells = [[str(key), str(count)] for key, count in run.solutions.items()]
     return [Table(["iteration", "unique solutions"], cells)] if cells else []
 
@@ -65,17 +67,9 @@ def _rounds(row: Row) -> dict[str, Any]:
 def _loss_table(steps: list[Row]) -> Table:
     rows = []
     for iteration in sorted({row["iteration"] for row in steps}):
-        of_iteration = [row for row in steps if row["iteration"] == iteration]
-        losses = [row["loss"] for row in of_iteration]
-        rows.append(
-            [
-                str(iteration),
-                str(len(losses)),
-                f"{losses[0]:.4f}",
-                f"{losses[-1]:.4f}",
-                f"{min(losses):.4f}",
-            ]
-        )
+        losses = [row["loss"] for row in steps if row["iteration"] == iteration]
+        shown = (f"{loss:.4f}" for loss in (losses[0], losses[-1], min(losses)))
+        rows.append([str(iteration), str(len(losses)), *shown])
     return Table(["iteration", "logged steps", "first loss", "last loss", "lowest loss"], rows)
 
 
@@ -105,32 +99,22 @@ def timing_blocks(run: RunFolder) -> list[Block]:
     whole = math.fsum(
         row["seconds"] for row in rows if known(row.get("seconds")) and row not in within
     )
-    cells = [
-        [
-            _phase(row, row in within),
-            str(row["iteration"]),
-            duration(row.get("seconds")),
-            percent(row["seconds"] / whole)
-            if row not in within and known(row.get("seconds"))
-            else "",
-            _count(row.get("tokens")),
-            _count(row.get("tokens_per_second")),
-            percent(row["verify_share"]) if known(row.get("verify_share")) else "",
-            f"{row['peak_memory_gb']:.2f}" if known(row.get("peak_memory_gb")) else "",
-        ]
-        for row in rows
-    ]
-    headers = [
-        "phase",
-        "iteration",
-        "time",
-        "share",
-        "tokens",
-        "tokens/s",
-        "waiting for verdicts",
-        "peak GB",
-    ]
-    return [Text(_totals(rows, whole)), Table(headers, cells, key=2)]
+
+    def share(row: Row) -> str:
+        counts = row not in within and known(row.get("seconds"))
+        return percent(row["seconds"] / whole) if counts else ""
+
+    columns: dict[str, Callable[[Row], str]] = {
+        "phase": lambda row: _phase(row, row in within),
+        "iteration": lambda row: str(row["iteration"]),
+        "time": lambda row: duration(row.get("seconds")),
+        "share": share,
+        "tokens": lambda row: _shown(row.get("tokens"), ",.0f"),
+        "tokens/s": lambda row: _shown(row.get("tokens_per_second"), ",.0f"),
+        "waiting for verdicts": lambda row: _shown(row.get("verify_share"), "%"),
+        "peak GB": lambda row: _shown(row.get("peak_memory_gb"), ".2f"),
+    }
+    return [Text(_totals(rows, whole)), table_of(rows, columns, key=2)]
 
 
 def within_training(rows: list[Row]) -> list[Row]:
@@ -185,8 +169,13 @@ def _measured(row: Row) -> float:
     return float(row["seconds"]) if known(row.get("seconds")) else 0.0
 
 
-def _count(value: Any) -> str:
-    return f"{value:,.0f}" if known(value) else ""
+def _shown(value: Any, form: str) -> str:
+    return written(value, form) if known(value) else ""
+
+
+def written(value: float, form: str) -> str:
+    """Write a number by a format, of which `%` is our percentage."""
+    return percent(value) if form == "%" else format(value, form)
 
 
 def known(value: Any) -> bool:

@@ -6,7 +6,7 @@ problem by problem, over the seeds that both have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from axiom_rl.evaluation.experts.retained import FILE as RETENTION
 from axiom_rl.evaluation.experts.retained import shown_share
 from axiom_rl.evaluation.score import Evaluation, ProblemScore, read_evaluation
 from axiom_rl.evaluation.statistics import CONFIDENCE, Interval
-from axiom_rl.report.blocks import Block, Table, Text
+from axiom_rl.report.blocks import Block, Table, Text, table_of
 from axiom_rl.report.sections.result import brief_difference
 from axiom_rl.report.sweep.scores import changing
 from axiom_rl.run.sweep_jobs import Job
@@ -49,18 +49,17 @@ def neighbour_blocks(jobs: Sequence[Job]) -> list[Block]:
     pairs = neighbours(jobs)
     if not pairs:
         return []
-    rows = [
-        [
-            f"{pair.first} → {pair.second}",
-            *(percent(rate) for rate in pair.rates),
-            brief_difference(pair.difference),
-            answer_of(pair.difference).removesuffix(" from this much data"),
-            str(pair.seeds),
-        ]
-        for pair in pairs
-    ]
-    headers = ["neighbours", "first", "second", "difference", "the second is", "seeds"]
-    blocks: list[Block] = [Table(headers, rows), Text(METHOD)]
+    columns: dict[str, Callable[[Pair], str]] = {
+        "neighbours": lambda pair: f"{pair.first} → {pair.second}",
+        "first": lambda pair: percent(pair.rates[0]),
+        "second": lambda pair: percent(pair.rates[1]),
+        "difference": lambda pair: brief_difference(pair.difference),
+        "the second is": lambda pair: answer_of(pair.difference).removesuffix(
+            " from this much data"
+        ),
+        "seeds": lambda pair: str(pair.seeds),
+    }
+    blocks: list[Block] = [table_of(pairs, columns), Text(METHOD)]
     return [*blocks, *_gold(jobs)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from axiom_rl.report.blocks import (
     Text,
     harmless,
     link_to,
+    table_of,
 )
 from axiom_rl.report.blocks import with_interval as rated
 from axiom_rl.report.render import to_html, to_markdown
@@ -207,32 +208,25 @@ def _settings(sweep: Sweep) -> list[Block]:
     if not sweep.settings:
         return []
     best = sweep.settings[0]
-    before = ["before"] if _has_before(sweep) else []
-    headers = ["setting", sweep.measured, "against the best", "seeds", *before, "by seed"]
+    columns: dict[str, Callable[[Setting], str]] = {
+        "setting": _name,
+        sweep.measured: lambda setting: rated(setting.rate),
+        "against the best": lambda setting: _against(sweep, setting),
+        "seeds": lambda setting: str(len(setting.scores)),
+    }
+    if any(setting.before is not None for setting in sweep.settings):
+        columns["before"] = lambda s: "" if s.before is None else percent(s.before)
+    columns["by seed"] = lambda s: ", ".join(percent(x.rate.value) for x in s.scores.values())
     bars = [
         BarGroup(_name(one), [Bar("after", one.rate.value, rated(one.rate), one.rate)])
         for one in sweep.settings[:BARS]
     ]
-    table = Table(headers, [_row(sweep, setting) for setting in sweep.settings], key=1)
+    table = table_of(sweep.settings, columns, key=1)
     mixed = len({score.tests_sha256 for score in sweep.scores.values()}) > 1
     warnings = [Text(MIXED, warning=True)] if mixed else []
     shortened = best.parameters and _as_typed(best) != _name(best)
     typed = [Text(f"The best, as it is typed: {_as_typed(best)}")] if shortened else []
     return [*warnings, Bars(bars), table, *typed, Text(METHOD)]
-
-
-def _row(sweep: Sweep, setting: Setting) -> list[str]:
-    by_seed = ", ".join(percent(score.rate.value) for score in setting.scores.values())
-    before = [percent(setting.before)] if setting.before is not None else [""]
-    before = before if _has_before(sweep) else []
-    return [
-        _name(setting),
-        rated(setting.rate),
-        _against(sweep, setting),
-        str(len(setting.scores)),
-        *before,
-        by_seed,
-    ]
 
 
 def _against(sweep: Sweep, setting: Setting) -> str:
@@ -243,10 +237,6 @@ def _against(sweep: Sweep, setting: Setting) -> str:
     if math.isnan(gap.value):
         return "no seed in common"
     return f"{brief_difference(gap)}, {'worse' if gap.high < 0 else 'cannot tell'}"
-
-
-def _has_before(sweep: Sweep) -> bool:
-    return any(setting.before is not None for setting in sweep.settings)
 
 
 def _what_mattered(sweep: Sweep) -> list[Block]:
@@ -274,17 +264,16 @@ def _what_mattered(sweep: Sweep) -> list[Block]:
 
 
 def _failed(sweep: Sweep) -> list[Block]:
-    rows: list[list[Cell]] = [
-        [
-            str(job.number),
-            harmless(job.error),
-            _asked(sweep, job),
-            link_to(job.log, job.log.name, sweep.folder) if job.log.is_file() else str(job.log),
-        ]
-        for job in sweep.jobs
-        if job.status == "failed"
-    ]
-    return [Table(["job", "error", "asked", "log"], rows, left=True)] if rows else []
+    failed = [job for job in sweep.jobs if job.status == "failed"]
+    columns: dict[str, Callable[[Job], Cell]] = {
+        "job": lambda job: str(job.number),
+        "error": lambda job: harmless(job.error),
+        "asked": lambda job: _asked(sweep, job),
+        "log": lambda job: (
+            link_to(job.log, job.log.name, sweep.folder) if job.log.is_file() else str(job.log)
+        ),
+    }
+    return [table_of(failed, columns, left=True)] if failed else []
 
 
 def _jobs(sweep: Sweep) -> list[Block]:

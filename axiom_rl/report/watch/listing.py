@@ -87,21 +87,17 @@ def _below(folder: Path, depth: int, *, in_sweep: bool) -> Iterator[Found]:
     for each in sorted(path for path in folders if not path.name.startswith(".")):
         marks = {name for name in MARKS if (each / name).is_file()}
         if marks:
-            yield _found(each, in_sweep=in_sweep)
+            yield Found(
+                folder=each,
+                when=_when(each),
+                stage=_stage(each),
+                state=_state(each),
+                score=_score(each),
+                in_sweep=in_sweep,
+            )
         sweep = bool(marks & {"command.json", "sweep.html"})
         if depth > 1 and (sweep or not marks):
             yield from _below(each, depth - 1, in_sweep=sweep)
-
-
-def _found(folder: Path, *, in_sweep: bool) -> Found:
-    return Found(
-        folder=folder,
-        when=_when(folder),
-        stage=_stage(folder),
-        state=_state(folder),
-        score=_score(folder),
-        in_sweep=in_sweep,
-    )
 
 
 def _when(folder: Path) -> str:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.problems.prompts import render
 from axiom_rl.rollouts.judge import JudgedBy, JudgedLater
 from axiom_rl.rollouts.records import Rollout, rollout_row
-from axiom_rl.rollouts.rewards import Shaping, WeightedRewards, shaped
+from axiom_rl.rollouts.rewards import Shaping, WeightedRewards, shaped, shaping_of
 from axiom_rl.sampling import Sampler, SampleRequest
 from axiom_rl.trainers.grpo.loss import SAME, group_advantages
 from axiom_rl.verify import Verifier
@@ -104,9 +105,7 @@ class Batch:
             "problems": dict(sorted(Counter(group.problem.type for group in groups).items())),
             "tokens": sum(lengths),
             "thrown_away_tokens": sum(
-                item.completion.completion_tokens
-                for group in self.thrown_away
-                for item in group.rollouts
+                item.completion.completion_tokens for g in self.thrown_away for item in g.rollouts
             ),
             "generation_seconds": round(sampling, 3),
             "verification_seconds": round(self.verify_seconds, 3),
@@ -119,53 +118,36 @@ def goal(trainer: GrpoConfig) -> int | None:
     return trainer.k if trainer.objective == "max_at_k" else None
 
 
+@dataclass(frozen=True)
 class GroupSource:
     """Makes the batches of a run."""
 
-    def __init__(
-        self,
-        trainer: GrpoConfig,
-        curriculum: Curriculum,
-        *,
-        sampler: Callable[[], Sampler],
-        verifier: Verifier,
-        style: str,
-        seed: int,
-        group_size: int,
-        max_length: int,
-        completions: Path,
-        iteration: int = 1,
-    ) -> None:
-        """Take what stays the same over the steps.
+    trainer: GrpoConfig
+    """Of it the rewards, their terms and dynamic sampling."""
+    curriculum: Curriculum
+    """Chooses the problems."""
+    sampler: Callable[[], Sampler]
+    """Returns a sampler of the model as it is now."""
+    verifier: Verifier
+    """Judges the programs by the hidden tests."""
+    style: str
+    seed: int
+    """Of the run; a step's samples depend on it, the step and the model alone."""
+    group_size: int
+    max_length: int
+    """Tokens of a completion at most."""
+    completions: Path
+    """File that every sample is appended to."""
+    iteration: int = 1
+    """Written into each of its lines."""
 
-        Args:
-            trainer: of it the rewards, their terms and dynamic sampling.
-            curriculum: chooses the problems.
-            sampler: returns a sampler of the model as it is now.
-            verifier: judges the programs by the hidden tests.
-            style: prompt style.
-            seed: of the run; a step's samples depend on it, the step and the model alone.
-            group_size: samples of one problem.
-            max_length: tokens of a completion at most.
-            completions: file that every sample is appended to.
-            iteration: written into each of its lines.
-        """
-        self.curriculum = curriculum
-        self._trainer = trainer
-        self._sampler = sampler
-        self._verifier = verifier
-        self._rewards = WeightedRewards(trainer.rewards)
-        self._style = style
-        self._seed = seed
-        self._size = group_size
-        self._max_length = max_length
-        self._completions = completions
-        self._iteration = iteration
-        self._shaping = Shaping(
-            failure=trainer.failure_reward,
-            format_weight=trainer.format_weight,
-            length_weight=trainer.length_weight,
-        )
+    @cached_property
+    def _rewards(self) -> WeightedRewards:
+        return WeightedRewards(self.trainer.rewards)
+
+    @cached_property
+    def _shaping(self) -> Shaping:
+        return shaping_of(self.trainer)
 
     def draw(self, step: int, count: int) -> Batch:
         """Draw `count` groups for a step; replace those without signal, up to the cap."""
@@ -174,8 +156,8 @@ class GroupSource:
         groups, waited = self._groups(step, 0, problems, {})
         extra: list[Group] = []
         dull = [group for group in groups if not group.has_signal]
-        wanted = min(len(dull), self._trainer.max_extra_groups)
-        if self._trainer.dynamic_sampling and wanted:
+        wanted = min(len(dull), self.trainer.max_extra_groups)
+        if self.trainer.dynamic_sampling and wanted:
             others = self._pick(wanted, {problem.id for problem in problems})
             have = Counter(problem.id for problem in problems)  # their samples come first
             extra, more = self._groups(step, 1, others, have)
@@ -184,10 +166,7 @@ class GroupSource:
         seconds = time.monotonic() - started
         self._write(step, used, thrown_away)
         return Batch(
-            used=tuple(used),
-            thrown_away=tuple(thrown_away),
-            seconds=seconds,
-            verify_seconds=waited,
+            used=tuple(used), thrown_away=tuple(thrown_away), seconds=seconds, verify_seconds=waited
         )
 
     def _pick(self, count: int, used: Set[str] = frozenset()) -> list[Problem]:
@@ -206,21 +185,21 @@ class GroupSource:
         requests = [
             SampleRequest(
                 problem_id=key,
-                messages=tuple(render(tasks[key].problem, self._style)),
+                messages=tuple(render(tasks[key].problem, self.style)),
                 samples=self._samples(have.get(key, 0), times),
-                stream=f"{self._seed}/grpo/{step}/{attempt}",
+                stream=f"{self.seed}/grpo/{step}/{attempt}",
             )
             for key, times in repeats.items()
         ]
-        judging = JudgedLater(tasks, self._verifier)
-        for completion in self._sampler().sample(requests):
+        judging = JudgedLater(tasks, self.verifier)
+        for completion in self.sampler().sample(requests):
             judging.submit(completion)
         rollouts = sorted(judging.take(everything=True), key=lambda item: item.completion.sample)
         groups = []
         for problem_id in repeats:
             own = [item for item in rollouts if item.completion.problem_id == problem_id]
-            for first in range(0, len(own), self._size):
-                members = own[first : first + self._size]
+            for first in range(0, len(own), self.group_size):
+                members = own[first : first + self.group_size]
                 groups.append(self._group(tasks[problem_id].problem, members))
         for group in groups:
             if group.pass_rate is not None:
@@ -228,8 +207,8 @@ class GroupSource:
         return groups, judging.waited
 
     def _samples(self, groups_before: int, groups: int) -> tuple[int, ...]:
-        first = self._size * groups_before
-        return tuple(range(first, first + self._size * groups))
+        first = self.group_size * groups_before
+        return tuple(range(first, first + self.group_size * groups))
 
     def _group(self, problem: Problem, rollouts: Sequence[Rollout]) -> Group:
         earned = [self._reward_of(problem, item) for item in rollouts]
@@ -238,7 +217,7 @@ class GroupSource:
             rollouts=tuple(rollouts),
             rewards=tuple(reward for reward, _parts in earned),
             parts=tuple(parts for _reward, parts in earned),
-            k=goal(self._trainer),
+            k=goal(self.trainer),
         )
 
     def _reward_of(
@@ -251,19 +230,19 @@ class GroupSource:
             item.hidden,
             self._shaping,
             well_formed=item.code is not None and not item.completion.truncated,
-            length=item.completion.completion_tokens / self._max_length,
+            length=item.completion.completion_tokens / self.max_length,
         )
         return reward, parts
 
     def _write(self, step: int, used: Sequence[Group], thrown_away: Sequence[Group]) -> None:
         kept = [(group, True) for group in used] + [(group, False) for group in thrown_away]
         rows = [
-            rollout_row(item, "grpo", self._iteration)
+            rollout_row(item, "grpo", self.iteration)
             | {"step": step, "reward": reward, "rewards": parts, "used": is_used}
             for group, is_used in kept
             for item, reward, parts in zip(group.rollouts, group.rewards, group.parts, strict=True)
         ]
-        append_jsonl(self._completions, rows)
+        append_jsonl(self.completions, rows)
 
 
 def _replace(groups: Sequence[Group], extra: Sequence[Group]) -> tuple[list[Group], list[Group]]:

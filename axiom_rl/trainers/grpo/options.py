@@ -14,10 +14,9 @@ from peft import PeftModel
 from trl.trainer.grpo_config import GRPOConfig
 
 from axiom_rl.config import GrpoConfig
-from axiom_rl.config.trl_options import check_trl_options
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.rollouts.rewards import Shaping
-from axiom_rl.trainers.options import build_options, check_options, run_options
+from axiom_rl.rollouts.rewards import shaping_of
+from axiom_rl.trainers.options import check_options, run_options
 
 COUNTS = (
     "max_steps", "num_generations", "max_completion_length", "save_steps", "num_iterations",
@@ -33,9 +32,8 @@ def check_grpo(trainer: GrpoConfig) -> None:
         AxiomError: naming the key and what to type.
     """
     args = trainer.args
-    check_trl_options("GRPOConfig", args)
     _check_counts(args)
-    check_options(GRPOConfig, args)
+    made: GRPOConfig = check_options(GRPOConfig, args)
     if not math.isfinite(args.get("beta", 0)):
         raise AxiomError(f"trainer.args.beta={args['beta']}: must be finite")
     for key in NEEDED:
@@ -48,13 +46,7 @@ def check_grpo(trainer: GrpoConfig) -> None:
         if low > high:
             names = what.format("low"), what.format("high")
             raise AxiomError(f"{names[0]}={low} must not be above {names[1]}={high}")
-    Shaping(  # refuses weights that could outweigh a test
-        failure=trainer.failure_reward,
-        format_weight=trainer.format_weight,
-        length_weight=trainer.length_weight,
-    )
-    placeholders = {"output_dir": "checkpoints", "bf16": False}
-    made: GRPOConfig = build_options(GRPOConfig, args | placeholders)
+    shaping_of(trainer)  # refuses weights that could outweigh a test
     terms = trainer.format_weight or trainer.length_weight
     if terms and made.scale_rewards != "none":
         raise AxiomError(

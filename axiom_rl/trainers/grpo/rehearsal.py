@@ -106,7 +106,8 @@ def read_rehearsal(
     rollouts = read_rollouts(context.run.folder / "completions" / f"{PHASE}.jsonl")
     answers = tuple(
         replace(item.completion, prompt_ids=prompts[item.completion.problem_id])
-        for item in sorted(rollouts, key=_order)  # they were written as they finished
+        # Sorted, since they were written as they finished.
+        for item in sorted(rollouts, key=lambda item: item.completion.key)
         if item.completion.problem_id in prompts and _is_kept(item)
     )
     if not answers:
@@ -117,7 +118,3 @@ def read_rehearsal(
 def _is_kept(item: Rollout) -> bool:
     whole = bool(item.completion.token_ids) and not item.completion.truncated
     return whole and item.hidden is not None and item.hidden.passed
-
-
-def _order(item: Rollout) -> tuple[str, int]:
-    return item.completion.problem_id, item.completion.sample

@@ -244,14 +244,11 @@ def problems_to_rehearse(
 def _baselines(
     train: Sequence[Problem], chosen: Sequence[Problem], signals: Mapping[str, Signal]
 ) -> dict[str, TypeBaseline]:
-    types = {problem.type for problem in chosen}
+    types, unmeasured = {problem.type for problem in chosen}, Signal(0, 0, varies=False)
     return {
-        name: TypeBaseline(
-            passed=signals[name].passed if name in signals else 0,
-            samples=signals[name].samples if name in signals else 0,
-            trained=name in types,
-        )
+        name: TypeBaseline(passed=signal.passed, samples=signal.samples, trained=name in types)
         for name in sorted({problem.type for problem in train})
+        for signal in [signals.get(name, unmeasured)]
     }
 
 
@@ -320,10 +317,6 @@ def _family(context: RunContext, splits: Splits) -> tuple[Splits, TrainedOn]:
     return Splits(**shares), TrainedOn(types=tuple(common), whole=not kept)
 
 
-def _problems(context: RunContext) -> tuple[Problem, ...]:
-    return (*context.splits.train, *context.splits.val, *context.splits.test)
-
-
 def _say_expected(
     context: RunContext,
     rollouts: Sequence[Rollout],
@@ -339,7 +332,7 @@ def _say_expected(
     length = int(trainer.args["max_completion_length"])
     sampling = int(trainer.args["max_steps"]) * expected_tokens(rollouts, length) / speed
     each = sum(item.completion.completion_tokens for item in rollouts) / len(rollouts)
-    after = len(rollouts) + sum(len(_problems(f)) * f.sampler.n for f in families.values())
+    after = len(rollouts) + sum(len(f.splits.all) * f.sampler.n for f in families.values())
     log.info(
         "expected: %s of sampling for training (%s if all groups that may be are replaced), on a "
         "CPU about as long again for the training itself, and %s for the evaluation after",
@@ -383,7 +376,7 @@ def _say_goal(trainer: GrpoConfig) -> None:
 
 
 def _say_plan(context: RunContext, trainer: GrpoConfig, families: Mapping[str, RunContext]) -> None:
-    problems = sum(len(_problems(each)) for each in (context, *families.values()))
+    problems = sum(len(each.splits.all) for each in (context, *families.values()))
     rows, extra = _rows_per_step(trainer)
     log.info(
         "plan: a baseline of %s (%s x %d), %s of %s (up to %d more "

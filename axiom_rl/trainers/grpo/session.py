@@ -8,12 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import (
-    PrinterCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import PrinterCallback, TrainerControl, TrainerState, TrainingArguments
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.context.run_context import RunContext
@@ -81,8 +76,8 @@ class Session(AfterSteps):
         size = int(self._config.args["num_generations"])
         with self._policy.sampler(training=True) as sampler:
             source = GroupSource(
-                self._config,
-                self._curriculum,
+                trainer=self._config,
+                curriculum=self._curriculum,
                 sampler=lambda: sampler,
                 verifier=self._context.verifier,
                 style=self._context.style,
@@ -102,11 +97,7 @@ class Session(AfterSteps):
         ]
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Stop the step's clock."""
         self._step_seconds = time.monotonic() - self._since

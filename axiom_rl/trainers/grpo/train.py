@@ -17,13 +17,7 @@ from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.run.tracking import read_metrics
-from axiom_rl.trainers.grpo.checkpoints import (
-    ITERATION,
-    cut_back,
-    keep_last,
-    reopen,
-    steps_done,
-)
+from axiom_rl.trainers.grpo.checkpoints import ITERATION, cut_back, keep_last, reopen, steps_done
 from axiom_rl.trainers.grpo.policy import TrainingPolicy
 from axiom_rl.trainers.grpo.rehearsal import read_rehearsal
 from axiom_rl.trainers.grpo.session import Evaluate, Session

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from axiom_rl.core.text import percent
+from axiom_rl.core.text import with_ends
 from axiom_rl.evaluation.ranking import (
-    JudgedSamples,
     auc_across,
     auc_within,
     auc_within_difference,
@@ -126,7 +125,7 @@ def _entry(
         "brier_skill": _plain(brier_skill(judged, scores)),
         "calibration_error": _plain(calibration_error(judged, scores)),
         "reliability": [asdict(part) for part in reliability(judged, scores)],
-        "by_type": _by_type(data, chosen, judged, of_problems),
+        "by_type": _by_type(data, chosen, of_problems),
         "prefixes": {
             share: _plain(auc_within(judged, each)) for share, each in (early or {}).items()
         },
@@ -134,7 +133,7 @@ def _entry(
 
 
 def _by_type(
-    data: Dataset, chosen: Sequence[int], judged: JudgedSamples, aucs: Mapping[str, float]
+    data: Dataset, chosen: Sequence[int], aucs: Mapping[str, float]
 ) -> dict[str, dict[str, float]]:
     type_of = {data.samples[n].problem.id: data.samples[n].problem.type for n in chosen}
     found: dict[str, list[float]] = {}
@@ -153,42 +152,26 @@ def _plain(interval: Interval) -> dict[str, float | None]:
     }
 
 
+def _auc(interval: Mapping[str, float | None]) -> str:
+    return with_ends(interval, "{:.3f}".format)
+
+
 def head_lines(report: Mapping[str, Any]) -> list[str]:
     """Return a report in words, a line for each entry."""
     return [
         f"{entry['pool']} ({entry['split']}, {entry['how']}): AUC within problems "
-        f"{shown_auc(entry['auc_within']['value'])} over {entry['with_both']} problems with both "
+        f"{_auc(entry['auc_within']['value'])} over {entry['with_both']} problems with both "
         f"outcomes; {_baselines(entry)}; across problems "
-        f"{shown_auc(entry['auc_across']['value'])}; Brier skill "
-        f"{shown_share(entry['brier_skill'])}, calibration error "
-        f"{shown_share(entry['calibration_error'])}"
+        f"{_auc(entry['auc_across']['value'])}; Brier skill "
+        f"{with_ends(entry['brier_skill'])}, calibration error "
+        f"{with_ends(entry['calibration_error'])}"
         for entry in report["measured"]
     ]
 
 
 def _baselines(entry: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{name} {shown_auc(entry['auc_within'][name])}"
+        f"{name} {_auc(entry['auc_within'][name])}"
         for name in ("logprob", "length")
         if name in entry["auc_within"]
-    )
-
-
-def shown_auc(interval: Mapping[str, float | None]) -> str:
-    """Write an AUC with its interval, where there is one."""
-    value, low, high = interval["value"], interval["low"], interval["high"]
-    if value is None:
-        return "none"
-    return (
-        f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
-    )
-
-
-def shown_share(interval: Mapping[str, float | None]) -> str:
-    """Write a share with its interval, where there is one."""
-    value, low, high = interval["value"], interval["low"], interval["high"]
-    if value is None:
-        return "none"
-    return (
-        percent(value) if low is None else f"{percent(value)} ({percent(low)} to {percent(high)})"
     )

@@ -6,16 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from axiom_rl.config import (
-    Config,
-    JsonlConfig,
-    ProceduralConfig,
-    ValueConfig,
-    pool_config,
-)
+from axiom_rl.config import Config, ValueConfig, pool_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Problem, Status
-from axiom_rl.problems.splits import import_types
+from axiom_rl.problems.splits import import_types_of
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.search.pool import HOW, read_pool
 from axiom_rl.value.recipe import FrozenPolicy, frozen_policy
@@ -105,15 +99,14 @@ def _read(name: str, device: str) -> ValuePool:
     config = pool_config(folder)
     if config.stage.kind != "evaluate":
         raise AxiomError(f"trainer.pools={name}: it is a run of stage={config.stage.kind}; {HOW}")
-    if isinstance(config.problems, ProceduralConfig | JsonlConfig):
-        import_types(config.problems.imports)
+    import_types_of(config.problems)
     splits, rollouts = read_pool(folder, "trainer.pools")
     by_id: dict[str, list[Rollout]] = {}
     for item in sorted(rollouts, key=lambda item: item.completion.sample):
         by_id.setdefault(item.completion.problem_id, []).append(item)
     samples = [
         JudgedSample(pool=name, problem=problem, rollout=item, passed=verdict.passed)
-        for problem in (*splits.train, *splits.val, *splits.test)
+        for problem in splits.all
         for item in by_id.get(problem.id, ())
         if (verdict := item.fresh or item.hidden) is not None
         and verdict.status is not Status.SANDBOX_FAULT

@@ -19,30 +19,14 @@ from axiom_rl.models.weights.gguf.rope_freqs import ROPE_FREQS, divisors, scalin
 CLASSES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
 """GGUF architecture (the same word as transformers' model_type) and its class."""
 
-TRANSLATED = frozenset(
-    (
-        "block_count",
-        "context_length",
-        "embedding_length",
-        "feed_forward_length",
-        "vocab_size",
-        "attention.head_count",
-        "attention.head_count_kv",
-        "attention.key_length",
-        "attention.value_length",
-        "attention.layer_norm_rms_epsilon",
-        "attention.scale",
-        "attention.sliding_window",
-        "rope.dimension_count",
-        "rope.freq_base",
-        "rope.scale_linear",
-        "rope.scaling.type",
-        "rope.scaling.factor",
-        "rope.scaling.original_context_length",
-        "rope.scaling.yarn_beta_fast",
-        "rope.scaling.yarn_beta_slow",
-    )
+_TRANSLATED = (
+    "block_count context_length embedding_length feed_forward_length vocab_size "
+    "attention.head_count attention.head_count_kv attention.key_length attention.value_length "
+    "attention.layer_norm_rms_epsilon attention.scale attention.sliding_window "
+    "rope.dimension_count rope.freq_base rope.scale_linear rope.scaling.type rope.scaling.factor "
+    "rope.scaling.original_context_length rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow"
 )
+TRANSLATED = frozenset(_TRANSLATED.split())
 """Fields that `hf_config` reads."""
 
 NEUTRAL: dict[str, tuple[object, ...]] = {
@@ -161,20 +145,21 @@ class _Fields:
             f"{INSTEAD}"
         )
 
-    def count(self, name: str, default: int | None = None, *, least: int = 1) -> int:
+    def needed(self, name: str, default: float | None) -> Any:
         value = self.get(name)
         value = default if value is None else value
         if value is None:
             raise AxiomError(f"the GGUF file has no {self.architecture}.{name}: not a whole model")
+        return value
+
+    def count(self, name: str, default: int | None = None, *, least: int = 1) -> int:
+        value = self.needed(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.refusal(name, f"one whole number of at least {least}")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
-        value = self.get(name)
-        value = default if value is None else value
-        if value is None:
-            raise AxiomError(f"the GGUF file has no {self.architecture}.{name}: not a whole model")
+        value = self.needed(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise self.refusal(name, "a number above 0")
         return float(value)

@@ -19,11 +19,7 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.weights.gguf.metadata import find_tensor, metadata
 from axiom_rl.models.weights.gguf.rope_freqs import ROPE_FREQS, divisors
 
-TOP_LEVEL = {
-    "token_embd": "model.embed_tokens",
-    "output_norm": "model.norm",
-    "output": "lm_head",
-}
+TOP_LEVEL = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 
 IN_LAYER = {
     "attn_norm": "input_layernorm",

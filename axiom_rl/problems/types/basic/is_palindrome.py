@@ -75,12 +75,5 @@ TYPE = ProblemType(
     oracle=oracle,
     examples=(("racecar",), ("Abba",)),
     edge_cases=(("",), ("a",), ("aa",), ("ab",), ("aba",), ("abca",), ("nurses run",), ("1221",)),
-    inputs=(
-        _palindrome,
-        _one_letter_off,
-        _case_off,
-        _blank_off,
-        _letters_swapped,
-        _random_letters,
-    ),
+    inputs=(_palindrome, _one_letter_off, _case_off, _blank_off, _letters_swapped, _random_letters),
 )

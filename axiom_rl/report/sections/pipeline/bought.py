@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from axiom_rl.core.files import read_json
 from axiom_rl.core.text import percent
 from axiom_rl.report.blocks import Block, Table, Text, with_interval
 from axiom_rl.report.run_folder import RunFolder
@@ -66,8 +65,8 @@ def _first(run: RunFolder) -> str:
 
 
 def _taught(run: RunFolder, key: str) -> str:
-    path = run.path / "teacher" / "result.json"
-    if not path.exists():
+    result = run.document("teacher/result.json")
+    if result is None:
         return NONE
-    value = read_json(path)[key]
+    value = result[key]
     return f"{value:.4f}" if key == "cost" else f"{value:,}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from axiom_rl.core.files import read_json
 from axiom_rl.core.text import duration, percent
 from axiom_rl.evaluation.experts.retained import FILE, format_text, shown_share
 from axiom_rl.evaluation.search.words import shown_interval
-from axiom_rl.report.blocks import Block, Section, Table, Text
-from axiom_rl.report.run_folder import RunFolder
-from axiom_rl.report.sections.timing import known
+from axiom_rl.report.blocks import Block, Section, Table, Text, table_of
+from axiom_rl.report.run_folder import Row, RunFolder
 
 EQUAL = (
     "The budget is the drawn tokens of all samples of the phase that needs fewer; 'samples' is "
@@ -24,9 +22,8 @@ EQUAL = (
 def retention_section(run: RunFolder) -> Section:
     """Gold by its expert, retention, the numbers at equal tokens, pass@k; empty without them."""
     blocks = _gold(run) + _arms(run)
-    path = run.path / FILE
-    if path.exists():
-        blocks += _retention(read_json(path))
+    if (found := run.document(str(FILE))) is not None:
+        blocks += _retention(found)
     return Section("From search to weights", blocks)
 
 
@@ -35,31 +32,22 @@ def _gold(run: RunFolder) -> list[Block]:
     rows = [row for row in run.rows("collect") if row.get("expert")]
     if not rows:
         return []
-    headers = ["iteration", "expert", "samples", "taken", "false gold, new", "false gold, all"]
-    cells = [
-        [
-            str(row["iteration"]),
-            str(row["expert"]),
-            str(row.get("samples", "?")),
-            str(row.get("taken", "?")),
-            _share(row.get("false_gold")),
-            _share(row.get("false_gold_total")),
-        ]
-        for row in rows
-    ]
+    columns: dict[str, Callable[[Row], str]] = {
+        "iteration": lambda row: str(row["iteration"]),
+        "expert": lambda row: str(row["expert"]),
+        "samples": lambda row: str(row.get("samples", "?")),
+        "taken": lambda row: str(row.get("taken", "?")),
+        "false gold, new": lambda row: percent(row.get("false_gold")),
+        "false gold, all": lambda row: percent(row.get("false_gold_total")),
+    }
     note = "False gold fails a hidden or a fresh test. Neither chose it unless the expert is hidden"
-    return [Table(headers, cells), Text(f"{note} (or a control); they only report here.")]
-
-
-def _share(value: Any) -> str:
-    return percent(value) if known(value) else "not known"
+    return [table_of(rows, columns), Text(f"{note} (or a control); they only report here.")]
 
 
 def _arms(run: RunFolder) -> list[Block]:
-    path = run.path / "arms.json"
-    if not path.exists():
+    found = run.document("arms.json")
+    if found is None:
         return []
-    found = read_json(path)
     counts = ", ".join(f"{name} {count}" for name, count in found["arms"].items())
     text = f"Every arm trains on {found['rows']} rows, as many as the smallest has: {counts}."
     return [Text(text)]
@@ -79,7 +67,8 @@ def _retention(found: Mapping[str, Any]) -> list[Block]:
     ]
     headers = ["search", "gain of the trained policy", "gain of the search"]
     headers += ["trained policy minus policy + search", "retention"]
-    blocks += [Table(headers, cells), Text(_part_of_format(found["format"]))]
+    part = format_text(found["format"])
+    blocks += [Table(headers, cells), Text(f"{part[0].upper()}{part[1:]}.")]
     blocks += [_equal_tokens(found), Text(EQUAL), _pass_at_k(found)]
     blocks += [Text(f"{n}: not available: {why}.") for n, why in found["not_available"].items()]
     return blocks
@@ -107,11 +96,6 @@ def _sentence(found: Mapping[str, Any]) -> str:
         "told the verdicts: it is what hidden tests can choose."
     )
     return f"{text} ({scope}). {about}"
-
-
-def _part_of_format(part: Mapping[str, float]) -> str:
-    text = format_text(part)
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _equal_tokens(found: Mapping[str, Any]) -> Table:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.text import percent
 from axiom_rl.evaluation.search.words import mark, minus_lines, over_all_lines
 from axiom_rl.evaluation.statistics import Interval
@@ -35,10 +35,9 @@ MOST_PROBLEMS = 60
 
 def search_section(run: RunFolder) -> Section:
     """What search made of the samples; empty where the run did not search."""
-    path = run.path / "search" / "result.json"
-    if not path.exists():
+    result = _result(run)
+    if result is None:
         return Section("Search", _repair_blocks(run))
-    result = read_json(path)
     blocks: list[Block] = [
         Text(_sentence(result)),
         *chosen_blocks(result.get("chosen_on")),
@@ -55,12 +54,15 @@ def search_section(run: RunFolder) -> Section:
     return Section("Search", blocks)
 
 
+def _result(run: RunFolder) -> Row | None:
+    return run.document("search/result.json")
+
+
 def _repair_blocks(run: RunFolder) -> list[Block]:
     """Repair against drawing again with the same tokens, and what it mends."""
-    path = run.path / "search" / "repair.json"
-    if not path.exists():
+    result = run.document("search/repair.json")
+    if result is None:
         return []
-    result = read_json(path)
     text = (
         f"Up to {result['turns']} repairs of each sample that fails a public test, with that "
         f"test's failure as the only feedback. Repair minus drawing again with the same tokens: "
@@ -69,15 +71,7 @@ def _repair_blocks(run: RunFolder) -> list[Block]:
     tokens = f"{result['first_tokens']:.0f}"
     policy = ["policy", _shown(_interval(result["policy"])), "", tokens, "", "", ""]
     rows = [
-        [
-            name,
-            _shown(_interval(score["score"])),
-            _shown(_interval(score["gain"])),
-            f"{score['cost']['generated']:.0f}",
-            f"{score['cost']['forward']:.0f}",
-            f"{score['cost']['cpu_s']:.2f}",
-            _tera(score["cost"].get("flops")),
-        ]
+        [name, *(_shown(_interval(score[key])) for key in ("score", "gain")), *_cost(score)]
         for name, score in result["scores"].items()
     ]
     kinds = [
@@ -95,22 +89,21 @@ def _repair_blocks(run: RunFolder) -> list[Block]:
 
 def search_headline(run: RunFolder) -> str:
     """Return the first sentence of a page about a search alone; '' where there was none."""
-    path, solved = run.path / "search" / "result.json", run.path / "solved.jsonl"
+    solved, result = run.path / "solved.jsonl", _result(run)
     if solved.exists():
         rows = list(read_jsonl(solved))
         done = sum(0 < row["public_tests"] == row["public_passed"] for row in rows)
         return f"Programs that pass all examples were found for {done} of {len(rows)} problems."
-    if not path.exists():
+    if result is None:
         return ""
-    result = read_json(path)
     policy = _shown(_interval(result["policy"]))
     return f"The policy alone passes {policy} per sample. {_choice(result)}"
 
 
 def search_beside(run: RunFolder) -> str:
     """Return what the search beside an evaluation made of its samples; '' where there was none."""
-    path = run.path / "search" / "result.json"
-    return f" {_choice(read_json(path))}" if path.exists() else ""
+    result = _result(run)
+    return "" if result is None else f" {_choice(result)}"
 
 
 def solved_section(run: RunFolder) -> Section:
@@ -221,19 +214,10 @@ def _scores(result: Mapping[str, Any]) -> Table:
     headers = ["choice", "passes", "gain", "oracle gap closed", "tokens", "read", "CPU s", "TFLOP"]
     rows = [["policy", _shown(_interval(result["policy"])), "", "", "", "", "", ""]]
     for name, scores in result["selectors"].items():
-        last, cost = scores[size], scores[size]["cost"]
-        rows.append(
-            [
-                name + mark(result, size, name),
-                _shown(_interval(last["score"])),
-                _shown(_interval(last["gain"])),
-                _closed(last["gap_closed"]),
-                f"{cost['generated']:.0f}",
-                f"{cost['forward']:.0f}",
-                f"{cost['cpu_s']:.2f}",
-                _tera(cost.get("flops")),
-            ]
-        )
+        last = scores[size]
+        shown = [_shown(_interval(last[key])) for key in ("score", "gain")]
+        closed = _closed(last["gap_closed"])
+        rows.append([name + mark(result, size, name), *shown, closed, *_cost(last)])
     rows += [
         [name, f"not available: {why}", "", "", "", "", "", ""]
         for name, why in result["not_available"].items()
@@ -241,8 +225,11 @@ def _scores(result: Mapping[str, Any]) -> Table:
     return Table(headers, rows)
 
 
-def _tera(flops: float | None) -> str:
-    return "" if flops is None else f"{flops / 1e12:.2f}"
+def _cost(score: Mapping[str, Any]) -> list[str]:
+    """Tokens drawn, tokens read, CPU seconds and TFLOP, where these are known."""
+    cost = score["cost"]
+    tera = "" if cost.get("flops") is None else f"{cost['flops'] / 1e12:.2f}"
+    return [f"{cost['generated']:.0f}", f"{cost['forward']:.0f}", f"{cost['cpu_s']:.2f}", tera]
 
 
 def _closed(interval: Mapping[str, float | None]) -> str:
@@ -319,8 +306,5 @@ def _shown(interval: Interval) -> str:
 
 
 def _interval(document: Mapping[str, float | None]) -> Interval:
-    value, low, high = (document[key] for key in ("value", "low", "high"))
-    nan = math.nan
-    return Interval(
-        nan if value is None else value, nan if low is None else low, nan if high is None else high
-    )
+    ends = (document[key] for key in ("value", "low", "high"))
+    return Interval(*(math.nan if end is None else end for end in ends))

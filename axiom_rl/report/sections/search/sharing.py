@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from axiom_rl.core.text import percent
 from axiom_rl.evaluation.search.words import shown_interval
-from axiom_rl.report.blocks import Block, Table, Text
+from axiom_rl.report.blocks import Block, Table, Text, table_of
+from axiom_rl.report.run_folder import Row
 
 
 def sharing_blocks(sharing: Mapping[str, Any] | None) -> list[Block]:
@@ -21,28 +22,20 @@ def sharing_blocks(sharing: Mapping[str, Any] | None) -> list[Block]:
         f"right, as told by {told}. Both ways take the samples in the same orders, by need never "
         f"for more tokens, and {sharing['selector']} chooses. The oracle is told the verdicts."
     )
-    rows = [
-        [
-            str(row["samples"]),
-            percent(row["even"]["score"]["value"]),
-            percent(row["need"]["score"]["value"]),
-            shown_interval(row["difference"]),
-            f"{percent(row['even']['oracle'])}, {percent(row['need']['oracle'])}",
-            f"{row['even']['tokens']:.0f}, {row['need']['tokens']:.0f}",
-            f"{row['need']['drawn']:.1f} ({row['need']['least']:.1f} to {row['need']['most']:.1f})",
-        ]
-        for row in sharing["rows"]
-    ]
-    headers = [
-        "samples a problem",
-        "evenly",
-        "by need",
-        "difference",
-        "oracle, evenly and by need",
-        "tokens a problem",
-        "samples by need (of a problem)",
-    ]
-    return [Text(text), Table(headers, rows)]
+    columns: dict[str, Callable[[Row], str]] = {
+        "samples a problem": lambda row: str(row["samples"]),
+        "evenly": lambda row: percent(row["even"]["score"]["value"]),
+        "by need": lambda row: percent(row["need"]["score"]["value"]),
+        "difference": lambda row: shown_interval(row["difference"]),
+        "oracle, evenly and by need": lambda row: ", ".join(
+            percent(row[how]["oracle"]) for how in ("even", "need")
+        ),
+        "tokens a problem": lambda row: f"{row['even']['tokens']:.0f}, {row['need']['tokens']:.0f}",
+        "samples by need (of a problem)": lambda row: (
+            "{drawn:.1f} ({least:.1f} to {most:.1f})".format_map(row["need"])
+        ),
+    }
+    return [Text(text), table_of(sharing["rows"], columns)]
 
 
 def chosen_blocks(chosen: Mapping[str, Any] | None) -> list[Block]:

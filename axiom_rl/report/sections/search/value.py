@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from axiom_rl.core.files import read_json
-from axiom_rl.core.text import percent
-from axiom_rl.report.blocks import Block, Section, Table, Text
+from axiom_rl.core.text import percent, with_ends
+from axiom_rl.report.blocks import Block, Section, Table, Text, table_of
 from axiom_rl.report.run_folder import RunFolder
 
-NAMES = ("value", "logprob", "length")
+Columns = dict[str, Callable[[Mapping[str, Any]], str]]
+WHERE: Columns = {
+    "pool": lambda entry: f"{entry['pool']} ({entry['split']})",
+    "new are": lambda entry: str(entry["how"]),
+}
+WITHIN: Columns = WHERE | {
+    "problems with both": lambda entry: "{with_both} of {problems} ({units} questions)".format_map(
+        entry
+    ),
+    "value": lambda entry: _auc(entry["auc_within"], "value"),
+    "logprob": lambda entry: _auc(entry["auc_within"], "logprob"),
+    "length": lambda entry: _auc(entry["auc_within"], "length"),
+    "value minus logprob": lambda entry: _auc(entry["minus"], "logprob", "{:+.3f}"),
+}
+ACROSS: Columns = WHERE | {
+    "AUC across": lambda entry: _auc(entry["auc_across"], "value"),
+    "chosen by value": lambda entry: with_ends(entry["chosen"]["value"]),
+    "by logprob": lambda entry: (
+        with_ends(entry["chosen"]["logprob"]) if "logprob" in entry["chosen"] else ""
+    ),
+    "pass rate": lambda entry: percent(entry["pass_rate"]),
+    "Brier skill": lambda entry: with_ends(entry["brier_skill"]),
+    "calibration error": lambda entry: with_ends(entry["calibration_error"]),
+}
+SAVED: Columns = {
+    "tokens saved": lambda row: percent(row["tokens_saved"]),
+    "samples stopped": lambda row: percent(row["stopped"]),
+    "of those that pass": lambda row: percent(row["passing_stopped"]),
+}
+"""Of a threshold of early stopping."""
 
 
 def value_section(run: RunFolder) -> Section:
@@ -27,36 +54,13 @@ def value_section(run: RunFolder) -> Section:
             "value than a failing one, a mean over the problems with both outcomes. It is what "
             "choosing among samples can use. Intervals draw questions, not samples."
         ),
-        Table(
-            [
-                "pool",
-                "new are",
-                "problems with both",
-                "value",
-                "logprob",
-                "length",
-                "value minus logprob",
-            ],
-            [_within(entry) for entry in measured],
-        ),
+        table_of(measured, WITHIN),
         Text(
             "Across problems, difficulty alone can make the AUC high. Chosen: the share of "
             "problems whose sample of the highest value passes, with no public test looked at. "
             "Brier skill is against the pass rate of the family; above 0 is better than it."
         ),
-        Table(
-            [
-                "pool",
-                "new are",
-                "AUC across",
-                "chosen by value",
-                "by logprob",
-                "pass rate",
-                "Brier skill",
-                "calibration error",
-            ],
-            [_across(entry) for entry in measured],
-        ),
+        table_of(measured, ACROSS),
     ]
     early = [_early(entry) for entry in measured if entry["prefixes"]]
     if early:
@@ -76,9 +80,9 @@ def value_headline(run: RunFolder) -> str:
     if report is None:
         return ""
     last = report["measured"][-1]
-    auc = last["auc_within"]["value"]
     return (
-        f"The value head orders the samples of a problem with an AUC of {_number(auc)} on "
+        "The value head orders the samples of a problem with an AUC of "
+        f"{_auc(last['auc_within'], 'value')} on "
         f"{last['how']} ({last['with_both']} problems of {last['pool']} with both outcomes)."
     )
 
@@ -106,28 +110,14 @@ def stopping_blocks(stopping: Mapping[str, Any] | None) -> list[Block]:
         f"{stopping['selector']} over all samples, paired by problem; an interval of a loss that "
         f"no problem shows is no proof. {which}"
     )
-    rows = [
-        [
-            f"{row['below']}" + _chosen(row["below"], asked, own),
-            percent(row["tokens_saved"]),
-            percent(row["stopped"]),
-            percent(row["passing_stopped"]),
-            _share(row["loss"]),
-            str(row["changed"]),
-            _share(row["oracle_loss"]),
-        ]
-        for row in stopping["thresholds"]
-    ]
-    headers = [
-        "below",
-        "tokens saved",
-        "samples stopped",
-        "of those that pass",
-        "loss",
-        "problems changed",
-        "oracle's loss",
-    ]
-    return [Text(text), Table(headers, rows)]
+    columns: Columns = {
+        "below": lambda row: f"{row['below']}" + _chosen(row["below"], asked, own),
+        **SAVED,
+        "loss": lambda row: with_ends(row["loss"]),
+        "problems changed": lambda row: str(row["changed"]),
+        "oracle's loss": lambda row: with_ends(row["oracle_loss"]),
+    }
+    return [Text(text), table_of(stopping["thresholds"], columns)]
 
 
 def _chosen(below: float, asked: float | None, own: float | None) -> str:
@@ -146,23 +136,16 @@ def _own_threshold(stopping: Mapping[str, Any]) -> list[Block]:
         "threshold. Stored is the one that saves most with an upper bound of the oracle's loss "
         f"within 2 points. {stored}"
     )
-    rows = [
-        [
-            f"{row['below']}",
-            percent(row["tokens_saved"]),
-            percent(row["stopped"]),
-            percent(row["passing_stopped"]),
-            _share(row["oracle_loss"]),
-        ]
-        for row in stopping["thresholds"]
-    ]
-    headers = ["below", "tokens saved", "samples stopped", "of those that pass", "oracle's loss"]
-    return [Text(text), Table(headers, rows)]
+    columns: Columns = {
+        "below": lambda row: f"{row['below']}",
+        **SAVED,
+        "oracle's loss": lambda row: with_ends(row["oracle_loss"]),
+    }
+    return [Text(text), table_of(stopping["thresholds"], columns)]
 
 
 def _report(run: RunFolder) -> dict[str, Any] | None:
-    path = run.path / "value" / "report.json"
-    return read_json(path) if path.exists() else None
+    return run.document("value/report.json")
 
 
 def _about(report: Mapping[str, Any]) -> str:
@@ -178,33 +161,14 @@ def _about(report: Mapping[str, Any]) -> str:
     )
 
 
-def _where(entry: Mapping[str, Any]) -> list[str]:
-    return [f"{entry['pool']} ({entry['split']})", entry["how"]]
-
-
-def _within(entry: Mapping[str, Any]) -> list[str]:
-    aucs = entry["auc_within"]
-    both = f"{entry['with_both']} of {entry['problems']} ({entry['units']} questions)"
-    values = [_number(aucs[name]) if name in aucs else "" for name in NAMES]
-    minus = entry["minus"].get("logprob")
-    return [*_where(entry), both, *values, _number(minus, sign="+") if minus else ""]
-
-
-def _across(entry: Mapping[str, Any]) -> list[str]:
-    chosen = entry["chosen"]
-    return [
-        *_where(entry),
-        _number(entry["auc_across"]["value"]),
-        _share(chosen["value"]),
-        _share(chosen["logprob"]) if "logprob" in chosen else "",
-        percent(entry["pass_rate"]),
-        _share(entry["brier_skill"]),
-        _share(entry["calibration_error"]),
-    ]
+def _auc(found: Mapping[str, Any], name: str, form: str = "{:.3f}") -> str:
+    """Write one of several AUCs with its interval; '' for a score that the pool does not have."""
+    return with_ends(found[name], form.format) if name in found else ""
 
 
 def _early(entry: Mapping[str, Any]) -> list[str]:
-    return [*_where(entry), *(_number(each) for each in entry["prefixes"].values())]
+    where = [show(entry) for show in WHERE.values()]
+    return [*where, *(_auc(entry["prefixes"], share) for share in entry["prefixes"])]
 
 
 def _reliability(entry: Mapping[str, Any]) -> Table:
@@ -223,22 +187,3 @@ def _types(entry: Mapping[str, Any]) -> Table:
     ]
     folded = f"By type on {entry['pool']}, {entry['how']}"
     return Table(["type", "problems with both", "AUC within"], rows, folded=folded)
-
-
-def _number(interval: Mapping[str, float | None], sign: str = "") -> str:
-    value, low, high = (interval[key] for key in ("value", "low", "high"))
-    if value is None:
-        return "none"
-    shown = f"{value:{sign}.3f}"
-    if low is None or high is None or math.isnan(low):
-        return shown
-    return f"{shown} ({low:{sign}.3f} to {high:{sign}.3f})"
-
-
-def _share(interval: Mapping[str, float | None]) -> str:
-    value, low, high = (interval[key] for key in ("value", "low", "high"))
-    if value is None:
-        return "none"
-    if low is None or high is None:
-        return percent(value)
-    return f"{percent(value)} ({percent(low)} to {percent(high)})"
