@@ -2,7 +2,7 @@
 
 The only module that imports vLLM. It takes token ids and gives token ids; see engine.py for the
 other side. vLLM's own sampler draws, with one seed per sample; log-probabilities are the engine's,
-after temperature and nucleus. tests/sampler/test_vllm_interface.py has what this module and
+after temperature and nucleus. tests/sampling/test_vllm_interface.py has what this module and
 merge.py rely on in vLLM.
 """
 
