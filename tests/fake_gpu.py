@@ -227,6 +227,8 @@ class _Functions(TorchFunctionMode):
             return args[0].to(CARD)
         if func is torch.Tensor.to:
             return self._to(args, kwargs)
+        if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
+            args = (args[0], _index(args[1]), *args[2:])
         if func is torch.Tensor.__setitem__ and not isinstance(args[2], torch.Tensor):
             value = torch.tensor(args[2], dtype=args[0].dtype)  # else torch makes one on `meta`
             args = (*args[:2], OnGpu(value) if isinstance(args[0], OnGpu) else value)
@@ -254,6 +256,13 @@ class _Functions(TorchFunctionMode):
             if isinstance(tensor, OnGpu) and card == CARD and dtype == tensor.dtype:
                 return tensor
         return torch.Tensor.to(tensor, *others, **kwargs)
+
+
+def _index(index: Any) -> Any:
+    """Lists as tensors of the host, as a real device gets them."""
+    if isinstance(index, tuple):
+        return tuple(_index(part) for part in index)
+    return torch.tensor(index) if isinstance(index, list) else index
 
 
 def _attention(
