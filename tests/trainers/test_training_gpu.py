@@ -115,9 +115,7 @@ def test_passes_of_fine_tuning_follow_the_cards_memory(
         made = PackedSFTTrainer(
             model=model,
             args=args,
-            train_dataset=Dataset.from_dict(
-                {"prompt": ["a"], "completion": ["b"]}
-            ),
+            train_dataset=Dataset.from_dict({"prompt": ["a"], "completion": ["b"]}),
             processing_class=tokenizer,
         )
         made.current_gradient_accumulation_steps = 1
