@@ -103,9 +103,8 @@ class FakeGraph:
         for func, args, kwargs, given in self.steps:
             again = func(*tree_map(_numbers, args), **tree_map(_numbers, kwargs))
             for old, new in zip(tree_leaves(given), tree_leaves(again), strict=True):
-                if isinstance(old, torch.Tensor) and old is not new:
-                    if old.untyped_storage().data_ptr() != new.untyped_storage().data_ptr():
-                        old.copy_(new)
+                if isinstance(old, torch.Tensor) and not _shares(old, new):
+                    old.copy_(new)
 
     @contextmanager
     def captured(self) -> Iterator[None]:
@@ -118,6 +117,10 @@ class FakeGraph:
             for tensor, old in reversed(self.before):
                 tensor.copy_(old)
             self.before.clear()
+
+
+def _shares(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _host_reads(name: str) -> None:
@@ -141,9 +144,8 @@ def _check(func: Any, leaves: list[Any], args: Any, name: str, *, moves: bool) -
     """Refuse what CUDA refuses."""
     here = [x for x in leaves if isinstance(x, torch.Tensor) and not isinstance(x, OnGpu)]
     there = [x for x in leaves if isinstance(x, OnGpu)]
-    if FakeGraph.recording is not None:
-        if name in HOST_READS or (here and (there or moves)):
-            _host_reads(name)
+    if name in HOST_READS or (here and (there or moves)):
+        _host_reads(name)
     if not (here and there) or moves or name in AT_HOME:
         return
     if name in INDICES and isinstance(args[0], OnGpu):
@@ -341,6 +343,8 @@ def _instead(patch: pytest.MonkeyPatch) -> None:
         "set_rng_state_all": nothing,
         "set_rng_state": nothing,
     }
+    # Tensors made in inference mode cannot be of a class of ours.
+    patch.setattr(torch._C, "_InferenceMode", lambda _mode: torch.no_grad())
     for name, value in found.items():
         patch.setattr(torch.cuda, name, value)
 

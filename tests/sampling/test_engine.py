@@ -243,7 +243,7 @@ def test_an_engine_without_room_for_the_whole_context_refuses_what_is_longer(
     with pytest.raises(AxiomError, match=refused):
         list(engine.sampler(None).sample(asked()))
     engine.close()
-    monkeypatch.setenv("FAKE_CONTEXT", str(prompt + 8))
+    monkeypatch.setenv("FAKE_CONTEXT", str(prompt + 9))  # the other prompt is longer by one
     assert len(list(engine.sampler(None).sample(asked()))) == 10
 
 

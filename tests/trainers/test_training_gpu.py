@@ -1,4 +1,4 @@
-"""Training on a GPU, a real one or none: the numbers of the CPU, and no tensor on the wrong side."""
+"""Training on a GPU, a real one or none: the CPU's numbers, no tensor on the wrong side."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class VllmEngine:
         self, adapter: Path | None, requests: Sequence[SampleRequest], config: SamplerConfig
     ) -> Iterator[Completion]:
         """Yield one completion per requested sample, as it finishes; see `Sampler.sample`."""
-        # Refused by what the model takes before an engine is started, then by what that has room for.
+        # Refused by the model's context before an engine starts, then by what that has room for.
         asked = self._texts(requests, config.max_new_tokens, self.settings.context)
         if not asked:
             return
