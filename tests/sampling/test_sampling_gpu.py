@@ -31,7 +31,13 @@ def on_gpu(tiny_model_folder: Path) -> Iterator[tuple[Any, Any]]:
         yield model.to(card).eval(), AutoTokenizer.from_pretrained(tiny_model_folder)
 
 
-@pytest.mark.parametrize("changes", [{}, {"top_p": 0.8}, {"temperature": 0.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"top_p": 0.8},
+        *(pytest.param(c, marks=pytest.mark.slow) for c in ({}, {"temperature": 0.0})),
+    ],
+)
 def test_recorded_steps_draw_what_a_cpu_draws(
     parts: tuple[Any, Any], on_gpu: tuple[Any, Any], changes: dict[str, Any]
 ) -> None:
@@ -47,7 +53,9 @@ def test_recorded_steps_draw_what_a_cpu_draws(
     assert FakeGraph.replays > replays or torch.cuda.is_initialized()
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["queue", "batch"])
+@pytest.mark.parametrize(
+    "shared", [pytest.param(False, marks=pytest.mark.slow), True], ids=["queue", "batch"]
+)
 def test_live_stopping_looks_at_what_a_cpu_looks_at(
     parts: tuple[Any, Any], on_gpu: tuple[Any, Any], shared: bool
 ) -> None:
@@ -59,7 +67,7 @@ def test_live_stopping_looks_at_what_a_cpu_looks_at(
     plain = drawn(TransformersSampler(*parts, chosen).stopping(here), shared)
     decoders = Decoders(on_gpu[0])
     made = TransformersSampler(*on_gpu, chosen, decoders)
-    [*made.sample(requests(SAMPLES))]  # steps recorded while nobody looks
+    [*made.sample(requests(1))]  # steps recorded while nobody looks
     found = drawn(made.stopping(there), shared)
     assert {k: (v.token_ids, v.stopped) for k, v in found.items()} == {
         k: (v.token_ids, v.stopped) for k, v in plain.items()
