@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fake_gpu import FakeGraph, a_gpu
-from test_early import SAMPLES, Seen, drawn
+from test_early import Seen, drawn
 from test_hf_sampler import by_sample, requests, settings
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
