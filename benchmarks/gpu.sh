@@ -62,7 +62,7 @@ END
 row tests "tests" "0 failed" "passed|failed" \
     "$PYTHON" -m pytest -q -p no:cacheprovider -m "$MARKS" "${TESTS[@]}"
 if "$PYTHON" -c "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"; then
-    [ "${1:-}" = --small ] && VLLM=(tests/sampler/test_vllm_interface.py) || VLLM=(tests)
+    [ "${1:-}" = --small ] && VLLM=(tests/sampling/test_vllm_interface.py) || VLLM=(tests)
     row tests_vllm "tests with vLLM" "0 failed" "passed|failed" \
         "$PYTHON" -m pytest -q -n 0 -p no:cacheprovider -m vllm "${VLLM[@]}"
 fi

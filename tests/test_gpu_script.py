@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,12 @@ def test_rows_that_fail_are_marked_and_counted(tmp_path: Path) -> None:
 def test_some_rows(tmp_path: Path) -> None:
     status, rows = run(tmp_path, "exit 0", STEPS="cap grpo")
     assert (status, [row[0] for row in rows]) == (0, ROWS[5:])
+
+
+def test_the_tests_that_it_names_are_there() -> None:
+    script = (ROOT / "benchmarks" / "gpu.sh").read_text(encoding="utf-8")
+    named = re.findall(r"tests/[\w/]+\.py", script)
+    assert named and all((ROOT / name).is_file() for name in named), named
 
 
 def test_the_capped_job_is_the_preset() -> None:

@@ -1,7 +1,8 @@
 """What the child process of vLLM says and does, without vLLM: `python -m fake_engine FD LIFELINE`.
 
 Each text is three tokens: its sample, its adapter's mark, and the end. What goes wrong is told by
-the environment variable FAKE: import, start, die, kill, hang or nothing.
+the environment variable FAKE: import, start, die, kill, hang or nothing; FAKE_CONTEXT is what the
+engine has room for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from axiom_rl.sampling.engine.protocol import Adapter, Ask, EndedSample, News
+from axiom_rl.sampling.engine.protocol import Adapter, Ask, EndedSample, News, Ready
 
 FAULT = os.environ.get("FAKE", "")
 MOST_AT_ONCE = 4
@@ -60,7 +61,8 @@ def main() -> None:
     settings = channel.recv()
     if FAULT == "start":
         raise ValueError(f"cache of {settings.cache_bytes} bytes is more than is free")
-    channel.send("ready")
+    context = int(os.environ.get("FAKE_CONTEXT", settings.context))
+    channel.send(Ready(context=context))
     mark = 100
     while True:
         match channel.recv():

@@ -23,8 +23,10 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.types import Completion
 from axiom_rl.models.weights.resolve import resolve
 from axiom_rl.sampling import SampleRequest
+from axiom_rl.sampling.engine.process import EngineSettings
 from axiom_rl.sampling.engine.sampler import VllmEngine
 from axiom_rl.sampling.engine.settings import engine_settings, stop_tokens
+from axiom_rl.sampling.hf.sampler import prompt_tokens
 
 HERE = Path(__file__).resolve().parent
 MARK = 1
@@ -229,6 +231,30 @@ def test_an_engine_that_fails_says_why(
         list(engine.sampler(None).sample(asked()))
     monkeypatch.setenv("FAKE", "")
     assert len(list(engine.sampler(None).sample(asked()))) == 10, "the next use starts another"
+
+
+def test_an_engine_without_room_for_the_whole_context_refuses_what_is_longer(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU vLLM shortens the context to what its share of the card holds."""
+    prompt = len(prompt_tokens(engine._tokenizer, asked()[0].messages))
+    monkeypatch.setenv("FAKE_CONTEXT", str(prompt + 7))
+    refused = f"room for {prompt - 1} .context {prompt + 7}, at most 8 new.*raise sampler.memory_gb"
+    with pytest.raises(AxiomError, match=refused):
+        list(engine.sampler(None).sample(asked()))
+    engine.close()
+    monkeypatch.setenv("FAKE_CONTEXT", str(prompt + 9))  # the other prompt is longer by one
+    assert len(list(engine.sampler(None).sample(asked()))) == 10
+
+
+def test_what_to_type_on_a_full_card() -> None:
+    made = EngineSettings(
+        model="m", device="cuda", dtype="bfloat16", context=9, max_batch=1, cache_bytes=None,
+        gpu_memory_utilization=0.4, lora_rank=None,
+    )  # fmt: skip
+    cure = axiom_rl.sampling.engine.process._cure(made)
+    assert cure.startswith("0.4 of the card is the engine's share (sampler.gpu_memory_utilization)")
+    assert "a larger one where model and cache do not fit" in cure and "memory_gb" not in cure
 
 
 def test_a_broken_vllm_names_the_extra_and_the_recipe(

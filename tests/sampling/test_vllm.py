@@ -238,7 +238,7 @@ def test_an_idle_engine_takes_no_processor_time(engine: VllmEngine) -> None:
 def test_a_cache_that_does_not_fit_is_an_error_with_numbers(folder: Path, tmp_path: Path) -> None:
     wrong = "sampler.gpu_memory_utilization=0.999" if ON_GPU else "sampler.memory_gb=50000"
     engine = make(folder, tmp_path / "log", wrong)
-    with pytest.raises(AxiomError, match=r"vLLM's engine ended: ValueError: .*GiB.*memory_gb"):
+    with pytest.raises(AxiomError, match=r"vLLM's engine ended: ValueError: .*GiB.*memory_"):
         engine.start()
 
 

@@ -53,6 +53,7 @@ def test_the_engine_takes_our_options(
     assert "logits_processors" not in options
     arguments: Any = EngineArgs(**options)
     assert arguments.enforce_eager == (device == "cpu"), "CUDA graphs on a GPU"
+    assert arguments.max_model_len == (512 if device == "cpu" else -1)
     assert arguments.async_scheduling is (True if device == "cuda" else None)
 
 
@@ -138,6 +139,21 @@ def test_both_model_runners_take_new_weights() -> None:
     called = attributes_of_self(First.reload_weights)
     assert "get_model" in called
     assert all(callable(getattr(runner, name)) for runner in (First, Second) for name in called)
+
+
+def test_a_context_can_be_shortened_to_what_the_card_holds() -> None:
+    """max_model_len=-1: the engine finds the length, tells its workers, and we read it."""
+    from vllm.v1.core import kv_cache_utils
+    from vllm.v1.engine.core import EngineCore
+    from vllm.v1.engine.llm_engine import LLMEngine
+    from vllm.v1.worker.gpu.model_runner import GPUModelRunner as Second
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner as First
+
+    fitted = inspect.getsource(kv_cache_utils._auto_fit_max_model_len)
+    assert "vllm_config.model_config.max_model_len = auto_fit_max" in fitted
+    assert '"update_max_model_len"' in inspect.getsource(EngineCore)
+    assert all(callable(runner.update_max_model_len) for runner in (First, Second))
+    assert "self.model_config = vllm_config.model_config" in inspect.getsource(LLMEngine.__init__)
 
 
 def test_our_worker_extension_fits_every_worker() -> None:

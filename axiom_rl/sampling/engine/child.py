@@ -2,7 +2,7 @@
 
 The only module that imports vLLM. It takes token ids and gives token ids; see engine.py for the
 other side. vLLM's own sampler draws, with one seed per sample; log-probabilities are the engine's,
-after temperature and nucleus. tests/sampler/test_vllm_interface.py has what this module and
+after temperature and nucleus. tests/sampling/test_vllm_interface.py has what this module and
 merge.py rely on in vLLM.
 """
 
@@ -25,7 +25,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from axiom_rl.sampling.engine.process import EngineSettings
-from axiom_rl.sampling.engine.protocol import Adapter, Ask, EndedSample, News, Prompt
+from axiom_rl.sampling.engine.protocol import Adapter, Ask, EndedSample, News, Prompt, Ready
 
 NEWS_S = 1.0
 """Longest time between two messages while sampling."""
@@ -36,7 +36,9 @@ def engine_options(settings: EngineSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "model": settings.model,
         "dtype": settings.dtype,
-        "max_model_len": settings.context,
+        # -1: on a GPU as long as the model's context, or what its share of the card has room for. A
+        # context of 40,960 or 131,072 tokens in whole would keep the engine off a card of 12 GB.
+        "max_model_len": -1 if settings.device == "cuda" else settings.context,
         "max_num_seqs": settings.max_batch,
         "kv_cache_memory_bytes": settings.cache_bytes,
         "gpu_memory_utilization": settings.gpu_memory_utilization,
@@ -86,6 +88,11 @@ class Engine:
         self._lora: LoRARequest | None = None
         self._numbers = itertools.count(1)
         self._asleep = False
+
+    @property
+    def context(self) -> int:
+        """Tokens of the longest text that there is room for."""
+        return int(self._engine.model_config.max_model_len)
 
     def use(self, message: Adapter) -> None:
         """EndedSample with an adapter from here on; None is the base model, to the last bit."""
@@ -163,7 +170,7 @@ def serve(channel: Connection[Any, Any]) -> None:
     """Make the engine and do what the parent asks, one message after the other."""
     channel.send("engine")
     engine = Engine(channel.recv())
-    channel.send("ready")
+    channel.send(Ready(context=engine.context))
     while True:
         match channel.recv():
             case Adapter() as message:

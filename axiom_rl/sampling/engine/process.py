@@ -26,6 +26,7 @@ from typing import Any
 import axiom_rl
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.progress import waiting
+from axiom_rl.sampling.engine.protocol import Ready
 
 MODULE = "axiom_rl.sampling.engine.child"
 STOP_S = 5.0
@@ -48,7 +49,7 @@ class EngineSettings:
     """cpu or cuda."""
     dtype: str
     context: int
-    """Tokens of the longest text, prompt included."""
+    """Tokens of the longest text, prompt included; on a GPU the engine may have room for fewer."""
     max_batch: int
     """Samples running at the same time."""
     cache_bytes: int | None
@@ -77,6 +78,7 @@ class EngineProcess:
         """
         self._log = log
         self._answer_s = answer_s
+        self._cure = _cure(settings)
         self.reached = "import"
         # vLLM leaves files behind in the folder for temporary ones, so it gets one of its own.
         scratch = tempfile.TemporaryDirectory(prefix="axiom-rl-vllm-")
@@ -106,7 +108,8 @@ class EngineProcess:
                 self.reached = self.receive(start_s)
             self.send(settings)
             with waiting(f"starting vLLM's engine: {loading}"):
-                self.reached = self.receive(start_s)
+                ready: Ready = self.receive(start_s)
+            self.reached, self.context = "ready", ready.context
         except BaseException:
             self.close()
             raise
@@ -165,9 +168,21 @@ class EngineProcess:
         if self._child.returncode == -signal.SIGKILL:
             reason = "it was killed, most likely for lack of memory"
         return AxiomError(
-            f"vLLM's engine ended: {reason}. Its log is {self._log}. If memory is short, turn down "
-            "sampler.memory_gb or sampler.max_batch (sampler.gpu_memory_utilization on a GPU)"
+            f"vLLM's engine ended: {reason}. Its log is {self._log}. If memory is short, "
+            + self._cure
         )
+
+
+def _cure(settings: EngineSettings) -> str:
+    """Say what to type where memory is short."""
+    if settings.device == "cpu":
+        return "turn down sampler.memory_gb or sampler.max_batch"
+    return (
+        f"{settings.gpu_memory_utilization:g} of the card is the engine's share "
+        "(sampler.gpu_memory_utilization): type a larger one where model and cache do not fit into "
+        "it, a smaller one where others fill the card, or sampler=transformers (of a teacher "
+        "teacher.backend=transformers)"
+    )
 
 
 def _end(

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The engine is up."""
+
+    context: int
+    """Tokens of the longest text that it has room for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """EndedSample with another adapter from now on. Answered by `used`."""

@@ -97,9 +97,13 @@ class VllmEngine:
         self, adapter: Path | None, requests: Sequence[SampleRequest], config: SamplerConfig
     ) -> Iterator[Completion]:
         """Yield one completion per requested sample, as it finishes; see `Sampler.sample`."""
-        asked = self._texts(requests, config.max_new_tokens)
+        # Refused by the model's context before an engine starts, then by what that has room for.
+        asked = self._texts(requests, config.max_new_tokens, self.settings.context)
         if not asked:
             return
+        process = self.use(adapter)
+        if process.context < self.settings.context:
+            asked = self._texts(requests, config.max_new_tokens, process.context)
         ask = Ask(
             texts=tuple(text for _request, _sample, text in asked.values()),
             temperature=config.temperature,
@@ -107,7 +111,6 @@ class VllmEngine:
             max_new_tokens=config.max_new_tokens,
             stop=self._stop,
         )
-        process = self.use(adapter)
         process.send(ask)
         ended = False
         try:
@@ -144,6 +147,12 @@ class VllmEngine:
         self._process, self._in_use = None, ""
 
     @property
+    def _room(self) -> str:
+        """The option that gives the engine its memory."""
+        on_cpu = self.settings.device == "cpu"
+        return "sampler.memory_gb" if on_cpu else "sampler.gpu_memory_utilization"
+
+    @property
     def pid(self) -> int | None:
         """Process id of the engine, None while there is none."""
         return None if self._process is None else self._process.pid
@@ -170,7 +179,7 @@ class VllmEngine:
                 time.monotonic() - started,
                 self.settings.dtype,
                 self.settings.device,
-                self.settings.context,
+                min(self.settings.context, self._process.context),
             )
         return self._process
 
@@ -202,19 +211,19 @@ class VllmEngine:
                 continue
 
     def _texts(
-        self, requests: Sequence[SampleRequest], max_new_tokens: int
+        self, requests: Sequence[SampleRequest], max_new_tokens: int, context: int
     ) -> dict[str, tuple[SampleRequest, int, Prompt]]:
         """Return one text per sample by key; samples of one prompt next to each other."""
         found = {}
         for number, request in enumerate(requests):
             prompt = tuple(prompt_tokens(self._tokenizer, request.messages))
-            room = self.settings.context - max_new_tokens
+            room = context - max_new_tokens
             if len(prompt) > room:
                 raise AxiomError(
                     f"the prompt of {request.problem_id} has {len(prompt)} tokens and there is "
-                    f"room for {max(room, 0)} (context {self.settings.context}, "
+                    f"room for {max(room, 0)} (context {context}, "
                     f"at most {max_new_tokens} new tokens): lower "
-                    "sampler.max_new_tokens, shorten the prompt or raise sampler.memory_gb"
+                    f"sampler.max_new_tokens, shorten the prompt or raise {self._room}"
                 )
             for sample in request.samples:
                 key = f"{number}/{sample}"

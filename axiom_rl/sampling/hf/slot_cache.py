@@ -8,6 +8,7 @@ ones; a finished row is overwritten by the last, and new samples take the rows b
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -132,7 +133,9 @@ class SlotLayer(CacheLayerMixin):
 
     def __init__(self, cache: SlotCache, number: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.cache = cache
+        # Weak, so that the memory is free when the cache is let go of, not when Python next looks
+        # for cycles: on a GPU nobody looks before memory runs out.
+        self.cache: SlotCache = weakref.proxy(cache)
         self.number = number
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:

@@ -178,7 +178,7 @@ class GrpoTrainer(Trainer):
         for start in range(0, len(rows), size):
             own = rows[start : start + size]
             part = micro_batch(own, torch.full((len(own),), rehearsal.advantage), args.device)
-            logps = self.logps(part, torch.ones(len(own), dtype=torch.bool))
+            logps = self.logps(part, torch.ones_like(part["advantages"], dtype=torch.bool))
             tokens = float(part["mask"].sum())
             loss = grpo_loss(logps, part["mask"], part["advantages"], args, tokens=tokens)
             share = len(own) / (size * args.gradient_accumulation_steps)
