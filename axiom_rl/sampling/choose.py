@@ -78,12 +78,6 @@ def choose_sampler(
     return replace(sampler, backend="vllm"), f"sampler=auto takes vllm: {reason}"
 
 
-def _plain(sampler: VllmSamplerConfig) -> TransformersSamplerConfig:
-    names = [field.name for field in fields(TransformersSamplerConfig)]
-    values = {name: getattr(sampler, name) for name in names}
-    return TransformersSamplerConfig(**(values | {"backend": "transformers"}))
-
-
 def installed_for(device: str) -> str | None:
     """Return name and version of the vLLM that runs on a device, None where there is none."""
     package = BUILDS.get(device)
