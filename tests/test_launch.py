@@ -176,7 +176,7 @@ def test_a_run_begins_in_a_fresh_folder_and_a_refusal_removes_it(
     assert [*tmp_path.iterdir()] == [], "nothing was written in it"
 
 
-@pytest.mark.parametrize("stage", ["list", "watch"])
+@pytest.mark.parametrize("stage", [pytest.param("list", marks=pytest.mark.slow), "watch"])
 def test_a_stage_that_shows_writes_nothing_here(stage: str, tmp_path: Path) -> None:
     """outputs/ is a file here, in which nobody can write, not even root."""
     (tmp_path / "outputs").write_text("")

@@ -285,6 +285,7 @@ def test_money_that_ends_with_many_requests_open_is_no_failure_of_the_endpoint(
     assert "teacher.max_cost=1.4: 0.6000 are spent" in teacher.exhausted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "does",
     [

@@ -159,6 +159,7 @@ def test_a_download_brings_the_files(own_hub: type[_Hub]) -> None:
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == FILES
 
 
+@pytest.mark.slow
 def test_a_download_that_breaks_off_says_why(
     own_hub: type[_Hub], monkeypatch: pytest.MonkeyPatch
 ) -> None:

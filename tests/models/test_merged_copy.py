@@ -56,7 +56,7 @@ def train_a_little(model: peft.PeftModel, step: int) -> None:
 @pytest.mark.parametrize(
     ("dtype", "syncs"),
     [
-        (torch.bfloat16, 25),
+        (torch.bfloat16, 10),
         *(pytest.param(dtype, 500, marks=pytest.mark.slow) for dtype in DTYPES),
     ],
 )

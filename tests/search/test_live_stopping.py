@@ -147,7 +147,13 @@ def middle(head: HeadInUse, folder: Path) -> float:
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("search.cross_fit=true", NEED)], ids=["even", "cross_fit, by need"]
+    "more",
+    [
+        pytest.param((), id="even"),
+        pytest.param(
+            ("search.cross_fit=true", NEED), id="cross_fit, by need", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_live_stopping_is_that_of_a_replay(
     live: Live,

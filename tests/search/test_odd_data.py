@@ -57,6 +57,7 @@ def test_inputs_are_made_from_any_examples(name: str) -> None:
     assert not {input_text(args) for args in examples} & set(inputs)
 
 
+@pytest.mark.slow
 def test_every_process_makes_the_same_inputs() -> None:
     """Sets of text have another order in each process, unless somebody sorts them."""
     script = "import test_odd_data as t; print([t.made(name) for name in t.EXAMPLES])"

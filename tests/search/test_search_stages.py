@@ -178,6 +178,7 @@ def test_a_replay_draws_and_runs_nothing_and_equals_the_live_search(
     assert again == result
 
 
+@pytest.mark.slow
 def test_a_pool_without_search_is_run_once(run: Runs, pool: Path) -> None:
     shutil.rmtree(pool / "search")
     first = read_json(run("r1", "stage=search", f"stage.pool={pool}") / "search" / "result.json")
@@ -281,6 +282,7 @@ def test_what_cannot_be_searched_is_refused(run: Runs, overrides: Any, message: 
     assert not run.drawn
 
 
+@pytest.mark.slow
 def test_a_pool_that_is_none(run: Runs, pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refused(message: str, *overrides: str) -> None:

@@ -89,6 +89,7 @@ def test_solve_draws_where_it_is_needed(
     assert "| impossible | 0 of 1 |" in (folder / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_replay_shares_as_the_live_search_did(run: Runs, tmp_path: Path) -> None:
     live = rows_of(run("live", *asked(tmp_path)))
     folder = run("whole", *asked(tmp_path)[:-1], "sampler.n=32")
@@ -109,6 +110,7 @@ def test_a_replay_shares_as_the_live_search_did(run: Runs, tmp_path: Path) -> No
     assert counts == {key: row["samples"] for key, row in live.items()}
 
 
+@pytest.mark.slow
 def test_nonsense_in_the_place_of_tests_changes_no_share(run: Runs, tmp_path: Path) -> None:
     with_tests = OWN[0] | {"id": "tested", "tests": [{"args": ["xyz"], "expected": "zyx"}]}
     first = rows_of(run("t1", *asked(tmp_path, with_tests)))

@@ -150,6 +150,7 @@ def test_a_head_is_fitted_and_measured(made: Path) -> None:
     assert "The value head orders the samples" in text and "has not finished" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pools", "said"),
     [
@@ -369,6 +370,7 @@ def test_solve_gives_a_probability_and_says_of_what(
     assert plain["probability"] is None and plain["calibrated_on"] is None
 
 
+@pytest.mark.slow
 def test_nonsense_in_the_place_of_verdicts_changes_no_value(run: Runs) -> None:
     head = f"search.head={run.folder / 'head' / 'value'}"
     pool = run.folder / "other"

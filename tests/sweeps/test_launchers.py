@@ -48,7 +48,10 @@ def test_a_cluster_option_composes(option: str, target: str, key: str, value: ob
     assert launcher._target_.endswith(target) and OmegaConf.select(launcher, key) == value
 
 
-@pytest.mark.parametrize(("option", "extra"), [("slurm", "slurm"), ("ray_tasks", "ray")])
+@pytest.mark.parametrize(
+    ("option", "extra"),
+    [("slurm", "slurm"), pytest.param("ray_tasks", "ray", marks=pytest.mark.slow)],
+)
 def test_a_missing_plugin_names_the_extra(option: str, extra: str, tmp_path: Path) -> None:
     if installed(option):
         pytest.skip(f"{PLUGINS[option]} is installed")

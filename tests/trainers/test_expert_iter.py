@@ -218,6 +218,7 @@ def _wrote_the_metrics(folder: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_more_iterations_on_resume_are_published(stage: Stage, tmp_path: Path) -> None:
     folder = stage.run(tmp_path, "trainer.iterations=1")

@@ -120,6 +120,7 @@ def test_gold_by_the_vote_is_blind_named_and_judged_apart(
     assert collected(blind)["passed"] == 0 and collected(blind)["false_gold"] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_a_search_is_composed_where_none_is_given_and_saved(experts: Stage, tmp_path: Path) -> None:
     folder = experts.run(tmp_path / "public", "trainer.expert=public")
@@ -277,6 +278,7 @@ def test_what_cannot_decide_is_refused_before_anything_is_drawn(
     assert not experts.drawn and not (tmp_path / "config.yaml").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_a_pool_that_does_not_fit_is_refused(
     experts: Stage, tmp_path: Path, pool: Path, monkeypatch: pytest.MonkeyPatch

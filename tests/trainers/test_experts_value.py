@@ -268,6 +268,7 @@ def own(stage: Stage, events: list[str], tmp_path: Path) -> list[Problem]:
     return list(read_problems(folder / "problems" / "train.jsonl"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_a_head_that_must_not_decide_is_refused_before_anything_is_drawn(
     stage: Stage, tmp_path: Path, resolved: ResolvedModel, own: list[Problem]

@@ -281,6 +281,7 @@ def _is_reported(folder: Path) -> None:
     assert "1 of 3 problems before, 2 of 3 when GRPO began" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recwarn")
 def test_a_pipeline_that_was_stopped_early_says_how_far_it_is(
     pipelined: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
