@@ -24,6 +24,7 @@ from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
 from axiom_rl.models.lora.options import RECORDED, check_adapter_folder, check_same_base
 from axiom_rl.models.memory import Workload, check_memory, free_memory, memory_plan
+from axiom_rl.models.prepacked import can_prepack
 from axiom_rl.models.thinking import with_thinking
 from axiom_rl.models.weights.resolve import resolve
 from axiom_rl.models.weights.source import ResolvedModel
@@ -150,17 +151,19 @@ def _check_memory(
     resolved: ResolvedModel, model: ModelConfig, sampler: TransformersSamplerConfig
 ) -> None:
     device = choose_device(model.device)
+    dtype = choose_dtype(model.dtype, device)
     work = Workload(
         rows=sampler.max_batch,
         tokens=sampler.max_new_tokens + PROMPT_TOKENS,
         logit_tokens=1,
         trained=False,
+        prepacked=can_prepack(device, dtype),
     )
     plan = memory_plan(
         f"the teacher {resolved.name} ({work.rows} rows of up to {work.tokens} tokens)",
         read_json(resolved.folder / "config.json"),
         work,
-        dtype=choose_dtype(model.dtype, device),
+        dtype=dtype,
         four_bit=model.quantization == "4bit",
         heap=device.type == "cpu",
     )
