@@ -3,8 +3,8 @@
     python benchmarks/continuous_batching.py                  # under 4 minutes on 2 cores
     python benchmarks/continuous_batching.py --model smollm2-135m --n 2 --tokens 16 --alike 4
 
-One process and one model in memory; the same prompts, the same limit, temperature 1, and both keep
-log-probabilities. Each way draws a few tokens first, which do not count, then everything. Theirs
+One process, the model once for each (ours is prepacked); the same prompts, the same limit,
+temperature 1, and both keep log-probabilities. Each way draws a few tokens first, which do not count, then everything. Theirs
 is `model.continuous_batching_context_manager` with paged SDPA attention, the one that a CPU has; a
 prompt is run once for all its samples (num_return_sequences), as ours does. `--widths` are the most
 requests in a batch of theirs, by default all at once.
@@ -19,6 +19,7 @@ per sample (what is left is rounding in bfloat16). Theirs seeds the process once
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import os
 import sys
@@ -51,6 +52,7 @@ class Ways:
 
     def __init__(self, options: argparse.Namespace) -> None:
         from axiom_rl.models.load import load_model
+        from axiom_rl.models.prepacked import prepack
         from axiom_rl.models.weights.resolve import resolve
 
         self.config = load_config(
@@ -60,6 +62,8 @@ class Ways:
         self.samples = options.n
         loaded, self.tokenizer = load_model(resolve(self.config.model), self.config.model)
         self.model: Any = loaded
+        self.sampled: Any = copy.deepcopy(loaded)
+        prepack(self.sampled, alone=True)
         problems = [
             make_problem(kind, difficulty=1, split="train", seed=0, index=0)
             for kind in problem_types()["basic"]
@@ -73,7 +77,7 @@ class Ways:
         settings = self.config.sampler
         assert isinstance(settings, TransformersSamplerConfig)
         sampler = TransformersSampler(
-            self.model, self.tokenizer, replace(settings, max_new_tokens=limit)
+            self.sampled, self.tokenizer, replace(settings, max_new_tokens=limit)
         )
         requests = [
             SampleRequest(

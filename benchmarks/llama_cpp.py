@@ -7,8 +7,8 @@
 
 The first three in a checkout of llama.cpp; MODEL is the folder that `python launch.py stage=list`
 loads from, in the cache of converted models. For each number of rows every program in turn: theirs
-with one prompt shared by all rows (`-pps`), ours with up to ten prompts. Theirs draws no token (the
-benchmark feeds random ones), ours draws and keeps log-probabilities. `--tokens` is kept short, so
+with one prompt shared by all rows (`-pps`), ours with one and with up to ten prompts. Theirs draws
+no token (the benchmark feeds random ones), ours draws and keeps log-probabilities. `--tokens` is kept short, so
 that few of our rows end before the last step; tokens/s count what was generated.
 """
 
@@ -43,9 +43,8 @@ def theirs(program: Path, model: Path, rows: int, tokens: int) -> tuple[float, f
     return found[-1]["speed_tg"], rows * tokens / found[-1]["t"]
 
 
-def ours(ways: Ways, rows: int, tokens: int) -> tuple[float, float]:
+def ours(ways: Ways, rows: int, prompts: int, tokens: int) -> tuple[float, float]:
     """Return our tokens per second with the prompts, and how full the rows were."""
-    prompts = min(rows, len(ways.chats))
     ways.samples = rows // prompts
     began = time.monotonic()
     drawn = sum(map(len, ways.ours(range(prompts), tokens).values()))
@@ -66,9 +65,10 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {ways.model.dtype}, {options.tokens} tokens a row")
     print(f"{'rows':>4}  {'way':34} {'decoding':>9} {'with prompt':>12}   tokens/s")
     for rows in map(int, options.rows.split(",")):
-        speed, full = ours(ways, rows, options.tokens)
-        name = f"sampler=transformers ({full:.0%} full)"
-        print(f"{rows:4}  {name:34} {'':9} {speed:12.1f}", flush=True)
+        for prompts in (1, min(rows, len(ways.chats))):
+            speed, full = ours(ways, rows, prompts, options.tokens)
+            name = f"ours, prompts: {prompts} ({full:.0%} full)"
+            print(f"{rows:4}  {name:34} {'':9} {speed:12.1f}", flush=True)
         for file in options.files:
             decoding, whole = theirs(options.program, file, rows, options.tokens)
             print(f"{rows:4}  llama.cpp {file.stem:24} {decoding:9.1f} {whole:12.1f}", flush=True)
