@@ -4,8 +4,8 @@
     python benchmarks/continuous_batching.py --model smollm2-135m --n 2 --tokens 16 --alike 4
 
 One process, the model once for each (ours is prepacked); the same prompts, the same limit,
-temperature 1, and both keep log-probabilities. Each way draws a few tokens first, which do not count, then everything. Theirs
-is `model.continuous_batching_context_manager` with paged SDPA attention, the one that a CPU has; a
+temperature 1, and both keep log-probabilities. Each way draws a few tokens first, which do not
+count, then everything. Theirs is `model.continuous_batching_context_manager` with paged SDPA attention, the one that a CPU has; a
 prompt is run once for all its samples (num_return_sequences), as ours does. `--widths` are the most
 requests in a batch of theirs, by default all at once.
 

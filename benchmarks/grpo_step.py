@@ -115,11 +115,14 @@ class Clock:
         clock = self
 
         class Steps(TrainerCallback):
-            def on_step_begin(self, *_args: Any, **_kwargs: Any) -> None:
-                self.started = time.monotonic()
+            # From end to end: what samples may run before a step is said to begin.
+            def on_train_begin(self, *_args: Any, **_kwargs: Any) -> None:
+                self.last = time.monotonic()
 
             def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
-                clock.steps.append(time.monotonic() - self.started)
+                now = time.monotonic()
+                clock.steps.append(now - self.last)
+                self.last = now
 
         return Steps()
 

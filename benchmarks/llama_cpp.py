@@ -8,8 +8,8 @@
 The first three in a checkout of llama.cpp; MODEL is the folder that `python launch.py stage=list`
 loads from, in the cache of converted models. For each number of rows every program in turn: theirs
 with one prompt shared by all rows (`-pps`), ours with one and with up to ten prompts. Theirs draws
-no token (the benchmark feeds random ones), ours draws and keeps log-probabilities. `--tokens` is kept short, so
-that few of our rows end before the last step; tokens/s count what was generated.
+no token (the benchmark feeds random ones), ours draws and keeps log-probabilities. `--tokens` is
+kept short, so that few of our rows end before the last step; tokens/s count what was generated.
 """
 
 from __future__ import annotations
