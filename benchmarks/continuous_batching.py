@@ -5,9 +5,9 @@
 
 One process, the model once for each (ours is prepacked); the same prompts, the same limit,
 temperature 1, and both keep log-probabilities. Each way draws a few tokens first, which do not
-count, then everything. Theirs is `model.continuous_batching_context_manager` with paged SDPA attention, the one that a CPU has; a
-prompt is run once for all its samples (num_return_sequences), as ours does. `--widths` are the most
-requests in a batch of theirs, by default all at once.
+count, then everything. Theirs is `model.continuous_batching_context_manager` with paged SDPA
+attention, the one that a CPU has; a prompt is run once for all its samples (num_return_sequences),
+as ours does. `--widths` are the most requests in a batch of theirs, by default all at once.
 
 The column "alike" says whether a sample depends on what is drawn beside it: how many samples of the
 first prompt are the same, drawn alone and among others with the same seed. Ours has a random stream
