@@ -241,6 +241,8 @@ def _line(row: Mapping[str, Any]) -> str:
     if row["public_passed"] < row["public_tests"]:
         return f"{name}: NOT SOLVED, the best of {row['samples']} programs passes {tests}"
     agree = f"; {row['agreeing']} of {row['voters']} that do agree with it" if row["voters"] else ""
+    if row["voters"] == 1 < row["samples"]:  # as a program does that knows the examples by heart
+        agree = f"; it alone of {row['samples']} programs does, so that nothing agrees with it"
     known = row["probability"]
     chance = "" if known is None else f"; probability {known:.2f} ({row['calibrated_on']})"
     return f"{name}: passes {tests}{agree}{', tied' if row['tied'] else ''}{chance}"

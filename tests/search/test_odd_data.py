@@ -20,6 +20,7 @@ from axiom_rl.core.types import Problem, Status, TestCase, Verdict
 from axiom_rl.evaluation.search.scores import Pool, survivors
 from axiom_rl.search.execute import Executions, InputList, name_of
 from axiom_rl.search.inputs import input_text, mutated_inputs
+from axiom_rl.search.solve import _line
 from axiom_rl.verify import Verifier
 from axiom_rl.verify.outputs import Output, ProgramRun
 
@@ -176,3 +177,14 @@ def test_hard_coded_programs_of_a_benchmark_are_counted() -> None:
     assert counts == {"programs": 3, "survivors": 3, "false": 2, "hard_coded": 1}
     alone = replace(pool, problems=(replace(made, hidden_tests=tuple(others)),), seen={})
     assert survivors(alone, {"p": known})["hard_coded"] == 0
+
+
+@pytest.mark.parametrize(
+    ("voters", "said"),
+    [(1, "it alone of 8 programs does, so that nothing agrees"), (2, "2 of 2 that do agree")],
+)
+def test_a_program_that_nothing_agrees_with_is_named(voters: int, said: str) -> None:
+    """It may know the examples by heart: `48213 if key == 'x' else -7` passes both of its own."""
+    row: dict[str, Any] = {"problem_id": "p", "code": "x", "probability": None, "tied": False}
+    counts = {"samples": 8, "public_tests": 2, "public_passed": 2}
+    assert said in _line(row | counts | {"agreeing": voters, "voters": voters})
