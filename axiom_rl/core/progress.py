@@ -82,7 +82,7 @@ def worth(done: int, tokens: int, running: int, written: int) -> float:
         running: samples that are being written.
         written: tokens of these so far, together.
     """
-    if not running or not written:
+    if not running or written <= 0:
         return 0.0
     whole = max(tokens / done if done else 0.0, 2 * written / running)
     return written / whole

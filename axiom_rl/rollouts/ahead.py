@@ -159,6 +159,7 @@ class RoundDrawer:
                 finished = sum(item.key in wanted for item in done)
                 count += len(done)
                 drawn += sum(item.completion_tokens for item in done)
+                # Below 0 where much of what is done was written by the round before.
                 begun = worth(count, drawn, len(batch.running), tokens - drawn)
                 shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s", begun)
 

@@ -18,6 +18,7 @@ from axiom_rl.core.progress import Progress, worth
         (0, 0, 80, 8_000, 40.0),  # each is taken to be half written
         (10, 800, 80, 8_000, 40.0),  # those that are done were short: they say nothing of the rest
         (400, 64_000, 8, 320, 2.0),  # 160 tokens each: 40 are a quarter
+        (2, 300, 8, -120, 0.0),  # what is done was written in the round before
     ],
 )
 def test_running_samples_count_for_what_is_written(
