@@ -127,6 +127,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "teacher.min_yield": ((lambda value: 0 <= value < 1), "0 or more and below 1"),
     "teacher.judged_after": _at_least(1),
     "teacher.check": _one_of("always", "auto", "never"),
+    "teacher.reasoning": _one_of("before", "after"),
     "teacher.backend": _one_of("auto", "transformers", "vllm"),
     "teacher.temperature": _at_least(0),
     "teacher.top_p": ((lambda value: 0 < value <= 1), "above 0 and at most 1"),

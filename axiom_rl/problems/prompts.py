@@ -25,6 +25,12 @@ THINK = (
     "After </think> give the function in one ```python block."
 )
 
+EXPLAIN = (
+    "This function is right. Now write the reasoning that comes before such a function: what to "
+    "compute, how, and which cases are special. One paragraph of at most 80 words, in plain "
+    "sentences, without code."
+)
+
 SHOTS: tuple[tuple[str, str], ...] = (
     (
         "Return the number of vowels (aeiou) in the lower-case string s.\n\n"
@@ -66,6 +72,16 @@ def render(problem: Problem, style: str) -> list[Message]:
             return [_user(_question(problem, THINK))]
         case unreachable:
             assert_never(unreachable)
+
+
+def render_explaining(problem: Problem, code: str) -> list[Message]:
+    """Return the chat messages that ask for the reasoning behind a program that is right.
+
+    Rationalisation, as in Zelikman et al. 2022, STaR; there the answer is the hint, here it is the
+    model's own program, which the verifier has accepted.
+    """
+    answer = {"role": "assistant", "content": fenced_answer(code)}
+    return [*render(problem, "direct"), answer, _user(EXPLAIN)]
 
 
 def thought_answer(reasoning: str, code: str) -> str:

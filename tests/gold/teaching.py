@@ -13,6 +13,7 @@ from axiom_rl.core.files import read_jsonl
 TEACH = (
     *("stage=teach", "problems.types=[reverse_string]", "problems.levels=[1]"),
     *("problems.sizes.train=3", "sandbox.servers=1", "teacher.check=never"),
+    "teacher.reasoning=before",
 )
 composed = functools.cache(load_config)
 

@@ -41,6 +41,9 @@ class LocalTeacherConfig(TeacherConfig):
     """An option of conf/model, or a path like model.path."""
     adapter: str | None = MISSING
     """Folder of a LoRA adapter on the teacher."""
+    reasoning: str = MISSING
+    """before: the answer is reasoning inside <think> tags, then the program. after: the program
+    alone, and the teacher is asked for the reasoning behind each right one that is kept."""
     backend: str = MISSING
     """auto, transformers or vllm, with the settings of conf/sampler."""
     temperature: float = MISSING
@@ -68,6 +71,9 @@ class ApiTeacherConfig(TeacherConfig):
     """Name of the model there. Needed; null is an error."""
     key_env: str | None = MISSING
     """Environment variable that holds the key, such as OPENAI_API_KEY; null means no key."""
+    reasoning: str = MISSING
+    """before: the answer is reasoning inside <think> tags, then the program. after: the program
+    alone, and the teacher is asked for the reasoning behind each right one that is kept."""
     temperature: float | None = MISSING
     """null leaves it to the endpoint, as some models demand."""
     max_tokens: int = MISSING

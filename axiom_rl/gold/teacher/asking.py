@@ -1,20 +1,36 @@
-"""What a teacher gives back, and the ledger in which every answer and every failure is counted."""
+"""What a teacher gives back, the ledger in which all of it is counted, and what it is worth."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from axiom_rl.config import ApiTeacherConfig, LocalTeacherConfig, TeacherConfig
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import append_jsonl, read_jsonl
-from axiom_rl.core.types import Completion
+from axiom_rl.core.types import Completion, Problem
+from axiom_rl.gold.teacher.answers import (
+    Judged,
+    judged,
+    judged_program,
+    shortened,
+    with_reasoning,
+)
+from axiom_rl.gold.teacher.compared import Compared
+from axiom_rl.rollouts.records import Rollout, read_rollouts
 from axiom_rl.sampling import SampleRequest
+from axiom_rl.sampling.base import Key
 
 SCHEMA = 1
+UNEXPLAINED = "unexplained"
+"""A right program whose reasoning was not asked for yet, or never answered."""
+REASONING = 1_000_000
+"""Sample numbers from here on are of reasoning alone: that of sample s is REASONING + s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +157,32 @@ class Ledger:
         return len(gone - self._answers.keys())
 
 
+class Reasonings:
+    """teacher/<phase>_reasoning.jsonl: what was said of right programs, over all starts."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there."""
+        self.path = path
+        rows = read_jsonl(path) if path.exists() else ()
+        self._found = {_key(row): row for row in rows}
+
+    def keep(self, said: Completion) -> None:
+        """Write a reasoning."""
+        row = {
+            "problem_id": said.problem_id,
+            "sample": said.sample - REASONING,
+            "text": said.text,
+            "prompt_tokens": said.prompt_tokens,
+            "tokens": said.completion_tokens,
+        }
+        self._found[_key(row)] = row
+        append_jsonl(self.path, [{"schema": SCHEMA} | row])
+
+    def of(self, problem_id: str, sample: int) -> dict[str, Any]:
+        """Return the row of a sample; {} where there is none."""
+        return self._found.get((problem_id, sample), {})
+
+
 class AskedSampler:
     """A teacher as a sampler: what it gives is noted, and completions go on to be judged."""
 
@@ -166,5 +208,121 @@ class AskedSampler:
             self.failure = error
 
 
+@dataclass(slots=True)
+class Asking:
+    """What one call of `teach` works with, and what its answers are worth so far."""
+
+    context: RunContext
+    config: TeacherConfig
+    problems: Sequence[Problem]
+    path: Path
+    """completions/<phase>.jsonl."""
+    stream: str
+    iteration: int
+    ledger: Ledger
+    compared: Compared
+    reasonings: Reasonings
+    name: str = ""
+    """Of the teacher's model."""
+    seen: dict[tuple[str, int], Judged] | None = None
+    """What was made of each answer: it takes a parse or two, so once is enough."""
+    asked: set[Key] | None = None
+    """While answers are asked for: those that this start has asked for, found on disk or not. What
+    is asked next is decided by them alone, so that a resumed run decides as the first start did;
+    None stands for all on disk."""
+
+    def rollouts(self) -> list[Rollout]:
+        """Return the answers so far, by problem and sample."""
+        place = {problem.id: number for number, problem in enumerate(self.problems)}
+        found = [
+            item
+            for item in read_rollouts(self.path)
+            if item.completion.problem_id in place
+            and (self.asked is None or key_of(item) in self.asked)
+        ]
+        key = {
+            id(item): (place[item.completion.problem_id], item.completion.sample) for item in found
+        }
+        return sorted(found, key=lambda item: key[id(item)])
+
+    def judged(self, rollouts: Sequence[Rollout]) -> list[Judged]:
+        """Say of each answer what it is worth."""
+        by_id = {problem.id: problem for problem in self.problems}
+        seen = self.seen if self.seen is not None else {}
+        self.seen = seen
+        for item in rollouts:
+            key = key_of(item)
+            if key not in seen:
+                refusal = str(self.ledger.of(*key).get("refusal") or "")
+                seen[key] = self._judge(item, by_id[key[0]], refusal)
+        return [seen[key_of(item)] for item in rollouts]
+
+    def kept(self) -> list[tuple[Rollout, Judged, str]]:
+        """Return each answer, what it is worth, and why it is no trace of its own ('' if it is).
+
+        The first of each problem are kept, up to teacher.traces_per_problem.
+        """
+        rollouts, known = self.rollouts(), defaultdict[str, set[tuple[str, str]]](set)
+        marked: list[tuple[Rollout, Judged, str]] = []
+        for item, found in zip(rollouts, self.judged(rollouts), strict=True):
+            of_problem, why = known[item.completion.problem_id], found.why
+            content = (found.program, found.reasoning)
+            if not why and content in of_problem:
+                why = "duplicate"
+            elif not why and len(of_problem) >= self.config.traces_per_problem:
+                why = "surplus"
+            elif not why and self.explains:
+                explained = self._explained(item)
+                found, why = (explained, explained.why) if explained else (found, UNEXPLAINED)
+            if not why or why == UNEXPLAINED:
+                of_problem.add(content)
+            marked.append((item, found, why))
+        return marked
+
+    @property
+    def style(self) -> str:
+        """The prompt style in which the answers are asked for."""
+        match self.config:
+            case LocalTeacherConfig(reasoning=reasoning) | ApiTeacherConfig(reasoning=reasoning):
+                return style_of(reasoning)
+            case _:
+                return style_of("before")
+
+    @property
+    def explains(self) -> bool:
+        """Whether the teacher is asked for reasoning by itself, after the program."""
+        return self.style != "think"
+
+    def _explained(self, item: Rollout) -> Judged | None:
+        """Judge a right program with its reasoning; None where that was not asked for yet."""
+        problem_id, sample = key_of(item)
+        asked = self.asked is None or (problem_id, REASONING + sample) in self.asked
+        row = self.reasonings.of(problem_id, sample) if asked else {}
+        if not row:
+            return None
+        problem = next(each for each in self.problems if each.id == problem_id)
+        whole = with_reasoning(item, problem, shortened(row["text"]))
+        return whole if whole.why else self._compared(item, problem, whole, row["text"])
+
+    def _judge(self, item: Rollout, problem: Problem, refusal: str) -> Judged:
+        find = judged_program(item, refusal) if self.explains else judged(item, problem, refusal)
+        return find if find.why else self._compared(item, problem, find, item.completion.text)
+
+    def _compared(self, item: Rollout, problem: Problem, found: Judged, text: str) -> Judged:
+        assert item.code is not None
+        overlap = self.compared.overlap(text, item.code, problem)
+        return Judged(f"contaminated: {overlap}", "") if overlap else found
+
+
+def style_of(reasoning: str) -> str:
+    """Return the prompt style in which answers are asked for, by teacher.reasoning."""
+    return "think" if reasoning == "before" else "direct"
+
+
 def _key(row: dict[str, Any]) -> tuple[str, int]:
     return str(row["problem_id"]), int(row["sample"])
+
+
+def key_of(item: Rollout) -> Key:
+    """Return problem and sample of an answer."""
+    return item.completion.problem_id, item.completion.sample

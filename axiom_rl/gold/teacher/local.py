@@ -20,7 +20,7 @@ from axiom_rl.config import (
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
-from axiom_rl.gold.teacher.asking import TeacherAnswer
+from axiom_rl.gold.teacher.asking import TeacherAnswer, style_of
 from axiom_rl.models.load import check_four_bit, choose_device, choose_dtype
 from axiom_rl.models.lora.options import RECORDED, check_adapter_folder, check_same_base
 from axiom_rl.models.memory import Workload, check_memory, free_memory, memory_plan
@@ -59,7 +59,7 @@ class LocalTeacher:
                 adapter is of another model.
         """
         model = teacher_model(config)
-        self._resolved = with_thinking(resolve(model), "think")
+        self._resolved = with_thinking(resolve(model), style_of(config.reasoning))
         if config.adapter is not None:
             check_same_base(check_adapter_folder(config.adapter), self._resolved)
         self._config, self._adapter = config, config.adapter
@@ -85,7 +85,8 @@ class LocalTeacher:
             top_p=config.top_p,
             max_new_tokens=config.max_new_tokens,
         )
-        own = replace(context, model=identity, sampler=sampler)
+        style = style_of(config.reasoning)
+        own = replace(context, model=identity, sampler=sampler, style=style)
         return own, Policy(self._adapter, self._load)
 
     def close(self) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from axiom_rl.config import ApiTeacherConfig, LocalTeacherConfig, TeacherConfig
-from axiom_rl.core.files import read_json
+from axiom_rl.core.files import read_json, write_jsonl
 from axiom_rl.core.text import duration, percent
-from axiom_rl.core.types import Problem
-from axiom_rl.gold.teacher.asking import Ledger
-from axiom_rl.gold.teacher.compared import Compared
-from axiom_rl.gold.teacher.traces import TeachResult, read_traces
+from axiom_rl.core.types import Problem, Status
+from axiom_rl.gold.teacher.asking import REASONING, UNEXPLAINED, Asking, key_of
+from axiom_rl.gold.teacher.traces import SCHEMA as TRACES_SCHEMA
+from axiom_rl.gold.teacher.traces import TeachResult, Trace, read_traces, write_traces
+from axiom_rl.rollouts.records import Rollout
 
 log = logging.getLogger(__name__)
 
@@ -24,26 +25,101 @@ MANY = 0.25
 """Share of the answers from which a kind of failure is worth a hint of its own."""
 
 
-def document(
-    config: TeacherConfig,
-    name: str,
-    result: TeachResult,
-    problems: Sequence[Problem],
-    ledger: Ledger,
-    compared: Compared,
-    ended: str,
-) -> dict[str, Any]:
+def write_result(asking: Asking, output: Path) -> TeachResult:
+    """Write the traces and what is wrong; return what came of it."""
+    marked, by_id = asking.kept(), {problem.id: problem for problem in asking.problems}
+    counts = Counter(why.partition(":")[0] for _item, _found, why in marked if why)
+    wrong = [_wrong_row(asking, item, found.why) for item, found, _why in marked if found.why]
+    traces = [
+        _trace(asking, item, by_id[item.completion.problem_id], found.reasoning)
+        for item, found, why in marked
+        if not why
+    ]
+    most = asking.config.max_traces
+    if most is not None and len(traces) >= most:
+        counts += Counter(surplus=len(traces) - most + counts.pop(UNEXPLAINED, 0))
+        traces = traces[:most]
+    spent = [_spent(asking, item) for item, _found, _why in marked]
+    write_traces(output, traces)
+    write_jsonl(output.with_name(f"{output.stem}_wrong{output.suffix}"), wrong)
+    ledger = asking.ledger
+    failures = {f"request_{kind}": count for kind, count in ledger.failures().items()}
+    return TeachResult(
+        path=output,
+        traces=tuple(traces),
+        asked=len(asking.problems),
+        solved=len({trace.problem_id for trace in traces}),
+        answers=len(marked) - counts[Status.SANDBOX_FAULT],
+        right=sum(not found.why for _item, found, _why in marked),
+        prompt_tokens=sum(each["prompt_tokens"] for each in spent),
+        tokens=sum(each["tokens"] for each in spent),
+        cost=ledger.cost,
+        seconds=sum(each["seconds"] for each in spent),
+        counts=dict(sorted((counts | Counter(failures)).items())),
+    )
+
+
+def _trace(asking: Asking, item: Rollout, problem: Problem, reasoning: str) -> Trace:
+    assert item.code is not None and item.hidden is not None
+    total = item.hidden.total_tests
+    return Trace(
+        problem_id=problem.id,
+        problem_title=problem.title,
+        solution_code=item.code,
+        passed_tests=total,
+        total_tests=total,
+        model_name=asking.name,
+        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        reasoning=reasoning,
+        teacher=asking.config.kind,
+        sample=item.completion.sample,
+        **_spent(asking, item),
+    )
+
+
+def _wrong_row(asking: Asking, item: Rollout, why: str) -> dict[str, Any]:
+    completion = item.completion
+    return {
+        "schema": TRACES_SCHEMA,
+        "problem_id": completion.problem_id,
+        "sample": completion.sample,
+        "why": why,
+        "text": completion.text,
+        "code": item.code,
+        "teacher": asking.config.kind,
+        "model_name": asking.name,
+        "tokens": completion.completion_tokens,
+        "seconds": _seconds(asking, completion.problem_id, completion.sample),
+    }
+
+
+def _spent(asking: Asking, item: Rollout) -> dict[str, Any]:
+    """Return the tokens and seconds of an answer, of its reasoning too where that came apart."""
+    problem_id, sample = key_of(item)
+    apart = asking.reasonings.of(problem_id, sample)
+    return {
+        "prompt_tokens": item.completion.prompt_tokens + int(apart.get("prompt_tokens", 0)),
+        "tokens": item.completion.completion_tokens + int(apart.get("tokens", 0)),
+        "seconds": _seconds(asking, problem_id, sample)
+        + _seconds(asking, problem_id, REASONING + sample),
+    }
+
+
+def _seconds(asking: Asking, problem_id: str, sample: int) -> float:
+    return float(asking.ledger.of(problem_id, sample).get("seconds", 0.0))
+
+
+def document(asking: Asking, result: TeachResult, ended: str) -> dict[str, Any]:
     """Return teacher/result.json.
 
     Args:
-        config: of the teacher.
-        name: of its model.
+        asking: what was asked.
         result: what came of it.
-        problems: that were asked for.
-        ledger: of answers and failures.
-        compared: benchmarks that the answers were compared with.
         ended: why asking ended early; '' if it did not.
     """
+    config, ledger, compared, problems = (
+        asking.config, asking.ledger, asking.compared, asking.problems
+    )  # fmt: skip
     asked = Counter((problem.type, problem.difficulty) for problem in problems)
     of = {problem.id: (problem.type, problem.difficulty) for problem in problems}
     traces = Counter(of[trace.problem_id] for trace in result.traces)
@@ -52,7 +128,7 @@ def document(
     return {
         "schema": SCHEMA,
         "teacher": config.kind,
-        "model_name": name,
+        "model_name": asking.name,
         **values,
         "yield": result.share,
         "cached": ledger.cached,

@@ -4,110 +4,50 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter, defaultdict
+import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from axiom_rl.config import TeacherConfig
 from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.files import write_json, write_jsonl
+from axiom_rl.core.files import write_json
 from axiom_rl.core.types import Problem, Status
 from axiom_rl.gold.collect import attempt, rounds
-from axiom_rl.gold.teacher.answers import Judged, judged
-from axiom_rl.gold.teacher.asking import AskedSampler, Ledger, Teacher
-from axiom_rl.gold.teacher.compared import Compared, load_compared
+from axiom_rl.gold.teacher.asking import (
+    REASONING,
+    UNEXPLAINED,
+    AskedSampler,
+    Asking,
+    Ledger,
+    Reasonings,
+    Teacher,
+    key_of,
+)
+from axiom_rl.gold.teacher.compared import load_compared
 from axiom_rl.gold.teacher.open import open_teacher
-from axiom_rl.gold.teacher.outcome import document, priced, read_result, say, what_to_try
-from axiom_rl.gold.teacher.traces import SCHEMA, TeachResult, Trace, write_traces
+from axiom_rl.gold.teacher.outcome import (
+    document,
+    priced,
+    read_result,
+    say,
+    what_to_try,
+    write_result,
+)
+from axiom_rl.gold.teacher.traces import TeachResult
+from axiom_rl.problems.prompts import render_explaining
 from axiom_rl.rollouts.draw import Drawn, cost, draw_rollouts
-from axiom_rl.rollouts.records import Rollout, read_rollouts
-from axiom_rl.sampling.base import Key
+from axiom_rl.rollouts.records import Rollout
+from axiom_rl.sampling.base import Key, SampleRequest
 
 log = logging.getLogger(__name__)
 
-STYLE = "think"
 LARGEST_ROUND = 512
 """Answers asked for between two looks at the yield."""
 RESULT = "result.json"
 NAME = "teach"
-
-
-@dataclass(slots=True)
-class _Asking:
-    """What one call of `teach` works with."""
-
-    context: RunContext
-    config: TeacherConfig
-    problems: Sequence[Problem]
-    path: Path
-    """completions/<phase>.jsonl."""
-    stream: str
-    iteration: int
-    ledger: Ledger
-    compared: Compared
-    name: str = ""
-    """Of the teacher's model."""
-    seen: dict[tuple[str, int], Judged] | None = None
-    """What was made of each answer: it takes a parse or two, so once is enough."""
-    asked: set[Key] | None = None
-    """While answers are asked for: those that this start has asked for, found on disk or not. What
-    is asked next is decided by them alone, so that a resumed run decides as the first start did;
-    None stands for all on disk."""
-
-    def rollouts(self) -> list[Rollout]:
-        """Return the answers so far, by problem and sample."""
-        place = {problem.id: number for number, problem in enumerate(self.problems)}
-        found = [
-            item
-            for item in read_rollouts(self.path)
-            if item.completion.problem_id in place
-            and (self.asked is None or _key(item) in self.asked)
-        ]
-        key = {
-            id(item): (place[item.completion.problem_id], item.completion.sample) for item in found
-        }
-        return sorted(found, key=lambda item: key[id(item)])
-
-    def judged(self, rollouts: Sequence[Rollout]) -> list[Judged]:
-        """Say of each answer what it is worth."""
-        by_id = {problem.id: problem for problem in self.problems}
-        seen = self.seen if self.seen is not None else {}
-        self.seen = seen
-        for item in rollouts:
-            key = _key(item)
-            if key not in seen:
-                refusal = str(self.ledger.of(*key).get("refusal") or "")
-                seen[key] = self._judge(item, by_id[key[0]], refusal)
-        return [seen[_key(item)] for item in rollouts]
-
-    def kept(self) -> list[tuple[Rollout, Judged, str]]:
-        """Return each answer, what it is worth, and why it is no trace of its own ('' if it is).
-
-        The first of each problem are kept, up to teacher.traces_per_problem.
-        """
-        rollouts, known = self.rollouts(), defaultdict[str, set[tuple[str, str]]](set)
-        marked: list[tuple[Rollout, Judged, str]] = []
-        for item, found in zip(rollouts, self.judged(rollouts), strict=True):
-            of_problem, why = known[item.completion.problem_id], found.why
-            if not why and (found.program, found.reasoning) in of_problem:
-                why = "duplicate"
-            elif not why and len(of_problem) >= self.config.traces_per_problem:
-                why = "surplus"
-            elif not why:
-                of_problem.add((found.program, found.reasoning))
-            marked.append((item, found, why))
-        return marked
-
-    def _judge(self, item: Rollout, problem: Problem, refusal: str) -> Judged:
-        found = judged(item, problem, refusal)
-        if found.why or item.code is None:
-            return found
-        overlap = self.compared.overlap(item.completion.text, item.code, problem)
-        return Judged(f"contaminated: {overlap}", "") if overlap else found
 
 
 def teach(
@@ -154,7 +94,7 @@ def teach(
         f"{teacher.max_traces} in all" if teacher.max_traces else "enough",
     )
     with run.timed(NAME, iteration) as columns:
-        asking = _Asking(
+        asking = Asking(
             context=context,
             config=teacher,
             problems=problems,
@@ -163,6 +103,7 @@ def teach(
             iteration=iteration,
             ledger=Ledger(run.folder / "teacher" / f"{phase}.jsonl"),
             compared=load_compared(teacher),
+            reasonings=Reasonings(run.folder / "teacher" / f"{phase}_reasoning.jsonl"),
         )
         opened = open_teacher(teacher, run.folder, problems, asking.ledger)
         asking.name = opened.name
@@ -176,12 +117,11 @@ def teach(
         finally:
             asking.asked = None
             opened.close()
-        result = _write(asking, output)
+        result = write_result(asking, output)
         if failure is None and (low or not result.traces):
             failure = AxiomError(what_to_try(teacher, result, run.folder, opened.exhausted))
         ended = str(failure or opened.exhausted)
-        parts = (asking.name, result, problems, asking.ledger, asking.compared, ended)
-        write_json(record, document(teacher, *parts))
+        write_json(record, document(asking, result, ended))
     say(result, priced(teacher))
     if failure is not None:
         raise failure
@@ -208,7 +148,7 @@ def _log(context: RunContext, iteration: int, result: TeachResult) -> None:
     )
 
 
-def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
+def _ask(asking: Asking, teacher: Teacher) -> tuple[Drawn, bool]:
     """Draw round by round; return what was drawn, and whether the yield is too low.
 
     Running out of money is no reason to stop the run: what is there may be enough.
@@ -219,6 +159,9 @@ def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
         left = _lacking(asking)
         while left:
             share, traces, answers = _so_far(asking)
+            if config.max_traces is not None and traces >= config.max_traces:
+                gathered += _explain(asking, teacher)
+                share, traces, answers = _so_far(asking)
             if config.max_traces is not None and traces >= config.max_traces:
                 return gathered, False
             if answers >= config.judged_after and share < config.min_yield:
@@ -234,11 +177,12 @@ def _ask(asking: _Asking, teacher: Teacher) -> tuple[Drawn, bool]:
             some, left = left[:count], left[count:]
             gathered += _draw(asking, teacher, some, samples)
             size = min(2 * size, LARGEST_ROUND)
+        gathered += _explain(asking, teacher)
     share, _traces, answers = _so_far(asking)
     return gathered, bool(answers) and share < config.min_yield
 
 
-def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], samples: range) -> Drawn:
+def _draw(asking: Asking, teacher: Teacher, problems: Sequence[Problem], samples: range) -> Drawn:
     log.info(
         "asking %s for %d problems, answers %d to %d of each",
         teacher.name, len(problems), samples.start + 1, samples.stop,
@@ -252,7 +196,7 @@ def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], sample
         samples,
         sampler=lambda: sampler,
         verifier=context.verifier,
-        style=STYLE,
+        style=asking.style,
         stream=asking.stream,
         iteration=asking.iteration,
     )
@@ -261,95 +205,68 @@ def _draw(asking: _Asking, teacher: Teacher, problems: Sequence[Problem], sample
     return replace(drawn, rollouts=())
 
 
-def _key(item: Rollout) -> Key:
-    return item.completion.problem_id, item.completion.sample
+def _explain(asking: Asking, teacher: Teacher) -> Drawn:
+    """Ask for the reasoning behind the right programs that are kept, where it comes after them.
+
+    A reasoning that is no use makes room for another right program, which is asked about next.
+    """
+    most, started, tokens = asking.config.max_traces, time.monotonic(), 0
+    assert asking.asked is not None
+    while not teacher.exhausted:
+        marked = asking.kept()
+        there = sum(not why for _item, _found, why in marked)
+        waiting = [
+            item
+            for item, _found, why in marked
+            if why == UNEXPLAINED and _reasoning_key(item) not in asking.asked
+        ][: None if most is None else max(0, most - there)]
+        if not waiting:
+            break
+        log.info("asking %s for the reasoning of %d right programs", teacher.name, len(waiting))
+        asking.asked |= set(map(_reasoning_key, waiting))
+        sampler = AskedSampler(teacher, asking.ledger)
+        for said in sampler.sample(_reasoning_requests(asking, waiting)):
+            asking.reasonings.keep(said)
+            tokens += said.completion_tokens
+        if sampler.failure is not None:
+            raise sampler.failure
+    return Drawn(rollouts=(), seconds=time.monotonic() - started, tokens=tokens)
 
 
-def _lacking(asking: _Asking) -> list[Problem]:
-    """Return the problems that have too few traces."""
-    kept = Counter(item.completion.problem_id for item, _found, why in asking.kept() if not why)
+def _reasoning_requests(asking: Asking, programs: Sequence[Rollout]) -> list[SampleRequest]:
+    by_id = {problem.id: problem for problem in asking.problems}
+    return [
+        SampleRequest(
+            problem_id=item.completion.problem_id,
+            messages=tuple(render_explaining(by_id[item.completion.problem_id], str(item.code))),
+            samples=(REASONING + item.completion.sample,),
+            stream=asking.stream,
+        )
+        for item in programs
+        if not asking.reasonings.of(*key_of(item))
+    ]
+
+
+def _reasoning_key(item: Rollout) -> Key:
+    return item.completion.problem_id, REASONING + item.completion.sample
+
+
+def _lacking(asking: Asking) -> list[Problem]:
+    """Return the problems that have too few traces, those counted that lack their reasoning."""
+    marked = asking.kept()
+    kept = Counter(item.completion.problem_id for item, _found, why in marked if _may_be(why))
     return [p for p in asking.problems if kept[p.id] < asking.config.traces_per_problem]
 
 
-def _so_far(asking: _Asking) -> tuple[float, int, int]:
+def _may_be(why: str) -> bool:
+    """Whether an answer is a trace, or will be one once its reasoning is there."""
+    return not why or why == UNEXPLAINED
+
+
+def _so_far(asking: Asking) -> tuple[float, int, int]:
     """Return the yield, the traces and the answers; the sandbox's own faults are in none."""
     marked = asking.kept()
     answers = sum(found.why != Status.SANDBOX_FAULT for _item, found, _why in marked)
     right = sum(not found.why for _item, found, _why in marked)
-    traces = sum(not why for _item, _found, why in marked)
+    traces = sum(_may_be(why) for _item, _found, why in marked)
     return right / answers if answers else 0.0, traces, answers
-
-
-def _write(asking: _Asking, output: Path) -> TeachResult:
-    """Write the traces and what is wrong; return what came of it."""
-    marked, by_id = asking.kept(), {problem.id: problem for problem in asking.problems}
-    counts = Counter(why.partition(":")[0] for _item, _found, why in marked if why)
-    wrong = [_wrong_row(asking, item, found.why) for item, found, _why in marked if found.why]
-    traces = [
-        _trace(asking, item, by_id[item.completion.problem_id], found.reasoning)
-        for item, found, why in marked
-        if not why
-    ]
-    most = asking.config.max_traces
-    if most is not None and len(traces) > most:
-        counts["surplus"] += len(traces) - most
-        traces = traces[:most]
-    rollouts = [item for item, _found, _why in marked]
-    write_traces(output, traces)
-    write_jsonl(output.with_name(f"{output.stem}_wrong{output.suffix}"), wrong)
-    ledger = asking.ledger
-    failures = {f"request_{kind}": count for kind, count in ledger.failures().items()}
-    return TeachResult(
-        path=output,
-        traces=tuple(traces),
-        asked=len(asking.problems),
-        solved=len({trace.problem_id for trace in traces}),
-        answers=len(rollouts) - counts[Status.SANDBOX_FAULT],
-        right=sum(not found.why for _item, found, _why in marked),
-        prompt_tokens=sum(item.completion.prompt_tokens for item in rollouts),
-        tokens=sum(item.completion.completion_tokens for item in rollouts),
-        cost=ledger.cost,
-        seconds=sum(_seconds(asking, item) for item in rollouts),
-        counts=dict(sorted((counts | Counter(failures)).items())),
-    )
-
-
-def _trace(asking: _Asking, item: Rollout, problem: Problem, reasoning: str) -> Trace:
-    assert item.code is not None and item.hidden is not None
-    total = item.hidden.total_tests
-    return Trace(
-        problem_id=problem.id,
-        problem_title=problem.title,
-        solution_code=item.code,
-        passed_tests=total,
-        total_tests=total,
-        model_name=asking.name,
-        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-        reasoning=reasoning,
-        teacher=asking.config.kind,
-        sample=item.completion.sample,
-        prompt_tokens=item.completion.prompt_tokens,
-        tokens=item.completion.completion_tokens,
-        seconds=_seconds(asking, item),
-    )
-
-
-def _wrong_row(asking: _Asking, item: Rollout, why: str) -> dict[str, Any]:
-    completion = item.completion
-    return {
-        "schema": SCHEMA,
-        "problem_id": completion.problem_id,
-        "sample": completion.sample,
-        "why": why,
-        "text": completion.text,
-        "code": item.code,
-        "teacher": asking.config.kind,
-        "model_name": asking.name,
-        "tokens": completion.completion_tokens,
-        "seconds": _seconds(asking, item),
-    }
-
-
-def _seconds(asking: _Asking, item: Rollout) -> float:
-    row = asking.ledger.of(item.completion.problem_id, item.completion.sample)
-    return float(row.get("seconds", 0.0))
