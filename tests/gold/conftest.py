@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from teaching import Teaching
+from teaching import Scripted, Teaching
 
+import axiom_rl.gold.teacher.teach
 import axiom_rl.stages.opening
 
 
@@ -18,3 +20,13 @@ def teach(tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(axiom_rl.stages.opening, "write_report", lambda _folder: "")
     monkeypatch.setattr(requests, "FIRST_WAIT_S", 0.01)
     return Teaching(tiny_model_folder, tmp_path)
+
+
+@pytest.fixture
+def teacher(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def made(say: Any) -> Scripted:
+        scripted = Scripted(say)
+        monkeypatch.setattr(axiom_rl.gold.teacher.teach, "open_teacher", lambda *_args: scripted)
+        return scripted
+
+    return made

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bad_endpoint import RIGHT, THOUGHT, WRONG
-from teaching import Teaching, rows
+from teaching import Teaching, by_sample, rows
 
-import axiom_rl.gold.teacher.teach
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, write_jsonl
 from axiom_rl.core.types import Completion, Problem, Solution, Status, Verdict
 from axiom_rl.gold.rows import sft_rows
 from axiom_rl.gold.teacher.answers import judged
 from axiom_rl.gold.teacher.asked import failed, pass_rates
-from axiom_rl.gold.teacher.asking import TeacherAnswer
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.problems import make_problem
 from axiom_rl.report.page import build_page
@@ -36,51 +33,6 @@ PROSE = "We walk the text backwards, which puts its last character first, and jo
 
 def reverse(index: int) -> Problem:
     return make_problem("reverse_string", difficulty=1, index=index)
-
-
-class Scripted:
-    """A teacher that answers by a function of problem number and sample; stops when told to."""
-
-    name, exhausted, least = "script", "", 1
-
-    def __init__(self, say: Any) -> None:
-        self.say, self.drawn, self.stop_at, self.closed = say, [], None, 0
-
-    def answers(self, requests: Any) -> Iterator[TeacherAnswer]:
-        for request in requests:
-            for sample in request.samples:
-                if len(self.drawn) == self.stop_at:
-                    self.stop_at = None
-                    raise KeyboardInterrupt
-                self.drawn.append((request.problem_id, sample))
-                text = self.say(request, sample)
-                yield TeacherAnswer(
-                    completion=Completion(
-                        problem_id=request.problem_id,
-                        sample=sample,
-                        text=text,
-                        prompt_tokens=7,
-                        completion_tokens=11,
-                        truncated=text.endswith("..."),
-                    )
-                )
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-@pytest.fixture
-def teacher(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def made(say: Any) -> Scripted:
-        scripted = Scripted(say)
-        monkeypatch.setattr(axiom_rl.gold.teacher.teach, "open_teacher", lambda *_args: scripted)
-        return scripted
-
-    return made
-
-
-def by_sample(*texts: str) -> Any:
-    return lambda _request, sample: texts[sample % len(texts)]
 
 
 def test_traces_are_gold_with_reasoning_and_what_is_wrong_stands_apart(
@@ -189,7 +141,8 @@ def test_a_stopped_run_asks_for_what_it_would_have_asked_for(teach: Teaching, te
 
 
 @pytest.mark.parametrize(
-    "place", ["write_traces", pytest.param("write_json", marks=pytest.mark.slow)]
+    "place",
+    ["outcome.write_traces", pytest.param("teach.write_json", marks=pytest.mark.slow)],
 )
 def test_a_run_killed_while_it_writes_goes_on(
     teach: Teaching, teacher: Any, monkeypatch: pytest.MonkeyPatch, place: str
@@ -200,7 +153,7 @@ def test_a_run_killed_while_it_writes_goes_on(
         def killed(*_args: Any) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(axiom_rl.gold.teacher.teach, place, killed)
+        patch.setattr(f"axiom_rl.gold.teacher.{place}", killed)
         with pytest.raises(KeyboardInterrupt):
             teach("run")
     folder = teach("run")
