@@ -139,7 +139,7 @@ class Workload:
     statistics: bool = False
     """Entropies are worked out beside the log-probabilities (SFT)."""
     copied_inputs: bool = False
-    """PEFT casts each adapted layer's input to float32 and autocast casts it back (SFT)."""
+    """PEFT casts each layer's input to float32 and autocast casts it back (distillation)."""
     checkpointing: bool = False
     """Gradient checkpointing: activations are computed twice instead of kept."""
     cache_bytes: float | None = None

@@ -93,8 +93,8 @@ def test_the_default_models_plan_has_the_known_sizes() -> None:
     ("dtype", "copied"),
     [
         (torch.float32, False),
-        (torch.bfloat16, False),  # GRPO, which leaves the inputs as they are
-        (torch.bfloat16, True),  # SFT
+        (torch.bfloat16, False),  # GRPO and SFT, which leave the inputs as they are
+        (torch.bfloat16, True),  # distillation
     ],
 )
 def test_activations_are_what_a_packed_pass_keeps(dtype: torch.dtype, copied: bool) -> None:

@@ -14,10 +14,12 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from axiom_rl.config import load_config
 from axiom_rl.models.load import load_model
+from axiom_rl.models.lora.merged_copy import _adapted
 from axiom_rl.models.lora.options import new_lora
 from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.trainers.sft import run as sft_run
 from axiom_rl.trainers.sft import trainer as sft_trainer
-from axiom_rl.trainers.sft.run import sft_config
+from axiom_rl.trainers.sft.run import sft_config, train_adapter
 from axiom_rl.trainers.sft.trainer import PackedSFTTrainer, passes, split_rows
 
 
@@ -142,6 +144,29 @@ def test_a_step_in_passes_is_a_step_at_once(
     assert loss == pytest.approx(wanted, rel=1e-5)
     for name, weight in weights.items():
         torch.testing.assert_close(weight, stock[name], rtol=1e-3, atol=1e-5)
+
+
+def test_inputs_that_stay_in_bfloat16_change_no_number(
+    resolved: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config("model.dtype=bfloat16", "model.device=cpu", "model.lora.r=4").model
+    args = dict(load_config("trainer=sft").trainer.args) | {"max_steps": 2}
+
+    def trained(name: str) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        base, tokenizer = load_model(resolved, config)
+        model, folder = new_lora(base, config.lora), tmp_path / name
+        silent: dict[str, Any] = {"log": lambda **_: None, "on_save": lambda _folder: None}
+        train_adapter(model, tokenizer, ROWS, args, folder=folder, seed=0, **silent)
+        left = {layer.cast_input_dtype_enabled for _name, layer in _adapted(model)}
+        assert left == {name == "cast"}
+        return {n: weight.detach() for n, weight in model.named_parameters() if "lora_" in n}
+
+    ours = trained("left")
+    monkeypatch.setattr(sft_run, "leave_inputs_in_bfloat16", lambda _model: None)
+    theirs = trained("cast")
+    assert ours.keys() == theirs.keys() and any(weight.any() for weight in ours.values())
+    assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
 
 
 def test_a_batch_of_cut_off_rows_is_left_to_trl(resolved: ResolvedModel, tmp_path: Path) -> None:

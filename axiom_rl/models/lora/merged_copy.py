@@ -135,7 +135,7 @@ def compute_dtype(model: PeftModel) -> torch.dtype:
 def leave_inputs_in_bfloat16(trained: PeftModel) -> None:
     """Stop PEFT from casting each adapted layer's input to float32, which autocast undoes at once.
 
-    For training under bfloat16 autocast alone; it saves memory and about a tenth of the pass.
+    For training under bfloat16 autocast alone; it changes no number, and saves memory and time.
     """
     for _name, layer in _adapted(trained):
         layer.cast_input_dtype_enabled = False

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerState
 from trl.trainer.sft_config import SFTConfig
 
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.models.lora.merged_copy import leave_inputs_in_bfloat16
 from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.options import check_options, run_options
 from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
@@ -89,6 +90,8 @@ def train_adapter(
         raise AxiomError("nothing to train on: no gold solution was found")
     disable_progress_bar()
     config = sft_config(args, model, folder, seed)
+    if config.bf16:
+        leave_inputs_in_bfloat16(model)
     trainer = PackedSFTTrainer(
         model=model,
         args=config,
