@@ -215,4 +215,4 @@ def _training_work(config: Config, longest: int, engine: bool) -> Workload:
         return training(rows=1, tokens=tokens, logit_tokens=logit_tokens, merged_copy=merged_copy)
     longest = min(longest, int(args.get("max_length", longest)))
     tokens = max(longest, min(rows * longest, PASS_TOKENS))
-    return training(rows=1, tokens=tokens, logit_tokens=CHUNK, statistics=True)
+    return training(rows=1, tokens=tokens, logit_tokens=CHUNK)

@@ -54,7 +54,9 @@ of the pass, since the system clears every page anew.
 """
 
 CHUNK = 512
-"""Positions projected to the vocabulary at a time: 0.3 GB of float32 for 152,000 tokens."""
+"""Positions projected to the vocabulary at a time: 0.2 GB of bfloat16 for 152,000 tokens."""
+ROWS_OF_LOGITS = 16
+"""Of these as many are in float32 at a time."""
 PASS_TOKENS = 640
 """Tokens of one forward and backward pass, unless a single row is longer."""
 DRAW_BYTES = 20
@@ -136,8 +138,6 @@ class Workload:
     logit_tokens: int
     """Tokens per row for which logits are computed: 1 in generation."""
     trained: bool
-    statistics: bool = False
-    """Entropies are worked out beside the log-probabilities (SFT)."""
     copied_inputs: bool = False
     """PEFT casts each layer's input to float32 and autocast casts it back (distillation)."""
     checkpointing: bool = False
@@ -301,27 +301,25 @@ def _container_limit() -> float:
     return float(int(limit) - used + int(reclaimable.get("inactive_file", 0)))
 
 
-def _logit_bytes(size: int, work: Workload) -> int:
+def _logit_bytes(size: int, work: Workload) -> float:
     """Per position and vocabulary entry, at the widest moment of HeadLogprobs.forward.
 
-    The float32 logits and a temporary of logsumexp; with statistics, another float32 copy and, in
-    bfloat16, the probabilities cast for their product with the head.
+    The products; beside them a few rows in float32, with three temporaries.
     """
-    if not work.trained:
-        return DRAW_BYTES
-    return 8 + (size if work.statistics and size < 4 else 0)
+    return size + 16 * ROWS_OF_LOGITS / CHUNK if work.trained else DRAW_BYTES
 
 
 def _activation_bytes(shape: ModelShape, size: int, work: Workload) -> int:
     """Per token, what the backward pass of a LoRA model on all layers keeps.
 
-    In each block: the norms' float32 inputs and their outputs, queries, keys and values (both
-    repeated for each query head) and output of attention, its mask, which is made anew in each
-    block, and gate, up, activation and product of the MLP.
+    In each block: the norms' float32 inputs and their outputs, queries, keys, values and output of
+    attention, its mask, which is made anew in each block, and gate, up, activation and product of
+    the MLP.
     """
     norms = 2 * shape.hidden * (4 + size)
     copies = 4 * shape.hidden * size if work.copied_inputs and size < 4 else 0
-    attention = 4 * size * shape.heads * shape.head_dim + size * work.rows * work.tokens
+    heads = 2 * (shape.heads + shape.kv_heads)
+    attention = size * heads * shape.head_dim + size * work.rows * work.tokens
     mlp = 4 * size * shape.intermediate
     block = norms + copies + attention + mlp
     if work.checkpointing:

@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers import PreTrainedModel
 
-from axiom_rl.models.memory import CHUNK
+from axiom_rl.models.memory import CHUNK, ROWS_OF_LOGITS
+from axiom_rl.trainers.attention import ATTENTION
 
-ATTENTION = "axiom_packed_sdpa"
-"""Name under which `packed_attention` is registered with transformers."""
 MASKED = 1024
 """Longest sequence on a CPU whose attention may get a mask of all pairs."""
 PACKABLE = frozenset(("qwen2", "qwen3", "llama"))
@@ -184,54 +181,6 @@ def _scores(
     return HeadLogprobs.apply(hidden, head.weight, targets, temperature, statistics)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def packed_attention(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    packed_rows: tuple[torch.Tensor, torch.Tensor] | None = None,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention of a packed sequence, row by row; without `packed_rows` transformers' own SDPA.
-
-    A prompt's queries are computed once for each of its rows, and used once: little beside the
-    layers around, whose work is not repeated.
-
-    Args:
-        module: the attention layer.
-        query: (1, heads, N, head size).
-        key: (1, key-value heads, N, head size).
-        value: as key.
-        attention_mask: looked at without `packed_rows` alone.
-        packed_rows: `Packed.rows` and `Packed.places`.
-        kwargs: of transformers' function.
-
-    Returns:
-        (1, N, heads, head size), and None for the weights.
-    """
-    if packed_rows is None:
-        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-        return output, None
-    rows, places = packed_rows
-    query, key, value = (_cut(states, rows) for states in (query, key, value))
-    # Without a mask the kernel is causal: what lies behind a row's end (copies of place 0) is seen
-    # by no token of the row.
-    output, _ = sdpa_attention_forward(module, query, key, value, None, **kwargs)
-    # (rows, L, heads, size) -> (rows * L, heads, size) -> (N, heads, size)
-    return output.flatten(0, 1)[places][None], None
-
-
-def _cut(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Return (rows, heads, L, head size) of (1, heads, N, head size)."""
-    heads, _, size = states[0].shape
-    return states[0].index_select(1, rows.flatten()).view(heads, *rows.shape, size).transpose(0, 1)
-
-
-AttentionInterface.register(ATTENTION, packed_attention)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-
-
 class HeadLogprobs(torch.autograd.Function):
     """log softmax(hidden W^T / temperature) at the targets, in chunks, for a frozen W.
 
@@ -259,25 +208,31 @@ class HeadLogprobs(torch.autograd.Function):
         slope = torch.empty_like(hidden)
         for start in range(0, len(hidden), CHUNK):
             part = slice(start, start + CHUNK)
-            chosen = targets[part]
-            # (CHUNK, vocabulary), float32: a sum of 150,000 terms loses digits in bfloat16.
-            logits = (hidden[part] @ weight.T).float().div_(temperature)
-            normaliser = logits.logsumexp(-1, keepdim=True)
-            logprobs[part] = (logits.gather(1, chosen[:, None]) - normaliser)[:, 0]
-            if statistics:
-                likeliest[part] = logits.argmax(-1) == chosen
-            if not (statistics or ctx.needs_input_grad[0]):
-                continue
-            mean = logits.clone() if statistics else None
-            shares = logits.sub_(normaliser).exp_()  # p, in the memory of the logits
-            if mean is not None:  # H = log Z - sum p * logit
-                entropy[part] = normaliser[:, 0] - mean.mul_(shares).sum(-1)
-            if ctx.needs_input_grad[0]:
+            products = hidden[part] @ weight.T  # (CHUNK, vocabulary)
+            # A few rows at a time in float32 (a sum of 150,000 terms loses digits in bfloat16),
+            # which stay in a CPU's cache from one step to the next.
+            for first in range(0, len(products), ROWS_OF_LOGITS):
+                rows = products[first : first + ROWS_OF_LOGITS]
+                place = slice(start + first, start + first + len(rows))
+                chosen = targets[place]
+                logits = rows.float().div_(temperature)
+                normaliser = logits.logsumexp(-1, keepdim=True)
+                logprobs[place] = (logits.gather(1, chosen[:, None]) - normaliser)[:, 0]
+                if statistics:
+                    likeliest[place] = logits.argmax(-1) == chosen
+                if not (statistics or ctx.needs_input_grad[0]):
+                    continue
+                mean = logits.clone() if statistics else None
+                shares = logits.sub_(normaliser).exp_()  # p, in the memory of the logits
+                if mean is not None:  # H = log Z - sum p * logit
+                    entropy[place] = normaliser[:, 0] - mean.mul_(shares).sum(-1)
                 # p - one-hot, in float32 before the cast: for a nearly certain token 1 - p would
                 # round to 0 in bfloat16, and its gradient with it.
                 shares[torch.arange(len(chosen), device=shares.device), chosen] -= 1.0
+                rows.copy_(shares)
+            if ctx.needs_input_grad[0]:
                 # The minus turns (p - one-hot) W into the derivative of log p, not of the loss.
-                slope[part] = (shares.to(weight.dtype) @ weight).div_(-temperature)
+                slope[part] = (products @ weight).div_(-temperature)
         ctx.save_for_backward(slope)
         ctx.mark_non_differentiable(entropy, likeliest)
         return logprobs, entropy, likeliest

@@ -59,4 +59,4 @@ def test_grpo_needs_the_answers_of_a_micro_batch_and_each_prompt_once(
     work = _training_work(config, 9999, engine=False)
     assert work.rows * work.tokens == rows * length + prompts * PROMPT_TOKENS
     assert work.rows * work.logit_tokens == min(CHUNK, rows * length)
-    assert work.merged_copy and not work.statistics and not work.copied_inputs
+    assert work.merged_copy and not work.copied_inputs

@@ -95,7 +95,7 @@ def test_both_ways_of_attention_give_the_same_gradients(
         assert model.config._attn_implementation == ("sdpa" if masked else packed.ATTENTION)
         gradients.append([weight.grad for weight in model.model.layers.parameters()])
     for with_mask, by_rows in zip(*gradients, strict=True):
-        torch.testing.assert_close(with_mask, by_rows, rtol=1e-4, atol=1e-6)
+        assert (with_mask - by_rows).norm() <= 1e-5 * with_mask.norm()
 
 
 @pytest.mark.parametrize(
