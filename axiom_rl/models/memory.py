@@ -55,8 +55,9 @@ of the pass, since the system clears every page anew.
 
 CHUNK = 512
 """Positions projected to the vocabulary at a time: 0.2 GB of bfloat16 for 152,000 tokens."""
-ROWS_OF_LOGITS = 16
-"""Of these as many are in float32 at a time."""
+ROWS_OF_LOGITS = {"cpu": 16, "cuda": 128, "mps": 128}
+"""Of these as many are in float32 at a time: on a CPU what its cache holds, on a GPU what keeps it
+busy."""
 PASS_TOKENS = 640
 """Tokens of one forward and backward pass, unless a single row is longer."""
 DRAW_BYTES = 20
@@ -205,7 +206,10 @@ def memory_plan(
     parts = [
         ("program", float(PROGRAM_BYTES)),
         ("weights", linear + shape.embedding_weights * size),
-        ("logits", work.rows * work.logit_tokens * shape.vocabulary * _logit_bytes(size, work)),
+        (
+            "logits",
+            work.rows * work.logit_tokens * shape.vocabulary * _logit_bytes(size, work, heap),
+        ),
     ]
     if adapter:
         parts.append(("adapter", adapter * ADAPTER_BYTES))
@@ -301,12 +305,13 @@ def _container_limit() -> float:
     return float(int(limit) - used + int(reclaimable.get("inactive_file", 0)))
 
 
-def _logit_bytes(size: int, work: Workload) -> float:
+def _logit_bytes(size: int, work: Workload, cpu: bool) -> float:
     """Per position and vocabulary entry, at the widest moment of HeadLogprobs.forward.
 
     The products; beside them a few rows in float32, with three temporaries.
     """
-    return size + 16 * ROWS_OF_LOGITS / CHUNK if work.trained else DRAW_BYTES
+    rows = ROWS_OF_LOGITS["cpu" if cpu else "cuda"]
+    return size + 16 * rows / CHUNK if work.trained else DRAW_BYTES
 
 
 def _activation_bytes(shape: ModelShape, size: int, work: Workload) -> int:

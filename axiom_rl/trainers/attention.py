@@ -91,15 +91,16 @@ class CausalAttention(torch.autograd.Function):
         ctx.scale = scale
         queries, keys, values = _by_group(query, key, value)
         output = torch.empty_like(queries)
-        for start in range(0, queries.shape[2], QUERIES):
-            end = min(start + QUERIES, queries.shape[2])
-            _, shares = _shares(queries, keys, start, end, scale)
-            output[:, :, start:end] = torch.bmm(shares, values[:, :end]).view_as(
-                output[:, :, start:end]
-            )
+        with torch.autocast(query.device.type, enabled=False):  # it would cast the products
+            for start in range(0, queries.shape[2], QUERIES):
+                end = min(start + QUERIES, queries.shape[2])
+                _, shares = _shares(queries, keys, start, end, scale)
+                part = output[:, :, start:end]
+                part.copy_(torch.bmm(shares, values[:, :end]).view_as(part))
         return output.view_as(query)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the derivatives by query, key and value; with P the probabilities of a block.
 
@@ -111,16 +112,17 @@ class CausalAttention(torch.autograd.Function):
         by_query, by_key, by_value = (
             torch.empty_like(queries), torch.zeros_like(keys), torch.zeros_like(values)
         )  # fmt: skip
-        for start in range(0, queries.shape[2], QUERIES):
-            end = min(start + QUERIES, queries.shape[2])
-            scaled, shares = _shares(queries, keys, start, end, ctx.scale)
-            above = upstream[:, :, start:end].float().flatten(1, 2)
-            by_value[:, :end].baddbmm_(shares.transpose(1, 2), above)
-            by_share = torch.bmm(above, values[:, :end].transpose(1, 2))
-            by_score = torch._softmax_backward_data(by_share, shares, -1, torch.float32)
-            part = by_query[:, :, start:end]
-            part.copy_(torch.bmm(by_score, keys[:, :end]).mul_(ctx.scale).view_as(part))
-            by_key[:, :end].baddbmm_(by_score.transpose(1, 2), scaled)
+        with torch.autocast(query.device.type, enabled=False):
+            for start in range(0, queries.shape[2], QUERIES):
+                end = min(start + QUERIES, queries.shape[2])
+                scaled, shares = _shares(queries, keys, start, end, ctx.scale)
+                above = upstream[:, :, start:end].float().flatten(1, 2)
+                by_value[:, :end].baddbmm_(shares.transpose(1, 2), above)
+                by_share = torch.bmm(above, values[:, :end].transpose(1, 2))
+                by_score = torch._softmax_backward_data(by_share, shares, -1, torch.float32)
+                part = by_query[:, :, start:end]
+                part.copy_(torch.bmm(by_score, keys[:, :end]).mul_(ctx.scale).view_as(part))
+                by_key[:, :end].baddbmm_(by_score.transpose(1, 2), scaled)
         return (
             by_query.view_as(query),
             by_key.view(key.shape).to(key.dtype),

@@ -205,14 +205,14 @@ class HeadLogprobs(torch.autograd.Function):
         """
         logprobs, entropy = torch.zeros(2, len(hidden), device=hidden.device)
         likeliest = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
-        slope = torch.empty_like(hidden)
+        slope, few = torch.empty_like(hidden), ROWS_OF_LOGITS[hidden.device.type]
         for start in range(0, len(hidden), CHUNK):
             part = slice(start, start + CHUNK)
             products = hidden[part] @ weight.T  # (CHUNK, vocabulary)
             # A few rows at a time in float32 (a sum of 150,000 terms loses digits in bfloat16),
             # which stay in a CPU's cache from one step to the next.
-            for first in range(0, len(products), ROWS_OF_LOGITS):
-                rows = products[first : first + ROWS_OF_LOGITS]
+            for first in range(0, len(products), few):
+                rows = products[first : first + few]
                 place = slice(start + first, start + first + len(rows))
                 chosen = targets[place]
                 logits = rows.float().div_(temperature)

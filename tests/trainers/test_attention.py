@@ -56,6 +56,14 @@ def test_gradients_in_bfloat16_are_at_least_as_exact(length: int) -> None:
         assert (mine - wanted).norm() <= 0.01 * wanted.norm()
 
 
+def test_autocast_changes_nothing() -> None:
+    """Training runs under it; products of probabilities in bfloat16 lose what they are for."""
+    given = [each.bfloat16() for each in inputs(2, 6, 2, 40)]
+    plain = by_ours(given, 0.25)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(map(torch.equal, by_ours(given, 0.25), plain))
+
+
 @pytest.mark.parametrize(
     ("longest", "dropout", "ours"), [(1024, 0.0, True), (3, 0.0, False), (1024, 0.1, False)]
 )
