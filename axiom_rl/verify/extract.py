@@ -61,7 +61,7 @@ _ANSWER_FOLLOWS = re.compile(
 _QUOTE = re.compile(r"^(?: {0,3}>(?!>>) ?)+", re.MULTILINE)
 _HTML = re.compile(
     r"</?(?:answer|final_answer|solution|code|pre|python|output|response|p|div|br)\b[^<>\n]{0,80}>"
-    r"|<\|[^|<>\n]{1,40}\|>|</?s>|<end_of_turn>|\[/?(?:PYTHON|ANSWER|CODE)\]",
+    r"|<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|</?s>|<end_of_turn>|\[/?(?:PYTHON|ANSWER|CODE)\]",
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27);")
