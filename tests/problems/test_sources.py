@@ -76,6 +76,8 @@ def test_own_problems(tmp_path: Path) -> None:
         ({"tests": [{"args": [2], "expected": 5}], "examples": []}, ""),
         ({"signature": "def triple(n)"}, "signature 'def triple.n.' is no parameter list of do"),
         ({"id": "x" * 10**6}, "the id must have 1 to 200 characters"),
+        ({"id": "a\nb"}, "the id must have 1 to 200 characters"),
+        ({"id": "\x1b[31mred"}, "the id must have 1 to 200 characters"),
         ({"id": ""}, "the id must have 1 to 200 characters"),
         ({"statement": " \n"}, "statement must not be missing or empty"),
         ({"signature": 'def double(n):\n    """Doc."""'}, ""),

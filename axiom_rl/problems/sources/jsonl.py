@@ -214,7 +214,8 @@ def lone_surrogate(texts: Iterable[Any]) -> bool:
 
 def is_id(text: str) -> bool:
     """Tell whether a text can name a problem."""
-    return 0 < len(text) <= LONGEST_ID and not lone_surrogate([text])
+    odd = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text[: LONGEST_ID + 1])
+    return 0 < len(text) <= LONGEST_ID and not odd  # a terminal obeys control characters
 
 
 def contradiction(tests: Iterable[TestCase]) -> str:
@@ -273,7 +274,7 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
     if not row["entry_point"].isidentifier() or iskeyword(row["entry_point"]):
         raise _Mistake(f"entry_point {row['entry_point']!r:.80} is no function name")
     if not is_id(str(row.get("id", number))):
-        raise _Mistake(f"the id must have 1 to {LONGEST_ID} characters")
+        raise _Mistake(f"the id must have 1 to {LONGEST_ID} characters, none of them a control")
     if row.get("split", "train") not in SPLITS:
         raise unknown_name("split", shortened(row["split"]), SPLITS)
     if not 1 <= row.get("difficulty", 1) <= LEVEL_COUNT:
