@@ -107,7 +107,10 @@ def check_adapter_fits(config: PretrainedConfig, folder: Path) -> None:
             raise AxiomError(
                 f"the adapter in {folder} does not fit this model ({reason}); {_trained_on(folder)}"
             )
-    refuse_broken_values(folder / WEIGHTS)
+    try:
+        refuse_broken_values(folder / WEIGHTS)
+    except AxiomError as error:
+        raise AxiomError(f"{error}, as after a training that diverged: name another one") from error
 
 
 def _trained_on(folder: Path) -> str:
