@@ -24,7 +24,7 @@ from typing import Any
 
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import Args
-from axiom_rl.problems.sources.referee import ITERATOR, MATCH
+from axiom_rl.problems.sources.referee import ITERATOR, MATCH, MOST_ITEMS
 from axiom_rl.problems.sources.replay import HEAD
 
 EXACT = "exact"
@@ -252,7 +252,7 @@ if {ENTRY}_builtins.callable({ENTRY}_builtins.globals().get("{{function}}")):
         if builtins.isinstance(value, re.Match):
             value = ({MATCH!r}, value.span(), (value.group(), *value.groups()))
         elif builtins.hasattr(builtins.type(value), "__next__"):
-            value = ({ITERATOR!r}, builtins.list(itertools.islice(value, 10 ** 6)))
+            value = ({ITERATOR!r}, builtins.list(itertools.islice(value, {MOST_ITEMS})))
         return (value, args) if {{after}} else value
 """
 """Uses no name that the program may have given another meaning."""

@@ -14,6 +14,8 @@ from typing import Any
 
 MOST_CALLS = 20_000
 """Calls that a row's tests may make of the candidate."""
+MOST_ITEMS = 10**6
+"""Of an iterator or range that a candidate returned: test code may make a list of it."""
 MAX_DEPTH = 150
 """Of values, as in `axiom_rl.core.codec`."""
 ITERATOR, MATCH = "\0iterator", "\0match"
@@ -22,7 +24,7 @@ VIEWS: dict[str, Callable[[list[Any]], Any]] = {
     "\0KeysView": lambda items: dict.fromkeys(items).keys(),
     "\0ValuesView": lambda items: dict(enumerate(items)).values(),
     "\0ItemsView": lambda items: dict(items).items(),
-    "\0range": lambda parts: range(*parts),
+    "\0range": lambda parts: range(*parts)[:MOST_ITEMS],
     "\0deque": deque,
 }
 """The same for what holds items and is no plain value, with what makes it of them."""
