@@ -107,6 +107,9 @@ REFUSED: Mapping[str, tuple[Any, str]] = {
 }
 """PEFT's defaults of what a run cannot honour, and why; a config may say the default."""
 
+NEVER_NULL = ("bias", "rank_pattern", "alpha_pattern")
+"""What PEFT reads in an adapter's own config without asking whether it is null."""
+
 UNTOUCHED = ("embed_tokens", "lm_head", "wte", "embed_in", "embed_out")
 """Names of embeddings and output layers, which are often one matrix and never adapted."""
 
@@ -124,6 +127,8 @@ def check_lora_options(options: Mapping[str, Any], source: str = "model.lora") -
     ours = source == "model.lora"
     for key, value in options.items():
         name = f"{source}.{key}" if ours else f"{source}: {key}"
+        if value is None and key in NEVER_NULL and not ours:
+            raise AxiomError(f"{name}=null is nothing that PEFT can read; leave it out")
         if key in ALLOWED:
             fine, wanted = ALLOWED[key]
             if not fine(value):

@@ -1,12 +1,20 @@
-"""Numbers as people read them: shares, differences, durations."""
+"""Numbers as people read them: shares, differences, durations; and the marks around thinking."""
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 MINUS = "\N{MINUS SIGN}"
+_THINKING = r"(?:\w{1,20}:)?(?:think|thinking|thought|thoughts|reasoning)\s*>"
+THINKING_MARK = re.compile(
+    rf"(?P<open><{_THINKING}|\[think\]|<\|begin_of_thought\|>)"
+    rf"|(?P<close></\s*{_THINKING}|\[/think\]|<\|end_of_thought\|>)",
+    re.IGNORECASE,
+)
+"""What models write before and after their thinking: `<think>`, `[THINK]`, `<seed:think>`."""
 
 
 def percent(share: float | None) -> str:

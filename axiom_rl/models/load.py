@@ -64,7 +64,7 @@ def load_model(
     model: Any = whole_model(resolved.folder, **options)
     if config.quantization == "none":
         model = model.to(device)
-    model.generation_config = _generation_config(model, tokenizer)
+    model.generation_config = _generation_config(model, tokenizer, resolved.folder)
     logger.info(
         "%s (%s, from %s) loaded: %s on %s",
         resolved.name,
@@ -243,8 +243,12 @@ def _four_bit(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     return {"quantization_config": quantized, "device_map": {"": device}}
 
 
-def _generation_config(model: Any, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+def _generation_config(
+    model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> GenerationConfig:
     published = model.generation_config.eos_token_id if model.generation_config else None
     ends = published if isinstance(published, list) else [published]
-    ids = dict.fromkeys(end for end in (tokenizer.eos_token_id, *ends) if end is not None)
+    # transformers passes over a file that begins with a byte order mark
+    ends = [tokenizer.eos_token_id, *ends, *published_ends(folder)]
+    ids = dict.fromkeys(end for end in ends if end is not None)
     return GenerationConfig(eos_token_id=list(ids), pad_token_id=tokenizer.pad_token_id)

@@ -89,6 +89,7 @@ def set_template(
             not take one that is, or depends on more than messages and values.
     """
     own = template if template is not None else _own_template(tokenizer, name)
+    own = own.removeprefix("\ufeff")  # of a file: a prompt does not begin with it
     try:
         tree = _environment().parse(own)
     except jinja2.TemplateError as error:

@@ -1,8 +1,13 @@
-"""Whether two models have one tokenizer: then a token of one means the same text to the other."""
+"""What tokens mean: their text, and whether two models have one tokenizer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 from transformers import PreTrainedTokenizerBase
+
+from axiom_rl.core.text import THINKING_MARK
 
 MARKS = ("bos_token_id", "eos_token_id", "unk_token_id")
 """Special tokens that begin and end texts. What only fills up rows is masked, and may differ."""
@@ -12,6 +17,39 @@ PROBES = (
     "<think>\nThe answer is 42.\n</think>\n\n  Two  spaces, x=-3.14e10;",
 )
 """Texts that another list of merges, or another way to cut words, would cut otherwise."""
+
+
+def text_of(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
+    """Return the text of an answer, without special tokens but for those around thinking.
+
+    Some models' `<think>` is special as their end of a message is; without it what they thought
+    would read as what they answer.
+    """
+    marks = _thinking_marks(tokenizer)
+    parts, start = [], 0
+    for place, token in enumerate(tokens):
+        if token in marks:
+            parts += [_decoded(tokenizer, tokens[start:place]), marks[token]]
+            start = place + 1
+    return "".join([*parts, _decoded(tokenizer, tokens[start:])])
+
+
+def _decoded(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
+    # The clean-up would take spaces out of programs.
+    text = tokenizer.decode(
+        list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    return str(text)
+
+
+@lru_cache(maxsize=8)
+def _thinking_marks(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """Return the special tokens around thinking, with their texts."""
+    return {
+        number: token.content
+        for number, token in tokenizer.added_tokens_decoder.items()
+        if token.special and THINKING_MARK.fullmatch(token.content.strip())
+    }
 
 
 def tokenizer_difference(student: PreTrainedTokenizerBase, teacher: PreTrainedTokenizerBase) -> str:

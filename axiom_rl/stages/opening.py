@@ -87,7 +87,11 @@ def resolve_model(config: Config) -> ResolvedModel:
     from axiom_rl.context.resources import check_context, check_memory_plans
     from axiom_rl.models.load import load_tokenizer, warn_of_endless_answers
     from axiom_rl.models.lora.fit import check_adapter_fits, check_new_lora, model_config
-    from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
+    from axiom_rl.models.lora.options import (
+        check_adapter_folder,
+        check_same_base,
+        warn_of_another_base,
+    )
     from axiom_rl.models.thinking import with_thinking
     from axiom_rl.models.weights.resolve import resolve
 
@@ -100,6 +104,7 @@ def resolve_model(config: Config) -> ResolvedModel:
     if adapter is not None:
         folder = check_adapter_folder(adapter)
         check_same_base(folder, resolved)
+        warn_of_another_base(folder, resolved)
         check_adapter_fits(model_config(resolved.folder), folder)
     if config.stage.kind == "train":
         check_new_lora(model_config(resolved.folder), config.model.lora)

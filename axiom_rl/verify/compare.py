@@ -8,7 +8,7 @@ as one) are exact numbers: Fraction(1, 2) equals 0.5, Fraction(1, 10) does not e
 
 A problem that came from JSON, which has neither tuples nor keys other than text, is laxer by what
 JSON cannot say: list equals tuple, an expected integer takes a float within tolerance, and a key
-may be returned as the value that JSON writes as that text (1 for "1").
+may be returned as the value that JSON writes as that text (1 for "1", or for "1.0").
 
 A problem's own tolerance, an absolute difference, stands in the place of both default ones, and
 then holds between any two numbers of which one is no integer.
@@ -188,7 +188,7 @@ def _pair_texts(mine: Entries, yours: Entries, pairs: _Pairs) -> tuple[Entries, 
             named[text] = (key, item)
     your_rest: Entries = []
     for key, item in yours:
-        entry = named.pop(key, None) if isinstance(key, str) else None
+        entry = named.pop(_without_fraction(key), None) if isinstance(key, str) else None
         if entry is None:
             your_rest.append((key, item))
         else:
@@ -205,5 +205,18 @@ def _as_json_key(key: Any) -> str | None:
             return str(key)
         case float() if math.isfinite(key):
             return str(int(key)) if key.is_integer() else repr(key)
+        case float():
+            return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(key)]
         case _:
             return None
+
+
+def _without_fraction(text: str) -> str:
+    """Return the text of the integer where Python wrote it as a float, `1.0` or `1e+16`."""
+    if len(text) > 25 or not text.isascii() or "_" in text:
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if repr(number) == text and number.is_integer() else text

@@ -37,6 +37,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from axiom_rl.core.text import THINKING_MARK
 from axiom_rl.verify.assemble import Binding, Program, assembled, definition
 from axiom_rl.verify.fences import PYTHON_TAGS, fenced_blocks, without_fences
 from axiom_rl.verify.statements import (
@@ -49,19 +50,13 @@ from axiom_rl.verify.statements import (
     typed_lines,
 )
 
-_THINK = re.compile(
-    r"(?P<open><(?:think|thinking|thought|thoughts|reasoning)\s*>|\[think\]|<\|begin_of_thought\|>)"
-    r"|(?P<close></\s*(?:think|thinking|thought|thoughts|reasoning)\s*>|\[/think\]"
-    r"|<\|end_of_thought\|>)",
-    re.IGNORECASE,
-)
 _ANSWER_FOLLOWS = re.compile(
     r"[ \t]*(?:$|```|~~~|<|\n|(?:(?:async )?def|class|import|from)\b|@)", re.IGNORECASE
 )
 _QUOTE = re.compile(r"^(?: {0,3}>(?!>>) ?)+", re.MULTILINE)
 _HTML = re.compile(
     r"</?(?:answer|final_answer|solution|code|pre|python|output|response|p|div|br)\b[^<>\n]{0,80}>"
-    r"|<\|[^|<>\n]{1,40}\|>|</?s>|<end_of_turn>|\[/?(?:PYTHON|ANSWER|CODE)\]",
+    r"|<[|\uff5c][^|\uff5c<>\n]{1,40}[|\uff5c]>|</?s>|<end_of_turn>|\[/?(?:PYTHON|ANSWER|CODE)\]",
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27);")
@@ -273,7 +268,7 @@ def _split_thinking(text: str) -> Thinking:
 
     A tag inside code that parses stands in a string or a comment, and is part of the program.
     """
-    tags = list(_THINK.finditer(text))
+    tags = list(THINKING_MARK.finditer(text))
     if not tags:
         return Thinking("", text, tagged=False, open=False)
     in_code, starts = _code_lines(text), _line_starts(text)
@@ -300,7 +295,7 @@ def _split_thinking(text: str) -> Thinking:
             start, thinking, tagged = tag.end(), True, True
     if thinking:
         thought.append(text[start:])
-    parts = [_THINK.sub("", text[:all_before]), *thought] if all_before else thought
+    parts = [THINKING_MARK.sub("", text[:all_before]), *thought] if all_before else thought
     return Thinking(
         "\n".join(part.strip() for part in parts),
         "\n".join([*kept, "" if thinking else text[start:]]),

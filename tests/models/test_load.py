@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
-from axiom_rl.config import ModelConfig
+from axiom_rl.config import ModelConfig, load_config
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models import load as loading
 from axiom_rl.models.load import choose_device, choose_dtype, load_model, load_tokenizer
+from axiom_rl.models.tokenizers import text_of
 from axiom_rl.models.weights.resolve import resolve
 from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.sampling.engine.settings import stop_tokens
+from axiom_rl.verify import extract_code
 
 
 @pytest.fixture
@@ -110,3 +114,33 @@ def test_auto_takes_one_gpu_of_nvidia_else_the_cpu_and_says_why(
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100")
     named = loading.describe_device(torch.device("cuda"))
     assert named == "cuda (NVIDIA H100, 2 more not used)"
+
+
+@pytest.mark.parametrize("marks", [("<think>", "</think>"), ("[THINK]", "[/THINK]")])
+def test_thinking_between_special_tokens_is_told_from_the_answer(
+    tiny_model_folder: Path, marks: tuple[str, str]
+) -> None:
+    """Left out as other special tokens are, what was thought would read as the answer."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": [*marks, "<|tool|>"]})
+    thought = f"{marks[0]}\ndef f(x):\n    return 0\n"
+    answer = "def f(x):\n    return 'é' , x\n"
+    for text in (f"{thought}{marks[1]}\n{answer}", thought, answer, ""):
+        tokens = tokenizer(f"<|tool|>{text}<|im_start|>")["input_ids"]
+        assert text_of(tokenizer, tokens) == text
+    assert extract_code(thought, "f") is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_tokens_that_end_a_text_are_read_in_any_encoding(
+    tiny_model_folder: Path, tmp_path: Path, encoding: str
+) -> None:
+    """transformers takes none of a file that it cannot read, and says nothing."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_folder, folder)
+    text = json.dumps({"eos_token_id": [1, 2, 7]})
+    (folder / "generation_config.json").write_text(text, encoding=encoding)
+    config = load_config(f"model.path={folder}", "model.device=cpu").model
+    model, tokenizer = load_model(resolve(config), config)
+    assert set(model.generation_config.eos_token_id) == {1, 2, 7}
+    assert set(stop_tokens(folder, tokenizer)) == {1, 2, 7}

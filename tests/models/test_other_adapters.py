@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,15 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import load_model
 from axiom_rl.models.lora.fit import check_adapter_fits, model_config
 from axiom_rl.models.lora.merged_copy import FrozenBase, MergedCopy
-from axiom_rl.models.lora.options import check_adapter_folder, load_adapter, new_lora
+from axiom_rl.models.lora.options import (
+    check_adapter_folder,
+    load_adapter,
+    new_lora,
+    warn_of_another_base,
+)
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.stages import run_stage
+from axiom_rl.stages.opening import resolve_model
 
 # ruff: noqa: F811
 
@@ -108,6 +116,84 @@ def test_an_adapter_file_holds_what_its_options_say(
     rewrite(adapter, change)
     with pytest.raises(AxiomError, match=rf"does not fit this model \(.*{said}.*trained on"):
         load_adapter(load_model(base, exact)[0], adapter)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensor: tensor * float("nan"), "holds NaN or infinite values"),
+        (lambda tensor: tensor + float("inf"), "holds NaN or infinite values"),
+        (lambda tensor: tensor.to(torch.int8), "is I8, no floating-point weights"),
+        (lambda tensor: tensor.to(torch.float8_e4m3fn), "is F8_E4M3, no floating-point weights"),
+        (lambda tensor: tensor.to(torch.bfloat16), ""),
+    ],
+    ids=["nan", "inf", "int8", "float8", "bfloat16"],
+)
+def test_an_adapters_weights_are_numbers(
+    tiny_model_folder: Path, tmp_path: Path, change: Any, said: str
+) -> None:
+    """Of a diverged training, say: its answers would be scored, and nothing said."""
+    adapter = foreign(tiny_model_folder, tmp_path / "adapter")
+    rewrite(adapter, lambda tensors: tensors.update({n: change(t) for n, t in tensors.items()}))
+    config = load_config(f"model.adapter={adapter}", f"model.path={tiny_model_folder}")
+    if not said:
+        resolve_model(config)
+        return
+    with pytest.raises(AxiomError, match=f"the tensor .*lora_A.* {said}"):
+        resolve_model(config)
+
+
+@pytest.mark.filterwarnings("ignore:The configuration file contains a `runtime_config`")
+def test_a_null_in_an_adapters_config_is_no_traceback(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    adapter = foreign(tiny_model_folder, tmp_path / "adapter")
+    config, file = model_config(tiny_model_folder), adapter / "adapter_config.json"
+    options = json.loads(file.read_text())
+    refused = set()
+    for key in sorted(field.name for field in dataclasses.fields(LoraConfig)):
+        file.write_text(json.dumps(options | {key: None}))
+        try:
+            check_adapter_fits(config, check_adapter_folder(adapter))
+        except AxiomError as error:
+            assert key in str(error) or key == "peft_type"
+            refused.add(key)
+    assert {"bias", "rank_pattern", "alpha_pattern", "r"} <= refused
+    assert refused.isdisjoint({"megatron_config", "exclude_modules", "layers_to_transform"})
+
+
+def test_an_adapters_config_with_a_byte_order_mark_is_one_line(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    adapter = foreign(tiny_model_folder, tmp_path / "adapter")
+    file = adapter / "adapter_config.json"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    with pytest.raises(AxiomError, match=r"adapter_config\.json is nothing that PEFT can read"):
+        check_adapter_fits(model_config(tiny_model_folder), check_adapter_folder(adapter))
+
+
+def test_an_adapter_that_names_another_model_is_said(
+    base: ResolvedModel,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Models of one family have layers of one shape; who made an adapter alone knows for which."""
+    adapter = foreign(base.folder, tmp_path / "adapter")
+    coder = dataclasses.replace(base, hub_id="Qwen/Qwen2.5-Coder-0.5B-Instruct")
+    file = adapter / "adapter_config.json"
+    options = json.loads(file.read_text())
+    for named, is_said in (
+        ("Qwen/Qwen2.5-0.5B-Instruct", True),
+        ("qwen/qwen2.5-coder-0.5b-instruct", False),
+        (str(base.folder), False),
+        (None, False),
+    ):
+        file.write_text(json.dumps(options | {"base_model_name_or_path": named}))
+        caplog.clear()
+        warn_of_another_base(adapter, coder)
+        assert (f"was trained on {named}, and this run has Qwen/" in caplog.text) == is_said
+        warn_of_another_base(adapter, base)  # weights of one's own have no name
+        assert len(caplog.records) == is_said
 
 
 def test_names_that_match_nothing_do_no_harm_in_an_adapter_of_others(

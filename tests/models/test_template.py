@@ -71,6 +71,13 @@ def test_a_base_model_without_a_template_is_refused_and_takes_one(
     assert render(load_tokenizer(resolve(config))) == "user: Sum a list.\n"
 
 
+def test_a_byte_order_mark_of_a_file_begins_no_prompt(folder: Path) -> None:
+    (folder / "own.jinja").write_text(f"\ufeff{PLAIN}", encoding="utf-8")
+    assert render(load(folder, str(folder / "own.jinja"))) == "user: Sum a list.\n"
+    (folder / "own.jinja").rename(folder / "chat_template.jinja")
+    assert render(load(folder)) == "user: Sum a list.\n"
+
+
 def test_llamas_template_is_refused_without_a_date_and_the_same_every_day_with_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,31 @@ JUDGED: dict[str, tuple[str, str, str]] = {
         "yield from range(2)",
         "yield 1",
     ),
+    "keys": (
+        "assert sorted(f({1: 2})) == [1]",
+        "return x.keys()",
+        "return x.values()",
+    ),
+    "values": (
+        "assert sorted(f({1: 2})) == [2]",
+        "return x.values()",
+        "return x.keys()",
+    ),
+    "items": (
+        "assert set(f({1: 2})) == {(1, 2)}",
+        "return x.items()",
+        "return x.keys()",
+    ),
+    "a range": (
+        "assert f(3) == range(3) and len(f(9)) == 9",
+        "return range(x)",
+        "return range(x + 1)",
+    ),
+    "a deque": (
+        "assert list(f([1, 2])) == [2, 1]",
+        "import collections as c; return c.deque(reversed(x))",
+        "import collections as c; return c.deque(x)",
+    ),
     "a match": (
         "assert f('abc')",
         "import re; return re.match('a', x)",

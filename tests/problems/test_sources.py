@@ -76,6 +76,8 @@ def test_own_problems(tmp_path: Path) -> None:
         ({"tests": [{"args": [2], "expected": 5}], "examples": []}, ""),
         ({"signature": "def triple(n)"}, "signature 'def triple.n.' is no parameter list of do"),
         ({"id": "x" * 10**6}, "the id must have 1 to 200 characters"),
+        ({"id": "a\nb"}, "the id must have 1 to 200 characters"),
+        ({"id": "\x1b[31mred"}, "the id must have 1 to 200 characters"),
         ({"id": ""}, "the id must have 1 to 200 characters"),
         ({"statement": " \n"}, "statement must not be missing or empty"),
         ({"signature": 'def double(n):\n    """Doc."""'}, ""),
@@ -242,6 +244,22 @@ def test_files_that_are_no_problems(tmp_path: Path) -> None:
     ):
         with pytest.raises(AxiomError, match=message):
             read_user_problems(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_file_may_be_a_json_array(tmp_path: Path, indent: int | None) -> None:
+    """Its rows are named by the lines that they begin in; one on the line of another counts on."""
+    rows = [DOUBLE, {**DOUBLE, "split": "dev"}, {**DOUBLE, "tests": [{"args": [7], "expected": 2}]}]
+    text = json.dumps(rows, indent=indent)
+    (tmp_path / "mine.json").write_text(f"\ufeff\n{text}\n", encoding="utf-8")
+    found = read_user_problems(str(tmp_path / "mine.json"))
+    lines = text.split("\n")
+    begins = [at + 2 for at, line in enumerate(lines) if line == "  {"] or [2, 3, 4]
+    assert [problem.id for problem in found.problems] == [f"jsonl/{begins[n]}" for n in (0, 2)]
+    assert list(found.left_out) == [f"line {begins[1]}"]
+    (tmp_path / "torn.json").write_text(text[:-5], encoding="utf-8")
+    with pytest.raises(AxiomError, match="not valid JSON"):
+        read_user_problems(str(tmp_path / "torn.json"))
 
 
 def test_a_file_must_be_named() -> None:

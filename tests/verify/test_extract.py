@@ -37,6 +37,7 @@ FENCED = f"```python\n{F}\n```"
         pytest.param(f"Here: ```python\n{F}\n```", id="opens_after_prose"),
         pytest.param(f"```python\n{F}```", id="closes_after_code"),
         pytest.param(f"```python\n{F}\n```<|im_end|>", id="stop_token"),
+        pytest.param(f"{F}<\uff5cend\u2581of\u2581sentence\uff5c>", id="deepseek_stop_token"),
         pytest.param(f"```python\n{F}", id="never_closed"),
         pytest.param(f"````markdown\n{FENCED}\n````", id="long_wrapper"),
         pytest.param(f"```markdown\n{FENCED}\n```", id="same_length_wrapper"),

@@ -260,6 +260,7 @@ NONE = {
     "unfinished_thinking": f"<thinking>\n```python\n{F}\n```",
     "unfinished_reasoning": f"<reasoning>\n{F}",
     "unfinished_THINK": f"[THINK]\n{F}",
+    "unfinished_seed_think": f"<seed:think>\n```python\n{F}\n```",
     "bot": f"<|begin_of_thought|>\n{F}",
     "think_no_answer": f"<think>\n{F}\n</think>\nI do not know.",
     "think_begun": f"{F}\n</think>\nI do not know.",

@@ -25,6 +25,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from axiom_rl.config.lora_options import REFUSED, check_lora_options
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
+from axiom_rl.models.weights.source import refuse_broken_values
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -75,9 +76,12 @@ def check_adapter_fits(config: PretrainedConfig, folder: Path) -> None:
     """Refuse an adapter whose file does not hold exactly what its options put on the model.
 
     Raises:
-        AxiomError: saying what is missing, surplus or of another shape.
+        AxiomError: saying what is missing, surplus, of another shape, or no number.
     """
-    options = LoraConfig.from_pretrained(str(folder))
+    try:
+        options = LoraConfig.from_pretrained(str(folder))
+    except ValueError as error:  # PEFT reads UTF-8 without a byte order mark alone
+        raise AxiomError(f"{folder / CONFIG} is nothing that PEFT can read: {error}") from error
     options.init_lora_weights = True  # of no account: the file holds the weights
     options.base_model_name_or_path = None  # or PEFT warns that this outline has no name
     try:
@@ -103,6 +107,10 @@ def check_adapter_fits(config: PretrainedConfig, folder: Path) -> None:
             raise AxiomError(
                 f"the adapter in {folder} does not fit this model ({reason}); {_trained_on(folder)}"
             )
+    try:
+        refuse_broken_values(folder / WEIGHTS)
+    except AxiomError as error:
+        raise AxiomError(f"{error}, as after a training that diverged: name another one") from error
 
 
 def _trained_on(folder: Path) -> str:

@@ -210,6 +210,25 @@ def export_merged(
     write_folder(out, build)
 
 
+def warn_of_another_base(folder: Path, resolved: ResolvedModel) -> None:
+    """Say so if an adapter that others made names another model of the hub than this one.
+
+    No more than that: one model has several names there, and its weights are recorded nowhere.
+    """
+    named = recorded_base(folder)
+    is_hub_id = named.count("/") == 1 and not named.startswith((".", "/", "~"))
+    if (folder / BASE_RECORD).is_file() or not is_hub_id or not resolved.hub_id:
+        return
+    if named.lower() != resolved.hub_id.lower():
+        logger.warning(
+            "the adapter in %s says that it was trained on %s, and this run has %s: if these are "
+            "not the same weights, every score of the run is of neither",
+            folder,
+            named,
+            resolved.hub_id,
+        )
+
+
 def _quantization_of(folder: Path) -> str:
     """Return none or 4bit, as recorded when the adapter was saved; '' where nothing is."""
     record = folder / BASE_RECORD

@@ -195,7 +195,7 @@ def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if path.suffix == ".safetensors":
-        _refuse_broken_values(path)
+        refuse_broken_values(path)
     settled = time.time() - max(status.st_mtime, status.st_ctime) > JUST_NOW_S
     if settled and status.st_size >= REMEMBERED_BYTES:
         with contextlib.suppress(AxiomError):  # a cache that cannot be written costs time alone
@@ -264,9 +264,17 @@ def _check_header(file: Path, wanted: set[str] | None) -> None:
         )
 
 
-def _refuse_broken_values(file: Path) -> None:
+def refuse_broken_values(file: Path) -> None:
+    """Refuse a safetensors file whose tensors are not all of finite floating-point numbers.
+
+    Raises:
+        AxiomError: naming a tensor that is not.
+    """
     with safe_open(file, framework="pt") as opened:
         for name in opened.keys():  # noqa: SIM118
+            kind = opened.get_slice(name).get_dtype()
+            if kind not in FLOATS:
+                raise AxiomError(f"{file}: the tensor {name} is {kind}, no floating-point weights")
             if not torch.isfinite(opened.get_tensor(name)).all():
                 raise AxiomError(f"{file}: the tensor {name} holds NaN or infinite values")
 

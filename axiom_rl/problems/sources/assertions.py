@@ -24,7 +24,7 @@ from typing import Any
 
 from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.base import Args
-from axiom_rl.problems.sources.referee import ITERATOR, MATCH
+from axiom_rl.problems.sources.referee import ITERATOR, MATCH, MOST_ITEMS
 from axiom_rl.problems.sources.replay import HEAD
 
 EXACT = "exact"
@@ -228,8 +228,8 @@ def script_of(tests: Sequence[TestCase]) -> dict[str, Any]:
 def adapted(problem: Problem, tests: Sequence[TestCase], code: str) -> tuple[str, str]:
     """Return the program and entry point to run, where test code decides.
 
-    What is added states iterators and matches of `re` as plain values, and, where the tests look at
-    arguments after the call, those.
+    What is added states iterators, views, ranges, deques and matches of `re` as plain values, and,
+    where the tests look at arguments after the call, those.
     """
     if not needs_code(problem, tests):
         return code, problem.entry_point
@@ -242,11 +242,17 @@ import builtins as {ENTRY}_builtins
 if {ENTRY}_builtins.callable({ENTRY}_builtins.globals().get("{{function}}")):
     def {ENTRY}(*args):
         import builtins, itertools, re
+        from collections import abc, deque
         value = {{function}}(*args)
+        for kind in (abc.KeysView, abc.ValuesView, abc.ItemsView, deque):
+            if builtins.isinstance(value, kind):
+                value = (f"\\0{{{{kind.__name__}}}}", builtins.list(value))
+        if builtins.type(value) is builtins.range:
+            value = ("\\0range", [value.start, value.stop, value.step])
         if builtins.isinstance(value, re.Match):
             value = ({MATCH!r}, value.span(), (value.group(), *value.groups()))
         elif builtins.hasattr(builtins.type(value), "__next__"):
-            value = ({ITERATOR!r}, builtins.list(itertools.islice(value, 10 ** 6)))
+            value = ({ITERATOR!r}, builtins.list(itertools.islice(value, {MOST_ITEMS})))
         return (value, args) if {{after}} else value
 """
 """Uses no name that the program may have given another meaning."""

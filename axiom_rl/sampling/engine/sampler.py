@@ -27,6 +27,7 @@ from axiom_rl.core.types import Completion
 from axiom_rl.models.load import load_tokenizer
 from axiom_rl.models.lora.options import check_adapter_folder, check_same_base
 from axiom_rl.models.lora.plain import check_plain_lora
+from axiom_rl.models.tokenizers import text_of
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import SampleRequest
 from axiom_rl.sampling.engine.process import EngineProcess
@@ -238,13 +239,7 @@ class VllmEngine:
         return Completion(
             problem_id=request.problem_id,
             sample=number,
-            text=str(
-                self._tokenizer.decode(
-                    list(ids[:-1] if drawn.stopped else ids),
-                    skip_special_tokens=True,
-                    clean_up_tokenization_spaces=False,
-                )
-            ),
+            text=text_of(self._tokenizer, ids[:-1] if drawn.stopped else ids),
             prompt_tokens=len(text.prompt),
             completion_tokens=len(ids),
             truncated=not drawn.stopped,

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from axiom_rl.config import ModelConfig, VllmSamplerConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.load import choose_device, choose_dtype
 from axiom_rl.models.lora.plain import check_plain_lora
 from axiom_rl.models.memory import kv_cache_bytes_per_token
-from axiom_rl.models.weights.source import ResolvedModel
+from axiom_rl.models.weights.source import ResolvedModel, published_ends
 from axiom_rl.sampling.engine.process import EngineSettings
 
 log = logging.getLogger(__name__)
@@ -57,10 +57,10 @@ def engine_settings(
 
 def stop_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """Return the ids that end a text, as `load_model` has them."""
-    source: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if (folder / "generation_config.json").is_file():
-        source = GenerationConfig.from_pretrained(folder, local_files_only=True)
-    listed = source.eos_token_id if isinstance(source.eos_token_id, list) else [source.eos_token_id]
+    listed: Any = published_ends(folder)
+    if not (folder / "generation_config.json").is_file():
+        named = AutoConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+        listed = named if isinstance(named, list) else [named]
     ids = dict.fromkeys(int(i) for i in (tokenizer.eos_token_id, *listed) if i is not None)
     return tuple(ids)
 

@@ -25,6 +25,7 @@ from axiom_rl.models.load import load_model, load_tokenizer
 from axiom_rl.models.lora.options import load_merged
 from axiom_rl.models.memory import DRAW_BYTES
 from axiom_rl.models.prepacked import prepack
+from axiom_rl.models.tokenizers import text_of
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.base import EarlyStopping, Message, SampleRequest, SamplerFactory
 from axiom_rl.sampling.hf.batch import Running, SlotBatch, Waiting, append, take_out
@@ -205,15 +206,11 @@ class TransformersSampler:
 
     def _completion(self, row: Running, *, stopped: bool = False) -> Completion:
         ended = row.tokens[-1] in self._stop
-        text = self._tokenizer.decode(
-            row.tokens[:-1] if ended else row.tokens,
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
+        text = text_of(self._tokenizer, row.tokens[:-1] if ended else row.tokens)
         return Completion(
             problem_id=row.request.problem_id,
             sample=row.sample,
-            text=str(text),
+            text=text,
             prompt_tokens=len(row.prompt),
             completion_tokens=len(row.tokens),
             truncated=not ended and not stopped,
