@@ -194,9 +194,10 @@ def test_the_adapter_learns_and_the_base_stays(
 ) -> None:
     pristine, _ = load_model(resolved, model_config)
     saved: list[Path] = []
+    args |= {"save_steps": 3}
     model, logged, steps = train(resolved, model_config, args, tmp_path, on_save=saved.append)
-    assert steps == 4, "two epochs of two batches, a checkpoint after each"
-    assert saved == [tmp_path / "checkpoint-2", tmp_path / "checkpoint-4"]
+    assert steps == 4, "two epochs of two batches, a checkpoint after three and at the end"
+    assert saved == [tmp_path / "checkpoint-3", tmp_path / "checkpoint-4"]
     assert [row["step"] for row in logged] == [1, 2, 3, 4]
     assert logged[-1]["loss"] < logged[0]["loss"]
     assert all(row.keys() >= {"epoch", "learning_rate", "grad_norm", "seconds"} for row in logged)
