@@ -12,7 +12,7 @@ import axiom_rl.stages
 from axiom_rl.config import load_config
 from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Completion
-from axiom_rl.gold.teacher.asking import TeacherAnswer
+from axiom_rl.gold.teacher.asking import Failure, TeacherAnswer
 
 TEACH = (
     *("stage=teach", "problems.types=[reverse_string]", "problems.levels=[1]"),
@@ -54,7 +54,7 @@ class Scripted:
     def __init__(self, say: Any) -> None:
         self.say, self.drawn, self.stop_at, self.closed = say, [], None, 0
 
-    def answers(self, requests: Any) -> Iterator[TeacherAnswer]:
+    def answers(self, requests: Any) -> Iterator[TeacherAnswer | Failure]:
         for request in requests:
             for sample in request.samples:
                 if len(self.drawn) == self.stop_at:
@@ -62,6 +62,9 @@ class Scripted:
                     raise KeyboardInterrupt
                 self.drawn.append((request.problem_id, sample))
                 text = self.say(request, sample)
+                if isinstance(text, Failure):
+                    yield text
+                    continue
                 yield TeacherAnswer(
                     completion=Completion(
                         problem_id=request.problem_id,

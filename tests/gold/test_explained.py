@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from teaching import Scripted, Teaching, rows
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.gold.teacher.answers import LONGEST, shortened
-from axiom_rl.gold.teacher.asking import REASONING
+from axiom_rl.gold.teacher.asking import REASONING, Failure
 from axiom_rl.gold.teacher.traces import read_traces
 from axiom_rl.sampling import SampleRequest
 
@@ -33,12 +34,24 @@ PROGRAMS = (
 def saying(because: Any) -> Any:
     """Sample 0 is wrong, the others are right; `because(problem, sample)` is what is said then."""
 
-    def say(request: SampleRequest, sample: int) -> str:
+    def say(request: SampleRequest, sample: int) -> Any:
         if sample >= REASONING:
-            return str(because(request.problem_id, sample - REASONING))
+            return because(request.problem_id, sample - REASONING)
         return PROGRAMS[min(sample, 1 + sample % 2)]
 
     return say
+
+
+def timed(folder: Path) -> dict[str, Any]:
+    """The timing row of asking the teacher."""
+    found = [row for row in rows(folder / "metrics.jsonl") if row.get("name") == "teach"]
+    return dict(found[-1])
+
+
+def failed(problem_id: str, sample: int) -> Failure:
+    return Failure(
+        problem_id=problem_id, sample=sample, kind="server_error", detail="status 500", final=True
+    )
 
 
 def reasoned(asked: Scripted) -> list[tuple[str, int]]:
@@ -67,6 +80,7 @@ def test_reasoning_is_asked_for_behind_right_programs_alone(teach: Teaching, tea
     result = read_json(folder / "teacher" / "result.json")
     assert (result["answers"], result["right"], result["tokens"]) == (6, 3, 9 * 11)
     assert result["counts"] == {"wrong_answer": 3}
+    assert timed(folder)["tokens"] == 9 * 11
 
 
 def test_a_reasoning_that_is_no_use_makes_room_for_the_next_program(
@@ -78,6 +92,54 @@ def test_a_reasoning_that_is_no_use_makes_room_for_the_next_program(
     wrong = rows(folder / "traces_wrong.jsonl")
     assert [row["why"] for row in wrong if row["sample"] == 1] == ["no_reasoning"] * 3
     assert {sample for _name, sample in reasoned(asked)} == {1, 2}
+
+
+def test_a_reasoning_that_never_came_makes_room_for_the_next_program(
+    teach: Teaching, teacher: Any
+) -> None:
+    def because(name: str, sample: int) -> Any:
+        return BECAUSE if sample == 2 else failed(name, REASONING + sample)
+
+    asked = teacher(saying(because))
+    folder = teach("run", *AFTER, "teacher.samples=8", "teacher.min_yield=0")
+    assert {trace.sample for trace in read_traces(folder / "traces.jsonl")} == {2}
+    assert {sample for _name, sample in reasoned(asked)} == {1, 2}
+    result = read_json(folder / "teacher" / "result.json")
+    assert (result["solved"], result["lost_requests"]) == (3, 3)
+    assert (result["counts"]["unexplained"], result["counts"]["surplus"]) == (3, 3)
+
+
+def test_a_low_yield_leaves_the_right_programs_as_traces(teach: Teaching, teacher: Any) -> None:
+    plain = saying(lambda _name, _sample: BECAUSE)
+
+    def say(request: SampleRequest, sample: int) -> Any:
+        first = request.problem_id.endswith("/0") and sample < REASONING
+        return PROGRAMS[1] if first else plain(request, sample)
+
+    teacher(say)
+    low = ("teacher.samples=4", "teacher.judged_after=3", "teacher.min_yield=0.5")
+    with pytest.raises(AxiomError, match=r"yield is 33\.3 % \(1 right of 3 answers\)"):
+        teach("run", *AFTER, *low)
+    (trace,) = read_traces(teach.folder / "run" / "traces.jsonl")
+    assert trace.reasoning == BECAUSE
+
+
+def test_no_model_is_loaded_for_what_is_on_disk(
+    teach: Teaching, teacher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (*AFTER, "teacher.samples=2", "teacher.min_yield=0")
+    teacher(saying(lambda _name, _sample: BECAUSE))
+    with monkeypatch.context() as patch:
+
+        def killed(*_args: Any) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr("axiom_rl.gold.teacher.outcome.write_traces", killed)
+        with pytest.raises(KeyboardInterrupt):
+            teach("run", *options)
+    asked = teacher(saying(lambda _name, _sample: BECAUSE))
+    monkeypatch.setattr(asked, "answers", lambda _requests: pytest.fail("it is asked"))
+    assert len(read_traces(teach("run", *options) / "traces.jsonl")) == 3
 
 
 def test_no_more_reasoning_is_asked_for_than_traces_are_wanted(
@@ -157,6 +219,40 @@ def test_an_endpoint_is_asked_twice_for_a_trace_and_paid_once(teach: Teaching) -
     result = read_json(folder / "teacher" / "result.json")
     assert result["cost"] == pytest.approx(6 * (100 + 2 * 50) / 1e6)
     assert read_json(rerun / "teacher" / "result.json")["cost"] == 0
+
+
+@pytest.mark.parametrize("refusal", [{"finish": "content_filter"}, {"message": {"refusal": "No."}}])
+def test_a_refusal_is_no_reasoning(teach: Teaching, refusal: dict[str, Any]) -> None:
+    sorry = "I am sorry, I cannot say what leads to such a function, by our rules."
+
+    def say(_number: int, body: dict[str, Any], _headers: dict[str, str]) -> Does:
+        first = len(body["messages"]) == 1
+        return Does(text=PROGRAMS[1]) if first else Does(text=sorry, **refusal)
+
+    with serving(say) as server, pytest.raises(AxiomError, match="it refuses"):
+        teach.api("run", server.url, *AFTER)
+    wrong = rows(teach.folder / "run" / "traces_wrong.jsonl")
+    assert len(wrong) == 3 and {row["why"] for row in wrong} < {"refusal", "content_filter"}
+
+
+def test_money_buys_whole_traces(teach: Teaching) -> None:
+    prices = ("teacher.price_in=0", "teacher.price_out=1e6", "teacher.max_cost=160")
+    limits = ("teacher.max_tokens=60", "teacher.in_flight=1", "teacher.judged_after=1")
+    with serving(by_turn) as server:
+        folder = teach.api("run", server.url, *AFTER, *prices, *limits)
+        assert len(server.requests) == 3  # a trace is two of them, at 50 each
+    result = read_json(folder / "teacher" / "result.json")
+    assert (result["traces"], result["counts"]) == (1, {"unexplained": 1})
+
+
+def test_money_that_buys_no_trace_says_how_to_go_on(teach: Teaching) -> None:
+    prices = ("teacher.price_in=0", "teacher.price_out=1e6", "teacher.max_tokens=60")
+    few = ("teacher.in_flight=1", "problems.sizes.train=1")
+    with serving(by_turn) as server:
+        with pytest.raises(AxiomError, match=r"no trace.*more money.*resume=.* teacher.max_cost="):
+            teach.api("run", server.url, *AFTER, *prices, *few, "teacher.max_cost=70")
+        folder = teach.api("run", server.url, *AFTER, *prices, *few, "teacher.max_cost=170")
+        assert len(server.requests) == 2 and len(read_traces(folder / "traces.jsonl")) == 1
 
 
 def test_money_that_ends_before_the_reasoning_leaves_what_is_whole(teach: Teaching) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,8 @@ from axiom_rl.sampling.base import Key
 
 SCHEMA = 1
 UNEXPLAINED = "unexplained"
-"""A right program whose reasoning was not asked for yet, or never answered."""
+"""A right program whose reasoning was not asked for yet, or never answered; the next right program
+takes the place of one that was not."""
 REASONING = 1_000_000
 """Sample numbers from here on are of reasoning alone: that of sample s is REASONING + s."""
 
@@ -224,8 +225,9 @@ class Asking:
     reasonings: Reasonings
     name: str = ""
     """Of the teacher's model."""
-    seen: dict[tuple[str, int], Judged] | None = None
-    """What was made of each answer: it takes a parse or two, so once is enough."""
+    seen: dict[Key, Judged] = field(default_factory=dict)
+    """What was made of each answer, of each reasoning too: it takes a parse or two, so once is
+    enough."""
     asked: set[Key] | None = None
     """While answers are asked for: those that this start has asked for, found on disk or not. What
     is asked next is decided by them alone, so that a resumed run decides as the first start did;
@@ -247,9 +249,7 @@ class Asking:
 
     def judged(self, rollouts: Sequence[Rollout]) -> list[Judged]:
         """Say of each answer what it is worth."""
-        by_id = {problem.id: problem for problem in self.problems}
-        seen = self.seen if self.seen is not None else {}
-        self.seen = seen
+        by_id, seen = {problem.id: problem for problem in self.problems}, self.seen
         for item in rollouts:
             key = key_of(item)
             if key not in seen:
@@ -274,7 +274,7 @@ class Asking:
             elif not why and self.explains:
                 explained = self._explained(item)
                 found, why = (explained, explained.why) if explained else (found, UNEXPLAINED)
-            if not why or why == UNEXPLAINED:
+            if not why or (why == UNEXPLAINED and self.may_explain(item)):
                 of_problem.add(content)
             marked.append((item, found, why))
         return marked
@@ -293,16 +293,21 @@ class Asking:
         """Whether the teacher is asked for reasoning by itself, after the program."""
         return self.style != "think"
 
+    def may_explain(self, item: Rollout) -> bool:
+        """Whether the reasoning behind a right program can still be asked for."""
+        return self.asked is not None and reasoning_key(item) not in self.asked
+
     def _explained(self, item: Rollout) -> Judged | None:
-        """Judge a right program with its reasoning; None where that was not asked for yet."""
-        problem_id, sample = key_of(item)
-        asked = self.asked is None or (problem_id, REASONING + sample) in self.asked
-        row = self.reasonings.of(problem_id, sample) if asked else {}
-        if not row:
-            return None
-        problem = next(each for each in self.problems if each.id == problem_id)
-        whole = with_reasoning(item, problem, shortened(row["text"]))
-        return whole if whole.why else self._compared(item, problem, whole, row["text"])
+        """Judge a right program with its reasoning; None where there is none."""
+        key, seen = reasoning_key(item), self.seen
+        row = {} if self.may_explain(item) else self.reasonings.of(*key_of(item))
+        if row and key not in seen:
+            problem = next(each for each in self.problems if each.id == key[0])
+            refusal = str(self.ledger.of(*key).get("refusal") or "")
+            found = with_reasoning(item, problem, shortened(row["text"]))
+            found = Judged(refusal, "") if refusal else found
+            seen[key] = found if found.why else self._compared(item, problem, found, row["text"])
+        return seen[key] if row else None
 
     def _judge(self, item: Rollout, problem: Problem, refusal: str) -> Judged:
         find = judged_program(item, refusal) if self.explains else judged(item, problem, refusal)
@@ -326,3 +331,8 @@ def _key(row: dict[str, Any]) -> tuple[str, int]:
 def key_of(item: Rollout) -> Key:
     """Return problem and sample of an answer."""
     return item.completion.problem_id, item.completion.sample
+
+
+def reasoning_key(item: Rollout) -> Key:
+    """Return problem and sample of the reasoning behind a program."""
+    return item.completion.problem_id, REASONING + item.completion.sample

@@ -13,7 +13,7 @@ from axiom_rl.config import ApiTeacherConfig, LocalTeacherConfig, TeacherConfig
 from axiom_rl.core.files import read_json, write_jsonl
 from axiom_rl.core.text import duration, percent
 from axiom_rl.core.types import Problem, Status
-from axiom_rl.gold.teacher.asking import REASONING, UNEXPLAINED, Asking, key_of
+from axiom_rl.gold.teacher.asking import UNEXPLAINED, Asking, key_of, reasoning_key
 from axiom_rl.gold.teacher.traces import SCHEMA as TRACES_SCHEMA
 from axiom_rl.gold.teacher.traces import TeachResult, Trace, read_traces, write_traces
 from axiom_rl.rollouts.records import Rollout
@@ -95,13 +95,11 @@ def _wrong_row(asking: Asking, item: Rollout, why: str) -> dict[str, Any]:
 
 def _spent(asking: Asking, item: Rollout) -> dict[str, Any]:
     """Return the tokens and seconds of an answer, of its reasoning too where that came apart."""
-    problem_id, sample = key_of(item)
-    apart = asking.reasonings.of(problem_id, sample)
+    apart = asking.reasonings.of(*key_of(item))
     return {
         "prompt_tokens": item.completion.prompt_tokens + int(apart.get("prompt_tokens", 0)),
         "tokens": item.completion.completion_tokens + int(apart.get("tokens", 0)),
-        "seconds": _seconds(asking, problem_id, sample)
-        + _seconds(asking, problem_id, REASONING + sample),
+        "seconds": _seconds(asking, *key_of(item)) + _seconds(asking, *reasoning_key(item)),
     }
 
 
@@ -185,7 +183,9 @@ def say(result: TeachResult, paid: bool) -> None:
 
 def what_to_try(config: TeacherConfig, result: TeachResult, folder: Path, exhausted: str) -> str:
     """Say why the teacher was not worth going on with, and what to type instead."""
-    cures, counts, answers = [], Counter(result.counts), max(result.answers, 1)
+    cures, counts, answers = list[str](), Counter(result.counts), max(result.answers, 1)
+    if exhausted:
+        cures.append("more money (a higher teacher.max_cost)")
     cut = counts["truncated_thinking"] + counts["truncated"]
     if cut >= MANY * answers:
         limit = "max_new_tokens" if isinstance(config, LocalTeacherConfig) else "max_tokens"
@@ -193,6 +193,9 @@ def what_to_try(config: TeacherConfig, result: TeachResult, folder: Path, exhaus
         cures.append(f"more room ({cut} answers were cut off: teacher.{limit}={2 * now})")
     if counts["no_reasoning"] >= MANY * answers:
         cures.append(f"a teacher that reasons ({counts['no_reasoning']} right programs came alone)")
+    thinks = getattr(config, "reasoning", "") == "before"
+    if thinks and counts["truncated_thinking"] + counts["no_reasoning"] >= MANY * answers:
+        cures.append("programs first, their reasoning after (teacher.reasoning=after)")
     if counts["contaminated"] >= MANY * answers:
         cures.append(
             f"other problems ({counts['contaminated']} answers repeat tasks of benchmarks)"
@@ -216,7 +219,8 @@ def what_to_try(config: TeacherConfig, result: TeachResult, folder: Path, exhaus
         why = f"no trace came of it ({told})"
     if exhausted:
         why += f"; {exhausted}"
+    how = "teacher.max_cost=" if exhausted else "teacher.min_yield=0"
     return (
         f"{why}. Try {', or '.join(cures)}. What is right is in {result.path}; to go on all the "
-        f"same: resume={folder} teacher.min_yield=0"
+        f"same: resume={folder} {how}"
     )

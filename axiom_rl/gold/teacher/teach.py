@@ -17,7 +17,6 @@ from axiom_rl.core.files import write_json
 from axiom_rl.core.types import Problem, Status
 from axiom_rl.gold.collect import attempt, rounds
 from axiom_rl.gold.teacher.asking import (
-    REASONING,
     UNEXPLAINED,
     AskedSampler,
     Asking,
@@ -25,6 +24,7 @@ from axiom_rl.gold.teacher.asking import (
     Reasonings,
     Teacher,
     key_of,
+    reasoning_key,
 )
 from axiom_rl.gold.teacher.compared import load_compared
 from axiom_rl.gold.teacher.open import open_teacher
@@ -40,7 +40,7 @@ from axiom_rl.gold.teacher.traces import TeachResult
 from axiom_rl.problems.prompts import render_explaining
 from axiom_rl.rollouts.draw import Drawn, cost, draw_rollouts
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.sampling.base import Key, SampleRequest
+from axiom_rl.sampling.base import SampleRequest
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,7 @@ def teach(
             asking.asked = None
             opened.close()
         result = write_result(asking, output)
+        columns["tokens"] = result.tokens
         if failure is None and (low or not result.traces):
             failure = AxiomError(what_to_try(teacher, result, run.folder, opened.exhausted))
         ended = str(failure or opened.exhausted)
@@ -160,9 +161,6 @@ def _ask(asking: Asking, teacher: Teacher) -> tuple[Drawn, bool]:
         while left:
             share, traces, answers = _so_far(asking)
             if config.max_traces is not None and traces >= config.max_traces:
-                gathered += _explain(asking, teacher)
-                share, traces, answers = _so_far(asking)
-            if config.max_traces is not None and traces >= config.max_traces:
                 return gathered, False
             if answers >= config.judged_after and share < config.min_yield:
                 return gathered, True
@@ -175,9 +173,8 @@ def _ask(asking: Asking, teacher: Teacher) -> tuple[Drawn, bool]:
                 wanted = min(size, math.ceil((config.max_traces - traces) / likely))
             count = max(1, max(wanted, teacher.least) // len(samples))
             some, left = left[:count], left[count:]
-            gathered += _draw(asking, teacher, some, samples)
+            gathered += _draw(asking, teacher, some, samples) + _explain(asking, teacher)
             size = min(2 * size, LARGEST_ROUND)
-        gathered += _explain(asking, teacher)
     share, _traces, answers = _so_far(asking)
     return gathered, bool(answers) and share < config.min_yield
 
@@ -208,24 +205,26 @@ def _draw(asking: Asking, teacher: Teacher, problems: Sequence[Problem], samples
 def _explain(asking: Asking, teacher: Teacher) -> Drawn:
     """Ask for the reasoning behind the right programs that are kept, where it comes after them.
 
-    A reasoning that is no use makes room for another right program, which is asked about next.
+    At once after the programs, so that what ends asking (money, a low yield) leaves whole traces. A
+    reasoning that is no use, or never came, makes room for the next right program.
     """
     most, started, tokens = asking.config.max_traces, time.monotonic(), 0
     assert asking.asked is not None
-    while not teacher.exhausted:
+    while asking.explains and not teacher.exhausted:
         marked = asking.kept()
         there = sum(not why for _item, _found, why in marked)
         waiting = [
-            item
-            for item, _found, why in marked
-            if why == UNEXPLAINED and _reasoning_key(item) not in asking.asked
+            item for item, _found, why in marked if why == UNEXPLAINED and asking.may_explain(item)
         ][: None if most is None else max(0, most - there)]
         if not waiting:
             break
-        log.info("asking %s for the reasoning of %d right programs", teacher.name, len(waiting))
-        asking.asked |= set(map(_reasoning_key, waiting))
+        asking.asked |= set(map(reasoning_key, waiting))
+        requests = _reasoning_requests(asking, waiting)
+        if not requests:  # all on disk: no model is loaded for them
+            continue
+        log.info("asking %s for the reasoning of %d right programs", teacher.name, len(requests))
         sampler = AskedSampler(teacher, asking.ledger)
-        for said in sampler.sample(_reasoning_requests(asking, waiting)):
+        for said in sampler.sample(requests):
             asking.reasonings.keep(said)
             tokens += said.completion_tokens
         if sampler.failure is not None:
@@ -239,7 +238,7 @@ def _reasoning_requests(asking: Asking, programs: Sequence[Rollout]) -> list[Sam
         SampleRequest(
             problem_id=item.completion.problem_id,
             messages=tuple(render_explaining(by_id[item.completion.problem_id], str(item.code))),
-            samples=(REASONING + item.completion.sample,),
+            samples=(reasoning_key(item)[1],),
             stream=asking.stream,
         )
         for item in programs
@@ -247,20 +246,10 @@ def _reasoning_requests(asking: Asking, programs: Sequence[Rollout]) -> list[Sam
     ]
 
 
-def _reasoning_key(item: Rollout) -> Key:
-    return item.completion.problem_id, REASONING + item.completion.sample
-
-
 def _lacking(asking: Asking) -> list[Problem]:
-    """Return the problems that have too few traces, those counted that lack their reasoning."""
-    marked = asking.kept()
-    kept = Counter(item.completion.problem_id for item, _found, why in marked if _may_be(why))
+    """Return the problems that have too few traces."""
+    kept = Counter(item.completion.problem_id for item, _found, why in asking.kept() if not why)
     return [p for p in asking.problems if kept[p.id] < asking.config.traces_per_problem]
-
-
-def _may_be(why: str) -> bool:
-    """Whether an answer is a trace, or will be one once its reasoning is there."""
-    return not why or why == UNEXPLAINED
 
 
 def _so_far(asking: Asking) -> tuple[float, int, int]:
@@ -268,5 +257,5 @@ def _so_far(asking: Asking) -> tuple[float, int, int]:
     marked = asking.kept()
     answers = sum(found.why != Status.SANDBOX_FAULT for _item, found, _why in marked)
     right = sum(not found.why for _item, found, _why in marked)
-    traces = sum(_may_be(why) for _item, _found, why in marked)
+    traces = sum(not why for _item, _found, why in marked)
     return right / answers if answers else 0.0, traces, answers
