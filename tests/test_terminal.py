@@ -29,6 +29,7 @@ from axiom_rl.run.resume import nothing_left, point_latest
 from axiom_rl.run.tracking import Tracker
 from axiom_rl.stages import opening, run_stage, uncounted
 
+THINK = ("problems.prompt=think", "sampler.max_new_tokens=640")
 MESSAGES = [
     ("sampler.n=two", ["sampler.n wants a whole number"]),
     ("seed=1.5", ["seed wants a whole number"]),
@@ -40,6 +41,9 @@ MESSAGES = [
     ("problems=null", ["no such option", "basic"]),
     ("sampler.url=http://x", ["is a key of sampler=vllm_server"]),
     ("stage.max_attempts=3", ["is a key of stage=collect"]),
+    ("trainer.traces=a", ["is a key of trainer=sft", "(trainer.sft.traces in a pipeline)"]),
+    ("stage.output=a", ["is a key of stage=collect or stage=export", "type one of them too"]),
+    ("teacher.url=http://x", ["is a key of teacher=api: type teacher=api too"]),
     ("mode=off", ["did you mean tracking.mode (with tracking=wandb)?"]),
     ("tracking.mode=off", ["is a key of tracking=wandb"]),
     ("max_new_tokens=5", ["did you mean sampler.max_new_tokens?"]),
@@ -345,6 +349,27 @@ def test_folders_that_hydra_shall_read_itself_stay() -> None:
         (["trainer=grpo"], ("trainer.args.max_steps=40", "stage=evaluate")),
         (["trainer=sft"], ("stage=export", "stage=evaluate")),
         (["stage=evaluate"], ("trainer=expert_iter", "problems=easy")),
+        (
+            ["stage=evaluate", "stage.split=train", "problems=hard", "problems.types=[n_queens]"],
+            ("'problems.types=[n_queens]'", "problems=easy"),
+        ),
+        (["stage=evaluate", "stage.split=train"], ("stage=teach stage.student=", "problems=easy")),
+        (
+            ["trainer=sft", "trainer.traces=t.jsonl", *THINK],
+            (
+                "adapter problems=basic problems.prompt=think sampler.max_new_tokens=640 "
+                "trainer.args.max_completion_length=640",
+                "problems=easy problems.prompt=think sampler.max_new_tokens=640",
+            ),
+        ),
+        (
+            ["trainer=sft", "trainer.traces=t.jsonl", *THINK, "problems.levels=[2]"],
+            ("trainer=grpo", "stage=evaluate"),
+        ),
+        (
+            ["trainer=grpo", "problems.prompt=few_shot"],
+            ("trainer.args.max_steps=40", "problems.prompt=few_shot"),
+        ),
         (["stage=collect"], ("trainer=sft", "stage=evaluate")),
         (["stage=export"], ("model.path=", "stage=collect")),
         (

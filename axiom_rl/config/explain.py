@@ -122,7 +122,13 @@ def unknown_key(key: str) -> str:
     hint, sure = _hint(parent, name)
     options = _options_with(parent, name)
     if options:
-        return f"{key} is a key of {options[0]}: type {options[0]} too, or leave it out"
+        steps = [own for own in _full_keys() if re.fullmatch(rf"{parent}\.\w+\.{name}", own)]
+        within = f" ({' or '.join(sorted(steps))} in a pipeline)" if parent == "trainer" else ""
+        return (
+            f"{key} is a key of {' or '.join(options)}: "
+            f"type {options[0] if len(options) == 1 else 'one of them'} too"
+            f"{within if steps else ''}, or leave it out"
+        )
     if parent.rpartition(".")[2] in FREE:
         return f"unknown key {key}: {hint} (type +{key}=VALUE to add it)"
     if sure:

@@ -156,7 +156,8 @@ ADDED = {
     "stage.extend": False,
     "teacher.reasoning": "before",
 }
-"""Keys that configs of older runs lack, and what these runs did: they go on, and their pools can be searched."""
+"""Keys that configs of older runs lack, and what these runs did: they go on, and their pools can be
+searched."""
 OPTIONAL = {"trainer.args.max_steps": "grpo"}
 """Keys of TRL that a saved config may lack, and the one trainer that goes on further by them."""
 

@@ -154,6 +154,10 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise AxiomError(f"no such file: {path}") from None
+    except IsADirectoryError:
+        inside = ", ".join(sorted(each.name for each in path.glob("*.jsonl")))
+        hint = f"; in it are {inside}" if inside else ""
+        raise AxiomError(f"{path} is a folder: give a file{hint}") from None
     except OSError as error:
         raise AxiomError(f"cannot read {path}: {error.strerror}") from error
 

@@ -66,8 +66,9 @@ def measure(
     if all_cut_off(drawn.rollouts):
         log.warning(
             "every one of the %d answers was cut off by the token limit: give more than "
-            "sampler.max_new_tokens=%d",
+            "%s.max_new_tokens=%d",
             len(drawn.rollouts),
+            columns.get("of", "sampler"),
             context.sampler.max_new_tokens,
         )
     for evaluation in _by_split(context, tasks, drawn.rollouts, policy.adapter):

@@ -10,11 +10,13 @@ from axiom_rl.config import (
     BenchmarkConfig,
     CollectConfig,
     Config,
+    EvaluateConfig,
     ExpertIterConfig,
     ExportConfig,
     GrpoConfig,
     ProceduralConfig,
     SearchStageConfig,
+    SftTrainerConfig,
     SolveConfig,
     TeachConfig,
     ValueConfig,
@@ -73,14 +75,24 @@ def next_commands(config: Config, folder: Path) -> tuple[str, str]:
             command("trainer=sft", traces, *model, *problems, *think),
             command("stage=evaluate", *model, *problems, *think),
         )
-    if config.stage.kind == "evaluate":
+    asked = _asked(config)
+    if isinstance(config.stage, EvaluateConfig):
         adapter = config.model.adapter
         given = [override("model.adapter", adapter)] if adapter else []
+        first = command("trainer=expert_iter", *model, *problems, *asked)
+        if config.stage.split == "train":  # whoever measures these asks what is to be taught
+            student = override("stage.student", folder)
+            chosen = _chosen(config, options)
+            first = command("stage=teach", student, *model, *given, *problems, *chosen)
+        return first, command("stage=evaluate", *model, *given, other, *asked)
+    if isinstance(config.trainer, SftTrainerConfig) and config.trainer.traces is not None:
+        room = f"trainer.args.max_completion_length={config.sampler.max_new_tokens}"
+        problems += _chosen(config, options)
         return (
-            command("trainer=expert_iter", *model, *problems),
-            command("stage=evaluate", *model, *given, other),
+            command("trainer=grpo", *model, trained, *problems, *asked, room),
+            command("stage=evaluate", *model, trained, other, *asked),
         )
-    return _more(config, folder), command("stage=evaluate", *model, trained, other)
+    return _more(config, folder), command("stage=evaluate", *model, trained, other, *asked)
 
 
 def _problems(config: Config, options: dict[str, str]) -> list[str]:
@@ -92,6 +104,15 @@ def _problems(config: Config, options: dict[str, str]) -> list[str]:
         *([f"problems.imports=[{imports}]"] if imports else []),
         *([override("problems.path", path)] if path else []),
     ]
+
+
+def _asked(config: Config) -> list[str]:
+    """Return how problems were asked, where it was not as usual: a model is measured alike."""
+    style = getattr(config.problems, "prompt", None)
+    if style in (None, "direct"):
+        return []
+    room = [f"sampler.max_new_tokens={config.sampler.max_new_tokens}"] if style == "think" else []
+    return [f"problems.prompt={style}", *room]
 
 
 def _chosen(config: Config, options: dict[str, str]) -> list[str]:

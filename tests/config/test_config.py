@@ -359,6 +359,15 @@ def test_an_impossible_value_is_refused_on_resume_too(tmp_path: Path) -> None:
         resumed_config(tmp_path, ["trainer.iterations=0"])
 
 
+def test_a_run_from_before_a_key_goes_on_as_it_began(tmp_path: Path) -> None:
+    config = load_config("stage=teach")
+    save(config, tmp_path)
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    assert "  reasoning: after\n" in text
+    (tmp_path / "config.yaml").write_text(text.replace("  reasoning: after\n", ""))
+    assert value_at(resumed_config(tmp_path, []), "teacher.reasoning") == "before"
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(AxiomError, match=r"resume=.*no config\.yaml there; give a run folder"):
         resumed_config(tmp_path, [])

@@ -98,10 +98,11 @@ def test_a_damaged_line_is_named(tmp_path: Path, bad: bytes) -> None:
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
-    with pytest.raises(AxiomError, match="cannot read"):
-        list(read_jsonl(tmp_path))
-    with pytest.raises(AxiomError, match="cannot read"):
+    with pytest.raises(AxiomError, match=r"is a folder: give a file$"):
         read_json(tmp_path)
+    (tmp_path / "traces.jsonl").touch()
+    with pytest.raises(AxiomError, match=r"is a folder: give a file; in it are traces\.jsonl$"):
+        list(read_jsonl(tmp_path))
     with pytest.raises(AxiomError, match="cannot write"):
         write_text(tmp_path, "text")
     with pytest.raises(AxiomError, match="cannot append"):

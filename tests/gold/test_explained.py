@@ -264,3 +264,9 @@ def test_money_that_ends_before_the_reasoning_leaves_what_is_whole(teach: Teachi
     result = read_json(folder / "teacher" / "result.json")
     assert (result["traces"], result["right"], result["counts"]["unexplained"]) == (2, 3, 1)
     assert "teacher.max_cost=260" in result["ended"]
+
+
+def test_a_local_teacher_names_its_own_limit(teach: Teaching) -> None:
+    long = (f"teacher.model={teach.model}", "teacher.max_new_tokens=5000")
+    with pytest.raises(AxiomError, match=r"lower teacher\.max_new_tokens"):
+        teach("run", *AFTER, *long)

@@ -270,7 +270,7 @@ def test_supervised_training_on_a_solutions_file(stage: Stage, tmp_path: Path) -
     assert phases == {"before", "iter_1"}
     assert read_json(folder / "evaluation" / "after.json")["model"]["adapter"]
     drawn = len(stage.drawn)
-    with pytest.raises(AxiomError, match="not among the training problems"):
+    with pytest.raises(AxiomError, match=r"^trainer\.solutions=.*not among the training problems"):
         stage.run(tmp_path / "other", "problems.types=[fizzbuzz]")
     with pytest.raises(AxiomError, match=r"max_length=10: no solution fits"):
         stage.run(tmp_path / "short", "trainer.args.max_length=10")

@@ -37,6 +37,7 @@ from axiom_rl.sampling.hf.sampler import open_samplers
 
 log = logging.getLogger(__name__)
 
+LIMIT = "max_new_tokens"
 PROMPT_TOKENS = 256
 """Allowance for the prompt in the memory plan."""
 
@@ -70,10 +71,13 @@ class LocalTeacher:
 
     def answers(self, requests: Sequence[SampleRequest]) -> Iterator[TeacherAnswer]:
         """Yield what the model samples."""
-        if self._sampler is None:
-            self._sampler = self._load(self._adapter)
-        for completion in self._sampler.sample(requests):
-            yield TeacherAnswer(completion=completion)
+        try:
+            if self._sampler is None:
+                self._sampler = self._load(self._adapter)
+            for completion in self._sampler.sample(requests):
+                yield TeacherAnswer(completion=completion)
+        except AxiomError as error:  # the sampler is the teacher's own, and so is its limit
+            raise AxiomError(str(error).replace(f"sampler.{LIMIT}", f"teacher.{LIMIT}")) from error
 
     def measured(self, context: RunContext) -> tuple[RunContext, Policy]:
         """Return a context whose evaluations are of the teacher, and the teacher as a policy."""

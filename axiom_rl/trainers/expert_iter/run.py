@@ -97,7 +97,11 @@ def rows_of(
         AxiomError: if there is no file, it is about other problems, or no row is short enough.
     """
     solutions = solutions_of(trainer)
-    rows = sft_rows(solutions, train_problems(context), context.style, trainer.target)
+    try:
+        rows = sft_rows(solutions, train_problems(context), context.style, trainer.target)
+    except AxiomError as error:
+        key = "traces" if trainer.traces is not None else "solutions"
+        raise AxiomError(f"trainer.{key}={getattr(trainer, key)}: {error}") from None
     check_lengths(row_lengths(rows, load_tokenizer(resolved)), trainer.args.get("max_length"))
     return rows
 
