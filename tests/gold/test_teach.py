@@ -87,6 +87,7 @@ def test_a_low_yield_stops_and_says_what_to_try(teach: Teaching, teacher: Any) -
     with pytest.raises(AxiomError, match=r"yield is 0\.0 % \(0 right of 8 answers\)") as caught:
         teach("run", *small)
     assert "8 answers were cut off: teacher.max_new_tokens=1280" in str(caught.value)
+    assert "programs first, their reasoning after (teacher.reasoning=after)" in str(caught.value)
     assert len(asked.drawn) == 8  # not 200
     folder = teach.folder / "run"
     assert {row["why"] for row in rows(folder / "traces_wrong.jsonl")} == {"truncated_thinking"}
