@@ -265,6 +265,7 @@ def test_dora_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(
     stage.overrides += (
         *("+model.lora.use_dora=true", "+model.lora.rank_pattern={q_proj:2}"),
         *("trainer.iterations=1", "+model.lora.init_lora_weights=gaussian"),
+        "trainer.args.save_steps=1",
     )
     whole = stage.run(tmp_path / "whole")
     stage.stops = ["train 1 step 2"]
