@@ -33,6 +33,9 @@ Tokenizer = PreTrainedTokenizerBase
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
+TOKENIZER_SUFFIXES = frozenset((".json", ".jinja", ".txt", ".model"))
+"""Files that a tokenizer is read from, the model's config among them."""
+
 PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|endoftext|>")
 """Tokens meant for padding, for tokenizers published without naming one (Llama 3.2)."""
 
@@ -80,19 +83,35 @@ def load_model(
 def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer, padding on the left (so that every row's last token is its newest).
 
-    Its template is that of the run, see `axiom_rl.models.template`.
+    Its template is that of the run, see `axiom_rl.models.template`. As long as the files stay as
+    they are it is one object for all who ask: reading one with 150,000 tokens takes most of a
+    second, and a run asks half a dozen times.
 
     Raises:
         AxiomError: if the tokenizer is damaged, is not this model's, or has no chat template that
             is a function of messages and model.chat_template_kwargs alone.
     """
-    folder = resolved.folder
+    values = json.dumps(resolved.chat_template_kwargs)
+    state = _state_of_files(resolved.folder)
+    return _load_tokenizer(resolved.folder, resolved.name, resolved.chat_template, values, state)
+
+
+def _state_of_files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, size and time of change of each file but the weights."""
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in TOKENIZER_SUFFIXES]
+    return tuple((path.name, (of := path.stat()).st_size, of.st_mtime_ns) for path in files)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_tokenizer(
+    folder: Path, name: str, template: str | None, values: str, _state: object
+) -> PreTrainedTokenizerBase:
     with one_line(folder):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
         if _cuts_otherwise(tokenizer, folder):
-            logger.info("%s: text is cut as its tokenizer.json says", resolved.name)
+            logger.info("%s: text is cut as its tokenizer.json says", name)
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         largest = max(tokenizer.get_vocab().values(), default=-1)
     if tokenizer.eos_token_id is None:
@@ -103,7 +122,7 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
             f"the tokenizer in {folder} goes up to token {largest} and the model's embedding has "
             f"{rows} rows: it is the tokenizer of another model"
         )
-    set_template(tokenizer, resolved.name, resolved.chat_template, resolved.chat_template_kwargs)
+    set_template(tokenizer, name, template, json.loads(values))
     if tokenizer.pad_token is None:
         vocabulary = tokenizer.get_vocab()
         known = (token for token in PAD_CANDIDATES if token in vocabulary)

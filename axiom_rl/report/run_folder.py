@@ -6,12 +6,13 @@ an empty value here, so that the report can say so.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from axiom_rl.config.parts import TEACH, iterations_of
 from axiom_rl.core.errors import AxiomError
@@ -58,7 +59,7 @@ class RunFolder:
 
     def setting(self, key: str, unknown: Any) -> Any:
         """Return a value of config.yaml, or `unknown` where it has no such key."""
-        return OmegaConf.select(OmegaConf.create(self.config), key, default=unknown)
+        return OmegaConf.select(_parsed(self.config), key, default=unknown)
 
     @property
     def steps(self) -> list[str]:
@@ -134,6 +135,11 @@ class RunFolder:
     def rows(self, phase: str) -> list[Row]:
         """Rows of metrics.jsonl of one phase, in order."""
         return [row for row in self.metrics if row.get("phase") == phase]
+
+
+@functools.lru_cache(maxsize=2)  # a page asks hundreds of times, and YAML is slow to read
+def _parsed(config: str) -> DictConfig | ListConfig:
+    return OmegaConf.create(config)
 
 
 def read_run(folder: Path) -> RunFolder:
