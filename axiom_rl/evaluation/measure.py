@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
@@ -23,7 +23,7 @@ from axiom_rl.problems import has_fresh_tests
 from axiom_rl.problems.sources.benchmarks import BENCHMARKS
 from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts.advice import all_cut_off
-from axiom_rl.rollouts.draw import cost, draw
+from axiom_rl.rollouts.draw import Drawn, cost, draw
 from axiom_rl.rollouts.judge import JudgedBy, task_for
 from axiom_rl.rollouts.records import Rollout
 
@@ -40,6 +40,7 @@ def measure(
     *,
     watched: bool = False,
     subject: str | None = None,
+    draws: Callable[[], Drawn] | None = None,
     **columns: Any,
 ) -> tuple[Rollout, ...]:
     """Evaluate a model on every split and return its rollouts, ordered by problem and sample.
@@ -51,15 +52,20 @@ def measure(
     `watched` is for problems that the run does not train on, whatever their split is called: they
     are judged once, by fresh tests, and by hidden ones only where they have no others.
 
+    `draws` draws and judges what `evaluated` names, as `draw` would.
+
     `subject` names the model in the log where nothing is trained, so nothing is 'before training'.
     """
     splits = context.splits
-    tasks = [task_for(problem, context.fresh_seed) for problem in splits.all]
+    tasks = evaluated(context)
     if watched:
         tasks = [replace(task, hidden=not task.problem.fresh_tests) for task in tasks]
     finished = context.run.is_finished(f"evaluate/{phase}")
     with context.run.timed("evaluate", iteration, phase=phase, log=not finished) as spent:
-        drawn = draw(context, phase, tasks, range(context.sampler.n), policy, iteration)
+        if draws is None:
+            drawn = draw(context, phase, tasks, range(context.sampler.n), policy, iteration)
+        else:
+            drawn = draws()
         spent.update(cost(drawn) | columns)
     if finished:
         return drawn.rollouts
@@ -78,6 +84,11 @@ def measure(
     context.run.finish(f"evaluate/{phase}")
     context.publish()
     return drawn.rollouts
+
+
+def evaluated(context: RunContext) -> list[JudgedBy]:
+    """Return the problems of an evaluation in its order, and how they are judged."""
+    return [task_for(problem, context.fresh_seed) for problem in context.splits.all]
 
 
 def headline_split(splits: Splits) -> str:

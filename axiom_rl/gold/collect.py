@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from axiom_rl.core.types import Problem
 from axiom_rl.gold.experts import Expert, by_verdict
 from axiom_rl.gold.store import GoldStore
 from axiom_rl.problems import has_fresh_tests, with_fresh_tests
-from axiom_rl.rollouts.ahead import drawing_ahead
+from axiom_rl.rollouts.ahead import Lot, RoundDrawer
 from axiom_rl.rollouts.draw import Drawn
 from axiom_rl.rollouts.judge import JudgedBy
+from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling.base import Key
 
 log = logging.getLogger(__name__)
@@ -46,18 +47,46 @@ def next_collection(output: Path, folder: Path) -> str:
     return f"collect_{number}" if number else "collect"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """What may be drawn of problems without a solution."""
+
+    phase: str
+    """completions/<phase>.jsonl keeps the samples."""
+    iteration: int
+    """For the rows written."""
+    attempts: range
+    """Indices of the samples that may be drawn of each problem."""
+    budget: int | None = None
+    """Samples that may be drawn of all problems together; None means no limit."""
+    temperature: float | None = None
+    """In the place of sampler.temperature; a higher one finds what is rare."""
+
+    def lot(self, context: RunContext, problems: Iterable[Problem]) -> Lot:
+        """Return what rounds may ask for of these problems."""
+        return Lot(
+            phase=self.phase,
+            tasks={problem.id: attempt(problem, context.fresh_seed) for problem in problems},
+            samples=self.attempts,
+            iteration=self.iteration,
+            temperature=self.temperature,
+        )
+
+
+def solved_by_one(expert: str) -> Callable[[Rollout], bool]:
+    """Return whether a sample alone solves its problem, for an expert that goes by verdicts."""
+    return lambda item: bool(by_verdict(expert, [item], ""))
+
+
 def try_unsolved(
     context: RunContext,
     store: GoldStore,
     expert: Expert,
     problems: Mapping[str, Problem],
     policy: Policy,
+    tries: Tries,
     *,
-    phase: str,
-    iteration: int,
-    attempts: range,
-    budget: int | None = None,
-    temperature: float | None = None,
+    begun: RoundDrawer | None = None,
     output: Path | None = None,
 ) -> Drawn:
     """Draw more samples of each problem, in rounds that double, until it has a solution.
@@ -68,26 +97,16 @@ def try_unsolved(
         expert: decides what a solution is.
         problems: by id; those that the store has solutions of are left alone.
         policy: the model.
-        phase: completions/<phase>.jsonl keeps the samples.
-        iteration: for the rows written.
-        attempts: indices of the samples that may be drawn of each problem.
-        budget: samples that may be drawn of all problems together; None means no limit.
-        temperature: in the place of sampler.temperature; a higher one finds what is rare.
+        tries: what may be drawn.
+        begun: has drawn some of it ahead.
         output: solutions file, written after every round.
     """
-    gathered = Drawn(rollouts=())
+    gathered, budget = Drawn(rollouts=()), tries.budget
     unsolved = [problem for problem in problems.values() if problem.id not in store.solved()]
-    plan = list(rounds(attempts, context.sampler.n))
-    with drawing_ahead(
-        context,
-        phase,
-        [attempt(problem, context.fresh_seed) for problem in unsolved],
-        attempts,
-        policy,
-        iteration,
-        temperature,
-        None if expert.searching else lambda item: bool(by_verdict(expert.name, [item], "")),
-    ) as drawer:
+    plan = list(rounds(tries.attempts, context.sampler.n))
+    solves = None if expert.searching else solved_by_one(expert.name)
+    lots = [tries.lot(context, unsolved)]
+    with begun or RoundDrawer(context=context, policy=policy, lots=lots, solves=solves) as drawer:
         for number, samples in enumerate(plan, start=1):
             missing = [problem.id for problem in unsolved if problem.id not in store.solved()]
             left = None if budget is None else budget - len(gathered.rollouts)

@@ -6,16 +6,22 @@ is known only when the round is over, so they are kept aside, in
 checkpoints/ahead_<phase>.jsonl, until a round asks for them. Each sample has a random stream of its
 own, so a round gets what it would have drawn itself, and whoever calls decides as if there had been
 no looking ahead. What no round asks for stays aside, is no part of any result, and is counted.
+
+An evaluation and the rounds of attempts that follow it, with the same model, are one such sequence:
+the evaluation is its first round. Their samples have other names, streams and temperatures; each of
+the two is a `Lot`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import append_jsonl, read_json, write_json
@@ -37,20 +43,37 @@ Later = Callable[[Mapping[str, int]], Iterator[Key]]
 problem, by its id, where one is known."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Samples that are drawn under one name."""
+
+    phase: str
+    """completions/<phase>.jsonl keeps those that rounds ask for."""
+    tasks: Mapping[str, JudgedBy]
+    """Problems that rounds may ask for, by id, and how to judge them."""
+    samples: range
+    """Indices of the samples that rounds may ask for."""
+    iteration: int
+    """Written into each row."""
+    temperature: float | None
+    """In the place of sampler.temperature."""
+
+
 @dataclass(slots=True, kw_only=True)
 class RoundDrawer:
-    """Draws the rounds of one phase; made by `drawing_ahead`."""
+    """Draws the rounds of one model; a context manager, which lets go of the batch."""
 
     context: RunContext
-    phase: str
-    tasks: Mapping[str, JudgedBy]
-    """By problem id."""
-    attempts: range
     policy: Policy
-    iteration: int
-    temperature: float | None
+    """Loaded only if something is left to draw."""
+    lots: Sequence[Lot]
+    """In the order of their rounds. No index of a sample is in two. Only samples of the last are
+    drawn ahead: each other is one round."""
     solves: Callable[[Rollout], bool] | None
-    _open: ExitStack
+    """Whether a sample alone ends the tries of its problem. What rounds ask for is not decided by
+    it: it only says what is no longer worth drawing ahead. None, where a sample alone says nothing:
+    then rounds wait for each other."""
+    _open: ExitStack = field(default_factory=ExitStack)
     _batch: OpenBatch | None = None
     _have: dict[Key, Rollout] = field(default_factory=dict)
     """Written to completions/<phase>.jsonl: of this round and those before."""
@@ -63,25 +86,37 @@ class RoundDrawer:
     """The first sample that solves a problem, of those drawn here."""
     _ages: list[int] = field(default_factory=list)
     """Steps since each completion under verification was submitted, the oldest first."""
-    _drawn_now: set[Key] = field(default_factory=set)
-    """Samples drawn since this start of the run."""
+    _tokens: int = 0
+    """Drawn since this start of the run."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Let go of the batch, if one was needed."""
+        self._open.close()
+        self._batch = None
 
     def __post_init__(self) -> None:
         """Read what an earlier start of the run has left."""
-        self._judging = JudgedLater(self.tasks, self.context.verifier)
-        self._have = _by_key(read_rollouts(self._completions))
+        self._judging = JudgedLater(self.context.verifier)
+        for lot in self.lots:
+            self._have |= _by_key(read_rollouts(self._completions(lot)))
         aside = _by_key(read_rollouts(self._ahead))
         self._aside = {key: item for key, item in aside.items() if key not in self._have}
         for item in (*self._have.values(), *self._aside.values()):
             self._note_solved(item)
 
-    @property
-    def _completions(self) -> Path:
-        return self.context.run.folder / "completions" / f"{self.phase}.jsonl"
+    def _completions(self, lot: Lot) -> Path:
+        return self.context.run.folder / "completions" / f"{lot.phase}.jsonl"
 
     @property
     def _ahead(self) -> Path:
-        return self.context.run.folder / "checkpoints" / f"ahead_{self.phase}.jsonl"
+        return self.context.run.folder / "checkpoints" / f"ahead_{self.lots[-1].phase}.jsonl"
+
+    def _lot(self, sample: int) -> Lot:
+        return next(lot for lot in self.lots if sample in lot.samples)
 
     def draw(self, problems: Sequence[str], samples: range, later: Later) -> Drawn:
         """Draw and judge one round, as `draw` does.
@@ -97,7 +132,7 @@ class RoundDrawer:
         wanted = [(problem_id, sample) for problem_id in problems for sample in samples]
         found = [key for key in wanted if key in self._aside]
         self._write([self._aside.pop(key) for key in found])
-        started, waited = time.monotonic(), self._judging.waited
+        started, waited, tokens_before = time.monotonic(), self._judging.waited, self._tokens
         cpu_before = self.context.verifier.stats.candidate_cpu_s
         missing = [key for key in wanted if key not in self._have]
         if missing and self._batch is None:
@@ -111,34 +146,36 @@ class RoundDrawer:
             except KeyboardInterrupt:  # what is judged already need not be drawn again
                 self._sort(self._judging.take(), set(wanted))
                 raise
-        now = [key for key in wanted if key in self._drawn_now]
         return Drawn(
             rollouts=tuple(self._have[key] for key in wanted),
             seconds=time.monotonic() - started,
-            tokens=sum(self._have[key].completion.completion_tokens for key in now),
+            tokens=self._tokens - tokens_before,
             verify_seconds=self._judging.waited - waited,
             verify_cpu_seconds=self.context.verifier.stats.candidate_cpu_s - cpu_before,
         )
 
     def _draw_alone(self, problems: Sequence[str], samples: range) -> Drawn:
-        tasks = [self.tasks[problem_id] for problem_id in problems]
+        lot = self._lot(samples.start)
+        tasks = [lot.tasks[problem_id] for problem_id in problems]
         return draw(
-            *(self.context, self.phase, tasks, samples, self.policy),
-            *(self.iteration, self.temperature),
+            *(self.context, lot.phase, tasks, samples, self.policy),
+            *(lot.iteration, lot.temperature),
         )
 
     def _open_batch(self, sampler: BatchSampler) -> OpenBatch:
         gone = self._have.keys() | self._aside.keys()
-        requests = [
-            SampleRequest(
-                problem_id=problem_id,
-                messages=tuple(render(task.problem, self.context.style)),
-                samples=tuple(s for s in self.attempts if (problem_id, s) not in gone),
-                stream=f"{self.context.seed}/{self.phase}",
-            )
-            for problem_id, task in self.tasks.items()
-        ]
-        return self._open.enter_context(sampler.batch(requests, temperature=self.temperature))
+        requests = defaultdict[float | None, list[SampleRequest]](list)
+        for lot in self.lots:
+            requests[lot.temperature] += [
+                SampleRequest(
+                    problem_id=problem_id,
+                    messages=tuple(render(task.problem, self.context.style)),
+                    samples=tuple(s for s in lot.samples if (problem_id, s) not in gone),
+                    stream=f"{self.context.seed}/{lot.phase}",
+                )
+                for problem_id, task in lot.tasks.items()
+            ]
+        return self._open.enter_context(sampler.batch(requests))
 
     def _draw(self, batch: OpenBatch, missing: Sequence[Key], later: Later) -> None:
         """Step until all of `missing` are judged and written."""
@@ -148,13 +185,13 @@ class RoundDrawer:
             while wanted - self._have.keys():
                 self._fill(batch, missing, later)
                 tokens += len(batch.running)
+                self._tokens += len(batch.running)
                 done = batch.step()
                 for completion in done:
-                    self._judging.submit(completion)
+                    task = self._lot(completion.sample).tasks[completion.problem_id]
+                    self._judging.submit(completion, task)
                     self._unjudged[completion.key] = completion.completion_tokens
-                    self._drawn_now.add(completion.key)
-                due = self._due(len(done), everything=not batch.running)
-                if due and self._sort(self._judging.take(first=due), wanted):
+                if self._judge(batch, len(done), wanted):
                     self._drop_unneeded(batch, wanted, later)
                 finished = sum(item.key in wanted for item in done)
                 count += len(done)
@@ -163,12 +200,21 @@ class RoundDrawer:
                 begun = worth(count, drawn, len(batch.running), tokens - drawn)
                 shown.update(finished, f"{tokens / shown.seconds:.0f} tokens/s", begun)
 
-    def _due(self, submitted: int, *, everything: bool) -> int:
-        """Count a step, after which so many were submitted; return how many verdicts count now."""
+    def _judge(self, batch: OpenBatch, submitted: int, wanted: Set[Key]) -> bool:
+        """Take the verdicts that count now; tell whether one more problem is solved.
+
+        Args:
+            batch: after a step.
+            submitted: samples that the step has finished.
+            wanted: of this round.
+        """
         self._ages = [age + 1 for age in self._ages] + [0] * submitted
-        due = sum(everything or age >= VERDICT_STEPS for age in self._ages)
+        due = sum(age >= VERDICT_STEPS or not batch.running for age in self._ages)
+        if due and not batch.spare and wanted >= set(batch.running):
+            # Nothing is decided by them now: those that are late may come later.
+            due = min(due, len(self._judging.ready()))
         del self._ages[:due]  # the oldest come first
-        return due
+        return bool(due) and self._sort(self._judging.take(first=due), wanted)
 
     def _fill(self, batch: OpenBatch, missing: Sequence[Key], later: Later) -> None:
         """Start what this round lacks; where nothing of it waits, samples of rounds to come."""
@@ -215,12 +261,15 @@ class RoundDrawer:
             self._solved[problem_id] = min(sample, self._solved.get(problem_id, sample))
 
     def _write(self, rollouts: Sequence[Rollout]) -> None:
+        """Write samples of one round."""
         if rollouts:
-            append_jsonl(self._completions, map(self._row, rollouts))
+            lot = self._lot(rollouts[0].completion.sample)
+            append_jsonl(self._completions(lot), map(self._row, rollouts))
             self._have |= _by_key(rollouts)
 
     def _row(self, item: Rollout) -> dict[str, object]:
-        return rollout_row(item, self.phase, self.iteration)
+        lot = self._lot(item.completion.sample)
+        return rollout_row(item, lot.phase, lot.iteration)
 
     def discarded(self) -> Drawn:
         """Break off what still runs; return the tokens of all that no round has asked for."""
@@ -243,45 +292,6 @@ class RoundDrawer:
     @property
     def _counter(self) -> Path:
         return self._ahead.with_suffix(".json")
-
-
-@contextmanager
-def drawing_ahead(
-    context: RunContext,
-    phase: str,
-    tasks: Iterable[JudgedBy],
-    attempts: range,
-    policy: Policy,
-    iteration: int,
-    temperature: float | None,
-    solves: Callable[[Rollout], bool] | None,
-) -> Iterator[RoundDrawer]:
-    """Open a drawer of rounds; the batch, if one is needed, stays open until the block ends.
-
-    Args:
-        context: of the run.
-        phase: completions/<phase>.jsonl keeps the samples that rounds ask for.
-        tasks: problems that rounds may ask for, and how to judge them.
-        attempts: indices of the samples that rounds may ask for.
-        policy: the model; loaded only if something is left to draw.
-        iteration: written into each row.
-        temperature: in the place of sampler.temperature.
-        solves: whether a sample alone ends the tries of its problem. What rounds ask for is not
-            decided by it: it only says what is no longer worth drawing ahead. None, where a sample
-            alone says nothing: then rounds wait for each other.
-    """
-    with ExitStack() as opened:
-        yield RoundDrawer(
-            context=context,
-            phase=phase,
-            tasks={task.problem.id: task for task in tasks},
-            attempts=attempts,
-            policy=policy,
-            iteration=iteration,
-            temperature=temperature,
-            solves=solves,
-            _open=opened,
-        )
 
 
 def _by_key(rollouts: Iterable[Rollout]) -> dict[Key, Rollout]:

@@ -32,6 +32,7 @@ class Drawn:
     rollouts: tuple[Rollout, ...]
     seconds: float = 0.0
     tokens: int = 0
+    """Drawn in these seconds, whoever asks for them."""
     verify_seconds: float = 0.0
     """Seconds in which sampling stood still for the verifier; it works beside it otherwise."""
     verify_cpu_seconds: float = 0.0
@@ -92,10 +93,10 @@ def draw_rollouts(
     requests = [request for request in requests if request.samples]
     started, new = time.monotonic(), list[Rollout]()
     cpu_before = verifier.stats.candidate_cpu_s
-    judging = JudgedLater(by_id, verifier)
+    judging = JudgedLater(verifier)
     if requests:
         drawn = sampler().sample(requests, temperature=temperature)
-        new = judge_as_drawn(path, drawn, judging, iteration, publish)
+        new = judge_as_drawn(path, drawn, by_id, judging, iteration, publish)
     return Drawn(
         rollouts=tuple(sorted([*done, *new], key=_order(by_id))),
         seconds=time.monotonic() - started,
@@ -108,6 +109,7 @@ def draw_rollouts(
 def judge_as_drawn(
     path: Path,
     completions: Iterable[Completion],
+    tasks: Mapping[str, JudgedBy],
     judging: JudgedLater,
     iteration: int,
     publish: Callable[[], None] = lambda: None,
@@ -116,7 +118,7 @@ def judge_as_drawn(
     judged: list[Rollout] = []
     try:
         for completion in completions:
-            judging.submit(completion)
+            judging.submit(completion, tasks[completion.problem_id])
             if len(judging.ready()) >= WRITTEN_TOGETHER:
                 judged += _write(path, judging.take(), iteration)
                 publish()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -42,25 +41,23 @@ def task_for(problem: Problem, seed: int) -> JudgedBy:
 class JudgedLater:
     """Programs under verification while the sampler goes on; taken back in order of submission."""
 
-    def __init__(self, tasks: Mapping[str, JudgedBy], verifier: Verifier) -> None:
-        """Judge completions of `tasks`, by problem id."""
-        self._tasks = tasks
+    def __init__(self, verifier: Verifier) -> None:
+        """Begin with nothing under verification."""
         self._verifier = verifier
         self._open: deque[_Open] = deque()
         self.waited = 0.0
         """Seconds that the caller was held up."""
 
-    def submit(self, completion: Completion) -> None:
+    def submit(self, completion: Completion, task: JudgedBy) -> None:
         """Start to judge a completion by the tests that its task asks for."""
         started = time.monotonic()
-        task = self._tasks[completion.problem_id]
         problem, text = task.problem, completion.text
         code = extract_code(text, problem.entry_point, shown=problem.statement)
         code = None if completion.stopped else code  # half a program is none
         hidden = self._verifier.submit((task.problem, code)) if task.hidden else None
         at_once = task.problem.fresh_tests and not task.recheck
         fresh = self._verifier.submit((task.problem, code), tests="fresh") if at_once else None
-        self._open.append(_Open(completion, code, hidden, fresh))
+        self._open.append(_Open(completion, task, code, hidden, fresh))
         self.waited += time.monotonic() - started
 
     def ready(self) -> list[_Open]:
@@ -78,29 +75,29 @@ class JudgedLater:
             taken = list(self._open)[:first]
         else:
             taken = list(self._open) if everything else self.ready()
-        rollouts = self._recheck([item.result() for item in taken])
+        rollouts = self._recheck([(item.task, item.result()) for item in taken])
         for _ in taken:
             self._open.popleft()
         self.waited += time.monotonic() - started
         return rollouts
 
-    def _recheck(self, rollouts: list[Rollout]) -> list[Rollout]:
+    def _recheck(self, judged: list[tuple[JudgedBy, Rollout]]) -> list[Rollout]:
         """Judge the claimed passes of tasks that ask for it by their fresh tests."""
         futures: dict[int, Future[Verdict]] = {}
-        for place, item in enumerate(rollouts):
-            task = self._tasks[item.completion.problem_id]
+        for place, (task, item) in enumerate(judged):
             again = task.recheck and task.problem.fresh_tests
             if again and item.hidden and item.hidden.passed:
                 futures[place] = self._verifier.submit((task.problem, item.code), tests="fresh")
         return [
             replace(item, fresh=futures[place].result()) if place in futures else item
-            for place, item in enumerate(rollouts)
+            for place, (_, item) in enumerate(judged)
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
     completion: Completion
+    task: JudgedBy
     code: str | None
     hidden: Future[Verdict] | None
     fresh: Future[Verdict] | None

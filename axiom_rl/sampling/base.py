@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -113,16 +113,17 @@ class BatchSampler(Protocol):
     """A sampler whose batch the caller can fill step by step."""
 
     def batch(
-        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+        self, requests: Mapping[float | None, Sequence[SampleRequest]]
     ) -> AbstractContextManager[OpenBatch]:
         """Open a batch.
 
         Args:
-            requests: all that may be started in it.
-            temperature: in the place of sampler.temperature.
+            requests: all that may be started in it, by temperature; None is sampler.temperature.
+                No sample is asked for twice.
 
         Raises:
             AxiomError: as `Sampler.sample`.
+            ValueError: if greedy samples, at 0, are asked for beside others.
         """
         ...
 

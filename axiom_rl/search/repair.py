@@ -141,10 +141,9 @@ def repair_once(
         for key, chain in waiting.items()
         if key not in done
     ]
-    judging = JudgedLater(tasks, verifier)
     if requests:
         drawn = sampler().sample(requests, temperature=temperature)
-        judged = judge_as_drawn(path, drawn, judging, turn)
+        judged = judge_as_drawn(path, drawn, tasks, JudgedLater(verifier), turn)
         done |= {item.completion.key: item for item in judged}
     new = {key: done[key] for key in waiting}
     by_id = {chain.problem.id: chain.problem for chain in chains}

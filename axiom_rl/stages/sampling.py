@@ -13,7 +13,7 @@ from axiom_rl.evaluation.experts.opened import check_shown, open_expert, with_ex
 from axiom_rl.evaluation.measure import headline_split, measure
 from axiom_rl.evaluation.search.replayed import check_search, check_stopping_sampler
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
-from axiom_rl.gold.collect import next_collection, try_unsolved
+from axiom_rl.gold.collect import Tries, next_collection, try_unsolved
 from axiom_rl.gold.search_rounds import log_collected, search_on
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.teacher.asked import failed, read_student
@@ -74,9 +74,7 @@ def collect(config: Config, folder: Path) -> None:
                 expert,
                 problems,
                 policy,
-                phase=phase,
-                iteration=0,
-                attempts=range(stage.max_attempts),
+                Tries(phase=phase, iteration=0, attempts=range(stage.max_attempts)),
                 output=output,
             )
             drawn += search_on(

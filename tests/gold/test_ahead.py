@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ import pytest
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, read_jsonl
 from axiom_rl.core.types import CaseResult, Completion, Problem, Status, Verdict
-from axiom_rl.gold.collect import to_come, try_unsolved
+from axiom_rl.gold.collect import Tries, to_come, try_unsolved
 from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.store import GoldStore
 from axiom_rl.problems import make_problem
@@ -153,10 +153,10 @@ class Ahead(Waits):
 
     @contextmanager
     def batch(
-        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+        self, requests: Mapping[float | None, Sequence[SampleRequest]]
     ) -> Iterator[Words]:
-        assert temperature == 1.0
-        asked = {(each.problem_id, sample) for each in requests for sample in each.samples}
+        assert [*requests] == [1.0]
+        asked = {(each.problem_id, sample) for each in requests[1.0] for sample in each.samples}
         self.batches.append(
             Words(self.world, asked, self.slots, self.ahead, self.finished, self.stop_after)
         )
@@ -220,11 +220,9 @@ def gather(
     )
     drawn = try_unsolved(
         *(context, store, deciding, problems, Policy(None, lambda *_: sampler)),
-        phase="attempts",
-        iteration=1,
-        attempts=range(4, 24),
-        budget=budget,
-        temperature=1.0,
+        Tries(
+            phase="attempts", iteration=1, attempts=range(4, 24), budget=budget, temperature=1.0
+        ),
         output=folder / "gold.jsonl",
     )
     return drawn, [(item.problem_id, item.solution_code) for item in store.solutions]
@@ -237,6 +235,10 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 def keys(drawn: Drawn) -> list[Key]:
     return [(item.completion.problem_id, item.completion.sample) for item in drawn.rollouts]
+
+
+def words(drawn: Drawn) -> int:
+    return sum(item.completion.completion_tokens for item in drawn.rollouts)
 
 
 SCENES = [
@@ -259,14 +261,16 @@ def test_what_comes_out_is_what_rounds_that_wait_give(
     assert keys(again) == keys(drawn) and same == gold
     assert rows(tmp_path / "ahead") == rows(tmp_path / "waits")
     assert sorted(keys(again)) == sorted(waits.finished)
-    assert again.tokens == drawn.tokens
+    assert words(again) == words(drawn) == drawn.tokens
     assert len(ahead.finished) == len(set(ahead.finished)), "a sample was drawn twice"
     assert not drawn.discarded_tokens
     _counts_what_it_threw_away(tmp_path / "ahead", ahead, again)
 
 
 def _counts_what_it_threw_away(folder: Path, ahead: Ahead, drawn: Drawn) -> None:
-    """Finished or broken off: every word that the batch drew is in one of the two numbers."""
+    """Asked for or thrown away: every word that the batch drew is in one of the two numbers."""
+    step_to_end = len(ahead.finished)  # a sample takes one step more than it has words
+    assert drawn.tokens == words(drawn) + drawn.discarded_tokens + step_to_end
     taken = {*keys(drawn)}
     finished = sum(len(ahead.world.text(key).split()) for key in ahead.finished if key not in taken)
     assert drawn.discarded_tokens >= finished
@@ -372,7 +376,7 @@ def test_a_real_model_draws_ahead_what_it_draws_in_rounds(
         assert row.pop("logprobs") == pytest.approx(other.pop("logprobs"), abs=2e-5)
         assert row == other
     assert (tmp_path / "ahead" / "checkpoints" / "ahead_attempts.jsonl").exists()
-    assert again.tokens == drawn.tokens and again.discarded_tokens == 0
+    assert words(again) == words(drawn) and again.discarded_tokens == 0
 
 
 def test_an_expert_that_searches_decides_over_whole_rounds_and_nothing_runs_ahead(

@@ -65,7 +65,7 @@ def test_samples_do_not_depend_on_when_they_start(
     order = [(name, sample) for name in PROMPTS for sample in range(SAMPLES)]
     chance = random.Random(slots)
     chance.shuffle(order)
-    with sampler(parts, ways, max_batch=slots).batch(requests(SAMPLES)) as batch:
+    with sampler(parts, ways, max_batch=slots).batch({None: requests(SAMPLES)}) as batch:
         found = by_sample([*step_by_step(batch, order, chance)])
     assert found.keys() == plain.keys()
     assert {item.truncated for item in found.values()} == {True, False}
@@ -77,7 +77,7 @@ def test_what_is_broken_off_leaves_the_others_alone(
 ) -> None:
     """Rows move when one is taken out, also one that has only just begun with another's prompt."""
     keys = [(name, sample) for name in ("sum", "stack") for sample in range(SAMPLES)]
-    with sampler(parts).batch(requests(SAMPLES)) as batch:
+    with sampler(parts).batch({None: requests(SAMPLES)}) as batch:
         batch.start(keys[:4])
         found = [*batch.step(), *batch.step()]
         assert batch.drop([keys[1]]) == 3, "one in the prefill, two in steps"
@@ -105,7 +105,7 @@ def test_a_prompt_is_run_once_while_a_sample_of_it_runs(
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(model, "forward", counted)
-    with sampler(parts).batch(requests(SAMPLES)) as batch:
+    with sampler(parts).batch({None: requests(SAMPLES)}) as batch:
         for sample in range(SAMPLES):
             batch.start([("two_sum", sample)])
             batch.step()
@@ -116,7 +116,7 @@ def test_few_rows_are_filled_up_and_many_are_left(
     parts: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("axiom_rl.sampling.hf.batch.AHEAD_ROWS", 4)
-    with sampler(parts, max_batch=6).batch(requests(SAMPLES)) as batch:
+    with sampler(parts, max_batch=6).batch({None: requests(SAMPLES)}) as batch:
         seen = []
         for sample in range(6):
             seen.append((batch.free, batch.spare))
@@ -129,7 +129,7 @@ def test_the_model_is_left_as_it_was_when_a_batch_is_left(parts: tuple[Any, Any]
     before = parts[0].config._attn_implementation
     with (
         pytest.raises(KeyboardInterrupt),
-        sampler(parts).batch(requests(SAMPLES)) as batch,
+        sampler(parts).batch({None: requests(SAMPLES)}) as batch,
     ):
         batch.start([("sum", 0)])
         assert torch.is_grad_enabled()

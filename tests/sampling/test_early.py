@@ -63,7 +63,7 @@ def drawn(made: TransformersSampler, shared: bool) -> dict[Key, Completion]:
     if not shared:
         return by_sample([*made.sample(requests(SAMPLES))])
     order = [(name, sample) for name in PROMPTS for sample in range(SAMPLES)]
-    with made.batch(requests(SAMPLES)) as batch:
+    with made.batch({None: requests(SAMPLES)}) as batch:
         return by_sample([*step_by_step(batch, order, random.Random(3))])
 
 

@@ -46,6 +46,7 @@ class Waiting:
     request: SampleRequest
     prompt: list[int]
     samples: tuple[int, ...]
+    temperature: float
 
     def rows(self) -> list[Running]:
         """Return the samples, not begun."""
@@ -60,7 +61,7 @@ class SlotBatch:
         sampler: TransformersSampler,
         decoder: Decoder,
         slots: int,
-        requests: Mapping[str, Waiting],
+        requests: Mapping[Key, Waiting],
         waits: bool,
     ) -> None:
         """Begin with nothing in flight.
@@ -69,7 +70,7 @@ class SlotBatch:
             sampler: whose completions these are.
             decoder: of the sampler's model.
             slots: of the decoder.
-            requests: all that may be started, by problem id.
+            requests: all that may be started, and what asks for it.
             waits: as `Decoders.waits`.
         """
         self._sampler = sampler
@@ -101,18 +102,28 @@ class SlotBatch:
     def start(self, keys: Sequence[Key]) -> None:
         """Begin some samples; those of a problem that is running share its prompt."""
         prompts = deque[Waiting]()
-        for problem_id, samples in _by_problem(keys).items():
-            item = replace(self._requests[problem_id], samples=samples)
+        for item in self._asked(keys):
+            problem_id = item.request.problem_id
             row = next((n for n, row in enumerate(self._rows) if row.key[0] == problem_id), None)
             if row is None:
                 prompts.append(item)
             else:
-                self._decoder.share(row, item.prompt, self._sampler.numbers(item))
+                numbers = self._sampler.numbers(item)
+                self._decoder.share(row, item.prompt, numbers, item.temperature)
                 self._rows += item.rows()
         while prompts:
             together = self._decoder.joining([len(item.prompt) for item in prompts])
             items = [prompts.popleft() for _ in range(together)]
             self._rows += self._sampler.prefill(self._decoder, items)
+
+    def _asked(self, keys: Sequence[Key]) -> list[Waiting]:
+        """Put together what comes from one request."""
+        found: dict[int, Waiting] = {}
+        for key in keys:
+            whole = self._requests[key]
+            before = found.get(id(whole), replace(whole, samples=()))
+            found[id(whole)] = replace(before, samples=(*before.samples, key[1]))
+        return [*found.values()]
 
     def drop(self, keys: Collection[Key]) -> int:
         """Break samples off; returns the tokens thrown away."""
@@ -128,13 +139,6 @@ class SlotBatch:
         """Return what is finished, and draw a token of each of the others."""
         done = self._sampler.finished(self._decoder, self._rows)
         return done + self._sampler.step(self._decoder, self._rows)
-
-
-def _by_problem(keys: Sequence[Key]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
-    for problem_id, sample in keys:
-        found[problem_id] = (*found.get(problem_id, ()), sample)
-    return found
 
 
 def append(rows: Sequence[Running], drawn: Drawn) -> None:

@@ -84,7 +84,8 @@ class Decoder:
         self._at = torch.device("cpu") if device.type == "mps" else device
         self._numbers = torch.zeros(slots, most_new, dtype=torch.float64, device=self._at)
         self._news = torch.zeros(2, slots, dtype=torch.long, device=self._at)
-        self._settings = (1.0, 1.0)
+        self._heats = torch.ones(slots, device=self._at)
+        self._settings: tuple[float | None, float] = (1.0, 1.0)
         self._watched: torch.nn.Module | None = None
         self._sums: torch.Tensor | None = None
         self._graphs: dict[tuple[Any, ...], torch.cuda.CUDAGraph] = {}
@@ -100,12 +101,12 @@ class Decoder:
         return self._model.device.type == "cpu"
 
     def begin(
-        self, temperature: float, top_p: float, watched: torch.nn.Module | None = None
+        self, temperature: float | None, top_p: float, watched: torch.nn.Module | None = None
     ) -> None:
         """Free all rows; draw with these settings from now on.
 
         Args:
-            temperature: 0 is greedy.
+            temperature: 0 is greedy; None: each row is given its own, above 0.
             top_p: see `draw_tokens`.
             watched: block of the model whose hidden states are summed up as tokens are drawn, see
                 `means`: by the passes that draw, so that no token is read for them.
@@ -153,13 +154,17 @@ class Decoder:
         return min(len(prompts), self._ways.prefill_prompts)
 
     def prefill(
-        self, prompts: Sequence[Sequence[int]], uniforms: Sequence[Sequence[Sequence[float]]]
+        self,
+        prompts: Sequence[Sequence[int]],
+        uniforms: Sequence[Sequence[Sequence[float]]],
+        temperatures: Sequence[float] | None = None,
     ) -> Drawn:
         """Add rows and draw their first tokens.
 
         Args:
             prompts: token ids.
             uniforms: for each prompt, for each row that begins with it, its random numbers.
+            temperatures: for each prompt, of its rows, where `begin` was given none.
         """
         cache, device = self.cache, self._model.device
         samples = [len(rows) for rows in uniforms]
@@ -183,21 +188,33 @@ class Decoder:
         end = torch.tensor([ends.index(length - 1) for length in lengths], device=device)
         rows = slice(first, cache.running)
         self._number(rows, [n for group in uniforms for n in group])
+        if temperatures is not None:
+            self._heats[rows] = torch.tensor(temperatures, device=self._at)[owners.to(self._at)]
         # (new rows, vocabulary): each row's prompt, at that prompt's last position.
         self._draw(output.logits[owners, end[owners]], rows)
         return self._read(rows)
 
-    def share(self, row: int, prompt: Sequence[int], uniforms: Sequence[Sequence[float]]) -> None:
+    def share(
+        self,
+        row: int,
+        prompt: Sequence[int],
+        uniforms: Sequence[Sequence[float]],
+        temperature: float | None = None,
+    ) -> None:
         """Add rows with the prompt of a running one; the next step draws their first tokens.
 
         Args:
             row: the running one.
             prompt: its token ids.
             uniforms: of each new row, its random numbers.
+            temperature: of the new rows, where `begin` was given none.
         """
         first = self.cache.running
         self.cache.share(row, prompt, len(uniforms))
-        self._number(slice(first, self.cache.running), uniforms)
+        rows = slice(first, self.cache.running)
+        self._number(rows, uniforms)
+        if temperature is not None:
+            self._heats[rows] = temperature
 
     def step(self) -> Drawn:
         """Add a token to each running row."""
@@ -218,6 +235,7 @@ class Decoder:
         """Free one row; the last running row takes its place. Returns that row's old index."""
         last = self.cache.release(row)
         self._numbers[row] = self._numbers[last]
+        self._heats[row] = self._heats[last]
         if self._watched is not None:
             assert self._sums is not None
             self._sums[row] = self._sums[last]
@@ -253,7 +271,9 @@ class Decoder:
         # Row r's uniform number for its t-th token is column t, whatever else runs beside it.
         place = cache.drawn[rows, None].to(self._at)
         uniforms = self._numbers[rows].gather(1, place)[:, 0]
-        tokens, logprobs = draw_tokens(logits, uniforms, *self._settings)
+        temperature, top_p = self._settings
+        heat = self._heats[rows] if temperature is None else temperature
+        tokens, logprobs = draw_tokens(logits, uniforms, heat, top_p)
         cache.tokens[rows] = tokens.to(cache.tokens.device)
         cache.drawn[rows] += cache.live[rows]
         self._news[0, rows] = tokens

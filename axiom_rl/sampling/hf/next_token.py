@@ -28,14 +28,17 @@ def seed_for(stream: str, problem_id: str, sample: int) -> int:
 
 
 def draw_tokens(
-    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+    logits: torch.Tensor,
+    uniforms: torch.Tensor,
+    temperature: float | torch.Tensor,
+    top_p: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one token per row by inverse transform sampling.
 
     Args:
         logits: (rows, vocabulary), any float type.
         uniforms: (rows,) float64 in [0, 1).
-        temperature: 0 takes the most likely token.
+        temperature: 0 takes the most likely token; or (rows,) one of each, all above 0.
         top_p: mass of the nucleus kept (Holtzman et al. 2020); 1 keeps everything.
 
     Returns:
@@ -45,19 +48,26 @@ def draw_tokens(
     """
     if logits.device.type in WITHOUT_FLOAT64:
         logits = logits.cpu()
-    if temperature == 0:
+    if not isinstance(temperature, torch.Tensor) and temperature == 0:
         return logits.argmax(dim=-1), torch.zeros(len(logits), device=logits.device)
     if logits.device.type == "cpu" and len(logits) > ROWS_TOGETHER:
-        some = zip(
-            torch.split(logits, ROWS_TOGETHER), torch.split(uniforms, ROWS_TOGETHER), strict=True
-        )
-        drawn = [draw_tokens(part, numbers, temperature, top_p) for part, numbers in some]
+        starts = range(0, len(logits), ROWS_TOGETHER)
+        parts = [slice(start, start + ROWS_TOGETHER) for start in starts]
+        drawn = [
+            draw_tokens(logits[part], uniforms[part], _of_rows(temperature, part), top_p)
+            for part in parts
+        ]
         return torch.cat([tokens for tokens, _ in drawn]), torch.cat([logs for _, logs in drawn])
-    weights = torch.softmax(logits.to(torch.float32, copy=True).div_(temperature), dim=-1)
+    heat = temperature[:, None] if isinstance(temperature, torch.Tensor) else temperature
+    weights = torch.softmax(logits.to(torch.float32, copy=True).div_(heat), dim=-1)
     if top_p < 1:
         return _draw_from_nucleus(weights, uniforms, top_p)
     chosen = _invert(weights, uniforms)
     return chosen, _take(weights, chosen).log()
+
+
+def _of_rows(temperature: float | torch.Tensor, part: slice) -> float | torch.Tensor:
+    return temperature[part] if isinstance(temperature, torch.Tensor) else temperature
 
 
 def _draw_from_nucleus(

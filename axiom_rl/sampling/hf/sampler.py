@@ -9,7 +9,7 @@ which can turn a token where two are nearly equally likely.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -76,35 +76,42 @@ class TransformersSampler:
     ) -> Iterator[Completion]:
         """Sample as every `Sampler` does."""
         heat = self._config.temperature if temperature is None else temperature
-        waiting = self._tokenize(requests)
+        waiting = self._tokenize(requests, heat)
         if not waiting:
             return
         total = sum(len(item.samples) for item in waiting)
-        with self._decoding(waiting, heat) as (decoder, slots):
+        with self._decoding(waiting) as (decoder, slots):
             yield from self._run(deque(_split(waiting, slots)), decoder, slots, total)
 
     @contextmanager
     def batch(
-        self, requests: Sequence[SampleRequest], *, temperature: float | None = None
+        self, requests: Mapping[float | None, Sequence[SampleRequest]]
     ) -> Iterator[SlotBatch]:
         """Open a batch as every `BatchSampler` does."""
-        heat = self._config.temperature if temperature is None else temperature
-        waiting = self._tokenize(requests)
-        with self._decoding(waiting, heat) as (decoder, slots):
-            by_problem = {item.request.problem_id: item for item in waiting}
-            yield SlotBatch(self, decoder, slots, by_problem, self._decoders.waits)
+        waiting = [
+            item
+            for heat, asked in requests.items()
+            for item in self._tokenize(asked, self._config.temperature if heat is None else heat)
+        ]
+        by_key = {
+            (item.request.problem_id, sample): item for item in waiting for sample in item.samples
+        }
+        with self._decoding(waiting) as (decoder, slots):
+            yield SlotBatch(self, decoder, slots, by_key, self._decoders.waits)
 
     @contextmanager
-    def _decoding(
-        self, waiting: Sequence[Waiting], temperature: float
-    ) -> Iterator[tuple[Decoder, int]]:
+    def _decoding(self, waiting: Sequence[Waiting]) -> Iterator[tuple[Decoder, int]]:
         """Give a decoder for these requests and its number of slots."""
+        heats = {item.temperature for item in waiting}
+        if len(heats) > 1 and 0 in heats:
+            raise ValueError("greedy samples cannot be drawn beside others")
         longest = max(len(item.prompt) for item in waiting) + self._config.max_new_tokens
         slots = min(self._slots(longest), sum(len(item.samples) for item in waiting))
         previous = self._model.config._attn_implementation
         decoder = self._decoders.take(slots, longest, self._config.max_new_tokens)
         watched = None if self._early is None else self._early.block(self._model)
-        decoder.begin(temperature, self._config.top_p, watched)
+        one = min(heats) if len(heats) == 1 else None
+        decoder.begin(one, self._config.top_p, watched)
         self._model.set_attn_implementation(ATTENTION)
         try:
             yield decoder, slots
@@ -162,7 +169,8 @@ class TransformersSampler:
         """Run prompts and draw the first tokens of their samples."""
         rows = [row for item in items for row in item.rows()]
         numbers = [self.numbers(item) for item in items]
-        append(rows, decoder.prefill([item.prompt for item in items], numbers))
+        heats = [item.temperature for item in items]
+        append(rows, decoder.prefill([item.prompt for item in items], numbers, heats))
         return rows
 
     def numbers(self, item: Waiting) -> list[list[float]]:
@@ -220,7 +228,7 @@ class TransformersSampler:
             logprobs=tuple(row.logprobs),
         )
 
-    def _tokenize(self, requests: Sequence[SampleRequest]) -> list[Waiting]:
+    def _tokenize(self, requests: Sequence[SampleRequest], temperature: float) -> list[Waiting]:
         """Tokenize the prompts and put those of like length next to each other."""
         limit = self._model.config.max_position_embeddings - self._config.max_new_tokens
         waiting = []
@@ -232,7 +240,7 @@ class TransformersSampler:
                     f"context leaves {limit}: lower sampler.max_new_tokens or shorten the prompt"
                 )
             if request.samples:
-                waiting.append(Waiting(request, prompt, request.samples))
+                waiting.append(Waiting(request, prompt, request.samples, temperature))
         return sorted(waiting, key=lambda item: len(item.prompt))
 
     def _slots(self, longest: int) -> int:
@@ -284,7 +292,7 @@ def _split(waiting: list[Waiting], slots: int) -> Iterator[Waiting]:
     """Cut requests with more samples than slots into several."""
     for item in waiting:
         for first in range(0, len(item.samples), slots):
-            yield Waiting(item.request, item.prompt, item.samples[first : first + slots])
+            yield replace(item, samples=item.samples[first : first + slots])
 
 
 def _numbers(request: SampleRequest, sample: int, count: int) -> list[float]:

@@ -57,10 +57,10 @@ class DistillSession(AfterSteps):
             )
             for key, count in Counter(ids).items()
         ]
-        judging = JudgedLater(self._tasks, self._context.verifier)
+        judging = JudgedLater(self._context.verifier)
         with self._policy.sampler(training=True) as sampler:
             for completion in sampler.sample(requests):
-                judging.submit(completion)
+                judging.submit(completion, self._tasks[completion.problem_id])
         rollouts = judging.take(everything=True)
         self._rollouts = sorted(
             rollouts, key=lambda item: (item.completion.problem_id, item.completion.sample)

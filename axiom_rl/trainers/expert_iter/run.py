@@ -34,12 +34,14 @@ from axiom_rl.gold.truth import judge_gold
 from axiom_rl.models.load import load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.advice import nothing_passed
+from axiom_rl.rollouts.ahead import RoundDrawer
 from axiom_rl.rollouts.draw import Drawn, cost
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.trainers.adapter import publish, release, train_rows
 from axiom_rl.trainers.expert_iter.arms import rows_of_arms, that_fit
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
+from axiom_rl.trainers.expert_iter.overlap import measure_ahead, tries_of
 from axiom_rl.trainers.sft.run import check_lengths, row_lengths
 
 log = logging.getLogger(__name__)
@@ -121,11 +123,12 @@ def run_expert_iteration(
     """
     policy = context.policy(model.adapter)
     take_pool(context, trainer)
-    rollouts = measure(context, 0, policy, "before")
+    rollouts, begun = measure_ahead(context, 0, policy, "before", trainer, search, ())
     score_phase(context, trainer.expert, search, policy, "before", rollouts)
     total = rows_of_arms(context, trainer, search, policy, rollouts, resolved, "before")
     _say_expected(context, rollouts, trainer)
-    improve(context, model, resolved, trainer, rollouts, policy, search=search, total=total)
+    before = (rollouts, policy)
+    improve(context, model, resolved, trainer, *before, search=search, total=total, begun=begun)
     publish(context, trainer.iterations)
 
 
@@ -140,6 +143,7 @@ def improve(
     *,
     search: SearchInUse | None = None,
     total: int | None = None,
+    begun: RoundDrawer | None = None,
 ) -> tuple[str | None, tuple[Rollout, ...]]:
     """Go round `trainer.iterations` times from a model that was measured.
 
@@ -153,6 +157,7 @@ def improve(
         first: number of the first iteration: a pipeline has other trainings before.
         search: what the expert reads, and what is scored beside each evaluation; None: nothing is.
         total: rows of each iteration, where arms are compared.
+        begun: has begun with further samples of the measured model.
 
     Returns:
         The last adapter and what it drew when it was measured.
@@ -162,7 +167,7 @@ def improve(
     for iteration in iterations:
         log.info("iteration %d of %d", iteration - first + 1, trainer.iterations)
         phase = f"iter_{iteration}"
-        store = _gather(context, iteration, rollouts, policy, store, trainer, search)
+        store = _gather(context, iteration, rollouts, policy, store, trainer, search, begun)
         rows = _rows(context, iterations, iteration, store, trainer, resolved, total)
         release(policy)
         start = adapter if trainer.start_from == "adapter" else None
@@ -170,7 +175,11 @@ def improve(
             context, iteration, rows, trainer.args, model, resolved, start, trainer.expert
         )
         policy = context.policy(adapter)
-        rollouts = measure(context, iteration, policy, phase)
+        if iteration == iterations[-1]:
+            rollouts = measure(context, iteration, policy, phase)
+        else:
+            had = store.solved()
+            rollouts, begun = measure_ahead(context, iteration, policy, phase, trainer, search, had)
         if search is not None:
             score_phase(context, trainer.expert, search, policy, phase, rollouts)
             write_retention(context, trainer.expert, iteration, phase)
@@ -219,9 +228,11 @@ def _say_expected(
 ) -> None:
     """Say how long the sampling to come will take, by the speed of the first evaluation."""
     timed = [row for row in read_metrics(context.run.folder, "timing") if row["name"] == "evaluate"]
-    seconds = float(timed[0]["seconds"]) if timed else 0.0
-    if len(timed) != 1 or not rollouts or trainer.pool:  # not measured, or most of it is over
+    speed = float(timed[0]["tokens_per_second"]) if timed else 0.0
+    # Not measured, or most of it is over.
+    if len(timed) != 1 or not rollouts or trainer.pool or not speed:
         return
+    seconds = float(timed[0]["tokens"]) / speed
     each = seconds / len(rollouts)
     searched = sum(each.samples for each in trainer.rounds.values()) * len(context.splits.train)
     passed = {r.completion.problem_id for r in rollouts if r.hidden is not None and r.hidden.passed}
@@ -243,6 +254,7 @@ def _gather(
     store: GoldStore,
     trainer: ExpertIterConfig,
     search: SearchInUse | None,
+    begun: RoundDrawer | None,
 ) -> GoldStore:
     """Add the samples of the train split that the expert takes; try unsolved problems again."""
     path = _gold_file(context, iteration)
@@ -254,7 +266,7 @@ def _gather(
     with context.run.timed("collect", iteration) as columns:
         first = Drawn(rollouts=_of(problems, rollouts))
         expert.add(store, first.rollouts)
-        more, draws = _further(context, iteration, first, policy, store, expert, trainer)
+        more, draws = _further(context, iteration, first, policy, store, expert, trainer, begun)
         tried = [first, more]
         found, yields = _search(context, iteration, tried, had, policy, store, expert, trainer)
         more += found
@@ -355,22 +367,13 @@ def _further(
     store: GoldStore,
     expert: Expert,
     trainer: ExpertIterConfig,
+    begun: RoundDrawer | None,
 ) -> tuple[Drawn, dict[str, Any]]:
     """Draw more samples: of what the curriculum picks, or else of what has no solution yet."""
     problems = train_problems(context)
     if trainer.problems_per_iteration is None:
-        more = try_unsolved(
-            context,
-            store,
-            expert,
-            problems,
-            policy,
-            phase=f"attempts_{iteration}",
-            iteration=iteration,
-            attempts=range(context.sampler.n, trainer.max_attempts),
-            budget=trainer.max_retries,
-            temperature=trainer.retry_temperature,
-        )
+        tries = tries_of(context, iteration, trainer)
+        more = try_unsolved(context, store, expert, problems, policy, tries, begun=begun)
         return more, {}
     counts = pick_problems(context, iteration, problems, first.rollouts, expert, trainer)
     draws = by_type(problems, counts)

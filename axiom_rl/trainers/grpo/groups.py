@@ -191,9 +191,9 @@ class GroupSource:
             )
             for key, times in repeats.items()
         ]
-        judging = JudgedLater(tasks, self.verifier)
+        judging = JudgedLater(self.verifier)
         for completion in self.sampler().sample(requests):
-            judging.submit(completion)
+            judging.submit(completion, tasks[completion.problem_id])
         rollouts = sorted(judging.take(everything=True), key=lambda item: item.completion.sample)
         groups = []
         for problem_id in repeats:
