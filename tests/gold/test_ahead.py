@@ -135,9 +135,9 @@ class Waits:
     def sample(
         self, requests: Sequence[SampleRequest], *, temperature: float | None = None
     ) -> Iterator[Completion]:
-        assert temperature == 1.0
         for request in requests:
             for sample in request.samples:
+                assert temperature == (1.0 if sample >= 4 else None)
                 self.finished.append((request.problem_id, sample))
                 yield completion(self.world, self.finished[-1])
 
@@ -152,11 +152,12 @@ class Ahead(Waits):
     batches: list[Words] = field(default_factory=list)
 
     @contextmanager
-    def batch(
-        self, requests: Mapping[float | None, Sequence[SampleRequest]]
-    ) -> Iterator[Words]:
-        assert [*requests] == [1.0]
-        asked = {(each.problem_id, sample) for each in requests[1.0] for sample in each.samples}
+    def batch(self, requests: Mapping[float | None, Sequence[SampleRequest]]) -> Iterator[Words]:
+        assert [*requests][-1] == 1.0
+        every = [each for asked in requests.values() for each in asked]
+        keys = [(each.problem_id, sample) for each in every for sample in each.samples]
+        asked = set(keys)
+        assert len(asked) == len(keys), "a sample is asked for twice"
         self.batches.append(
             Words(self.world, asked, self.slots, self.ahead, self.finished, self.stop_after)
         )
@@ -220,9 +221,7 @@ def gather(
     )
     drawn = try_unsolved(
         *(context, store, deciding, problems, Policy(None, lambda *_: sampler)),
-        Tries(
-            phase="attempts", iteration=1, attempts=range(4, 24), budget=budget, temperature=1.0
-        ),
+        Tries(phase="attempts", iteration=1, attempts=range(4, 24), budget=budget, temperature=1.0),
         output=folder / "gold.jsonl",
     )
     return drawn, [(item.problem_id, item.solution_code) for item in store.solutions]

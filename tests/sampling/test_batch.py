@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,35 @@ def test_a_prompt_is_run_once_while_a_sample_of_it_runs(
             batch.start([("two_sum", sample)])
             batch.step()
     assert [length > 1 for length in lengths] == [True] + [False] * SAMPLES
+
+
+@pytest.mark.parametrize("ways", [None, ON_GPU], ids=["cpu", "rounded"])
+def test_samples_of_two_temperatures_run_in_one_batch(
+    parts: tuple[Any, Any], plain: dict[Key, Completion], ways: Ways | None
+) -> None:
+    """Each of its own stream too: what one round asks for and what the next one will."""
+    made = TransformersSampler(*parts, settings(max_new_tokens=LENGTH))
+    cool = by_sample([*made.sample(requests(2 * SAMPLES, "0/attempts"), temperature=0.4)])
+    later = range(SAMPLES, 2 * SAMPLES)
+    asked = [replace(one, samples=tuple(later)) for one in requests(0, "0/attempts")]
+    order = [(name, sample) for name in PROMPTS for sample in range(2 * SAMPLES)]
+    chance = random.Random(7)
+    chance.shuffle(order)
+    with sampler(parts, ways, max_batch=7).batch({None: requests(SAMPLES), 0.4: asked}) as batch:
+        found = by_sample([*step_by_step(batch, order, chance)])
+    hot = {key: item for key, item in found.items() if key[1] < SAMPLES}
+    assert_same(hot, plain)
+    assert_same({key: item for key, item in found.items() if key not in hot}, cool)
+    assert len(found) == len(PROMPTS) * 2 * SAMPLES
+
+
+def test_greedy_samples_run_beside_no_others(parts: tuple[Any, Any]) -> None:
+    asked = {0.0: requests(1), 0.7: requests(1, "0/other")}
+    with pytest.raises(ValueError, match="greedy"), sampler(parts).batch(asked):
+        pass
+    with sampler(parts).batch({0.0: requests(1)}) as batch:
+        batch.start([("sum", 0)])
+        assert batch.running
 
 
 def test_few_rows_are_filled_up_and_many_are_left(

@@ -121,3 +121,17 @@ def test_seeds_of_samples_are_their_own_and_stay() -> None:
     seeds = [seed_for(*name) for name in names]
     assert len(set(seeds)) == 4 and all(0 <= seed < 2**63 for seed in seeds)
     assert seeds[0] == 5563467381442965870, "another number would change every run with vLLM"
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_a_row_draws_at_its_own_temperature_what_it_draws_where_all_have_it(top_p: float) -> None:
+    stream = random.Random(5)
+    logits = torch.randn(21, 900, generator=torch.Generator().manual_seed(5)) * 3
+    numbers = torch.tensor([stream.random() for _ in range(21)], dtype=torch.float64)
+    heats = torch.tensor([0.3, 0.7, 1.0] * 7)
+    tokens, logprobs = draw_tokens(logits, numbers, heats, top_p)
+    for heat in (0.3, 0.7, 1.0):
+        own = (heats == heat).nonzero()[:, 0]
+        alone = draw_tokens(logits, numbers, heat, top_p)
+        assert torch.equal(tokens[own], alone[0][own])
+        assert torch.allclose(logprobs[own], alone[1][own], atol=1e-6)
