@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from axiom_rl.config.parts import TEACH, iterations_of
 from axiom_rl.core.errors import AxiomError
@@ -138,7 +138,7 @@ class RunFolder:
 
 
 @functools.lru_cache(maxsize=2)  # a page asks hundreds of times, and YAML is slow to read
-def _parsed(config: str) -> DictConfig | ListConfig:
+def _parsed(config: str) -> Any:
     return OmegaConf.create(config)
 
 
