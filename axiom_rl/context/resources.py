@@ -10,8 +10,10 @@ from functools import partial
 from axiom_rl.config import (
     Config,
     DistillConfig,
+    ExpertIterConfig,
     GrpoConfig,
     ModelConfig,
+    SftTrainerConfig,
     TransformersSamplerConfig,
 )
 from axiom_rl.config.parts import named, trainings
@@ -27,8 +29,9 @@ from axiom_rl.models.memory import (
     available_memory,
     check_memory,
     memory_plan,
+    model_shape,
 )
-from axiom_rl.models.prepacked import can_prepack
+from axiom_rl.models.prepacked import can_keep_twice, can_prepack
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.sampling.choose import choose_sampler
 
@@ -149,12 +152,19 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
     device = choose_device(config.model.device)
     engine = with_chosen_sampler(config)[0].sampler.backend == "vllm"
     dtype = choose_dtype(config.model.dtype, device)
-    blocks = not engine and can_prepack(device, dtype)
+    shape = read_json(resolved.folder / "config.json")
+    gains = can_prepack(device, dtype)
+    linear_bytes = model_shape(shape).linear_weights * dtype.itemsize
+    turned = gains and _supervised(config) and can_keep_twice(linear_bytes, device)
     plans = [
         memory_plan(
             f"{purpose} with {resolved.name} ({_extent(work)})",
-            read_json(resolved.folder / "config.json"),
-            replace(work, prepacked=blocks and (work.merged_copy or not work.trained)),
+            shape,
+            replace(
+                work,
+                prepacked=gains and not engine and (work.merged_copy or not work.trained),
+                turned=turned and work.trained,
+            ),
             dtype=dtype,
             lora=config.model.lora if work.trained else None,
             four_bit=config.model.quantization == "4bit",
@@ -166,6 +176,12 @@ def _plans(config: Config, resolved: ResolvedModel) -> list[MemoryPlan]:
         parts = tuple(part for plan in plans for part in plan.parts)
         plans.append(MemoryPlan("vLLM's engine beside the training", parts))
     return plans
+
+
+def _supervised(config: Config) -> bool:
+    """Whether training may keep its linear weights twice, see `prepack_frozen`."""
+    supervised = isinstance(config.trainer, SftTrainerConfig | ExpertIterConfig)
+    return supervised and not config.model.lora.get("use_dora", False)
 
 
 def _extent(work: Workload) -> str:

@@ -39,8 +39,9 @@ FOUR_BIT_BYTES = 0.53
 
 COPY = "merged copy for sampling"
 HEAD = "prepacked head for sampling"
+TURNED = "weights once more for the backward pass"
 TEACHER = "the teacher's weights"
-RESIDENT = frozenset({"weights", COPY, HEAD, TEACHER, "adapter", "gradients", "optimizer"})
+RESIDENT = frozenset({"weights", COPY, HEAD, TURNED, TEACHER, "adapter", "gradients", "optimizer"})
 """Parts of a plan that are counted and not estimated."""
 
 KERNELS = {"LRU_CACHE_CAPACITY": 32, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": 64}
@@ -147,6 +148,8 @@ class Workload:
     """Key-value cache of a fixed size; None means as much as rows and tokens need."""
     prepacked: bool = False
     """What samples has its linear layers prepacked: a tied head is there twice."""
+    turned: bool = False
+    """The linear weights are prepacked for both passes of training."""
     merged_copy: bool = False
     """A second copy of the blocks' weights, with the adapter merged, samples (GRPO)."""
 
@@ -215,6 +218,8 @@ def memory_plan(
         parts.append(("adapter", adapter * ADAPTER_BYTES))
     if work.merged_copy:
         parts.append((COPY, shape.linear_weights * size))
+    if work.turned:
+        parts.append((TURNED, shape.linear_weights * size))
     if work.prepacked and (shape.tied or work.merged_copy):
         parts.append((HEAD, shape.vocabulary * shape.hidden * size))
     if work.trained:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import copy
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 
 from axiom_rl.config import load_config
 from axiom_rl.models.load import load_model
-from axiom_rl.models.prepacked import PrepackedLinear, can_prepack, prepack
+from axiom_rl.models.prepacked import (
+    FrozenLinear,
+    PrepackedLinear,
+    can_prepack,
+    prepack,
+    prepack_frozen,
+)
 from axiom_rl.models.weights.source import ResolvedModel
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -75,6 +84,77 @@ def test_nothing_of_the_weights_as_loaded_is_kept(resolved: ResolvedModel) -> No
         place, value = before[name]
         assert parameter.equal(value) and parameter.data_ptr() != place
     assert sum(isinstance(m, PrepackedLinear) for m in model.modules())
+
+
+def adapted(model: Any, **options: Any) -> Any:
+    torch.manual_seed(1)
+    lora = LoraConfig(target_modules="all-linear", init_lora_weights=False, **options)
+    return get_peft_model(model, lora)
+
+
+def derivatives(model: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return a loss and its derivatives by the adapter, of a pass under autocast."""
+    torch.manual_seed(2)
+    ids = torch.randint(0, 100, (3, 50))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    return loss, {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+
+
+@needs_bfloat16
+def test_a_model_trains_on_frozen_blocks_to_the_same_numbers(resolved: ResolvedModel) -> None:
+    plain, _ = load_model(resolved, load_config("model.device=cpu").model, dtype=torch.bfloat16)
+    before, packed = adapted(copy.deepcopy(plain)), adapted(plain)
+    weights = [weakref.ref(m.base_layer.weight) for m in packed.modules() if is_adapted(m)]
+    prepack_frozen(packed)
+    gc.collect()
+    assert weights and not any(ref() for ref in weights), "the plain weights are kept too"
+    assert all(type(m.base_layer) is FrozenLinear for m in packed.modules() if is_adapted(m))
+    assert type(packed.get_base_model().get_output_embeddings()) is torch.nn.Linear
+    loss, gradients = derivatives(packed)
+    expected, others = derivatives(before)
+    assert loss.equal(expected) and gradients.keys() == others.keys()
+    for name, gradient in gradients.items():
+        assert gradient.equal(others[name]), name
+    layer = next(m for m in packed.modules() if is_adapted(m))
+    same = next(m for m in before.modules() if is_adapted(m))
+    assert layer.base_layer.weight.equal(same.base_layer.weight), "PEFT may ask for it"
+    assert get_peft_model_state_dict(packed).keys() == get_peft_model_state_dict(before).keys()
+
+
+def is_adapted(module: Any) -> bool:
+    return isinstance(module, LoraLayer)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("why", ["dora", "memory", "float32"])
+def test_weights_stay_plain_where_blocks_would_not_do(
+    why: str, resolved: ResolvedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtype = torch.float32 if why == "float32" else torch.bfloat16
+    model, _ = load_model(resolved, load_config("model.device=cpu").model, dtype=dtype)
+    trained = adapted(model, use_dora=why == "dora")
+    linear = sum(m.base_layer.weight.nbytes for m in trained.modules() if is_adapted(m))
+    free = 4 * linear + (0 if why == "memory" else 1)
+    monkeypatch.setattr("axiom_rl.models.prepacked.available_memory", lambda _device: free)
+    prepack_frozen(trained)
+    assert not any(isinstance(m, FrozenLinear) for m in trained.modules())
+
+
+@needs_bfloat16
+def test_layers_without_an_adapter_are_blocked_and_trained_ones_are_not(
+    resolved: ResolvedModel,
+) -> None:
+    model, _ = load_model(resolved, load_config("model.device=cpu").model, dtype=torch.bfloat16)
+    lora = LoraConfig(target_modules=["q_proj"], modules_to_save=["up_proj"])
+    trained = get_peft_model(model, lora)
+    prepack_frozen(trained)
+    kinds = {name: type(m) for name, m in trained.named_modules()}
+    assert any(kind is FrozenLinear for name, kind in kinds.items() if "q_proj" in name)
+    assert any(kind is FrozenLinear for name, kind in kinds.items() if "down_proj" in name)
+    saved = [kind for name, kind in kinds.items() if name.endswith("modules_to_save.default")]
+    assert saved and FrozenLinear not in saved
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from trl.trainer.sft_config import SFTConfig
 
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.models.lora.merged_copy import leave_inputs_in_bfloat16
+from axiom_rl.models.prepacked import prepack_frozen
 from axiom_rl.run.folder import whole_checkpoints
 from axiom_rl.trainers.options import check_options, run_options
 from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
@@ -92,6 +93,7 @@ def train_adapter(
     config = sft_config(args, model, folder, seed)
     if config.bf16:
         leave_inputs_in_bfloat16(model)
+        prepack_frozen(model)
     trainer = PackedSFTTrainer(
         model=model,
         args=config,
