@@ -67,7 +67,7 @@ def measure(name: str, model_name: str, steps: int) -> dict[str, float]:
     from axiom_rl.models.load import load_model
     from axiom_rl.models.lora.options import new_lora
     from axiom_rl.models.weights.resolve import resolve
-    from axiom_rl.trainers.sft.run import sft_config
+    from axiom_rl.trainers.sft.run import prepare, sft_config
     from axiom_rl.trainers.sft.trainer import PackedSFTTrainer
 
     config = load_config("trainer=sft", f"model={model_name}")
@@ -91,9 +91,12 @@ def measure(name: str, model_name: str, steps: int) -> dict[str, float]:
             "gradient_accumulation_steps": 8 // int(size),
             "save_strategy": "no",
         }
+        trl_args = sft_config(args, model, Path(folder), seed=0)
+        if kind == "ours":
+            prepare(model, trl_args)
         trainer = PackedSFTTrainer(
             model=model,
-            args=sft_config(args, model, Path(folder), seed=0),
+            args=trl_args,
             train_dataset=Dataset.from_list(rows()),
             processing_class=tokenizer,
             callbacks=[Steps()],

@@ -61,6 +61,13 @@ def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) 
     return made
 
 
+def prepare(model: PeftModel, config: SFTConfig) -> None:
+    """Make a model cheaper to train, to the same numbers."""
+    if config.bf16:
+        leave_inputs_in_bfloat16(model)
+        prepack_frozen(model)
+
+
 def train_adapter(
     model: PeftModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -91,9 +98,7 @@ def train_adapter(
         raise AxiomError("nothing to train on: no gold solution was found")
     disable_progress_bar()
     config = sft_config(args, model, folder, seed)
-    if config.bf16:
-        leave_inputs_in_bfloat16(model)
-        prepack_frozen(model)
+    prepare(model, config)
     trainer = PackedSFTTrainer(
         model=model,
         args=config,
