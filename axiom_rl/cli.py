@@ -22,6 +22,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its notices are of no use to our users
+# TRL tells the hub of each training (model, device, card); who wants that sets it to 0.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import hydra
 from hydra.core.hydra_config import HydraConfig

@@ -233,3 +233,18 @@ def test_why_an_own_module_is_not_imported(
     with pytest.raises(AxiomError, match=said) as refused:
         import_modules("problems.imports", [module])
     assert ("give a module of this folder" in str(refused.value)) == (module == "no_such_thing")
+
+
+@pytest.mark.parametrize(("typed", "silent"), [(None, True), ("0", False)])
+def test_no_library_reports_a_run_unless_somebody_asks_for_it(
+    typed: str | None, silent: bool
+) -> None:
+    """TRL would send the hub each training's model, device and card."""
+    name = "HF_HUB_DISABLE_TELEMETRY"
+    env = {key: value for key, value in os.environ.items() if key not in (name, "HF_HUB_OFFLINE")}
+    env |= {} if typed is None else {name: typed}
+    code = f"import axiom_rl.cli; from huggingface_hub import constants as c; print(c.{name})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env, cwd=ROOT
+    )
+    assert done.stdout.split() == [str(silent)]
