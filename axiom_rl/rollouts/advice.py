@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from axiom_rl.context.run_context import RunContext
 from axiom_rl.core.types import Problem
 from axiom_rl.problems import has_fresh_tests, problem_types
 from axiom_rl.rollouts.records import Rollout
@@ -13,6 +14,31 @@ LARGER = {
     "Qwen2.5-Coder-7B-Instruct": "",
 }
 """Advice to users of the models of conf/model that are not small."""
+
+
+HOPELESS = 64
+"""Samples of which not one passed, before GRPO is refused: the model's rate is then below 4.6 %
+with 95 % confidence, since 0.954**64 is 0.05. A baseline of fewer says too little."""
+
+
+def nothing_for_grpo(context: RunContext, rollouts: Collection[Rollout]) -> str:
+    """Say that no sample passed, and what would help a run of GRPO.
+
+    Args:
+        context: of the run.
+        rollouts: what was drawn.
+    """
+    first = (
+        "training first on verified solutions (trainer=sft or expert_iter, then "
+        "model.adapter=outputs/train/<run>/adapter) or on a teacher's (experiment=cold_start)"
+    )
+    return nothing_passed(
+        context.splits.train,
+        rollouts,
+        model=str(context.model["name"]),
+        limit=context.sampler.max_new_tokens,
+        others=[first],
+    )
 
 
 def all_cut_off(rollouts: Collection[Rollout]) -> bool:

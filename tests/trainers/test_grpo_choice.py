@@ -149,7 +149,7 @@ def test_no_problem_to_train_on_is_named() -> None:
 def test_types_of_val_that_are_not_trained_on_do_not_matter() -> None:
     """Held-out types are measured as well."""
     val = (problem("a"), problem("held_out"))
-    drawn = [*passing("a", 0), *passing("held_out", 5)]
+    drawn = [*passing("a", 0, samples=64), *passing("held_out", 5)]
     splits = Splits(train=(), val=val, test=())
     with pytest.raises(AxiomError, match="nothing to learn from"):
         choose(["a"], drawn, splits)
@@ -269,17 +269,28 @@ def test_a_type_with_faults_is_chosen_by_what_washeld_out() -> None:
 
 
 def test_a_baseline_that_always_fails_alike_is_refused_with_advice() -> None:
-    drawn = [*passing("a", 0), *passing("b", 0, samples=6)]
+    drawn = [*passing("a", 0, samples=58), *passing("b", 0, samples=6)]
     with pytest.raises(AxiomError) as caught:
         choose(["a", "b"], drawn)
     said = str(caught.value)
     assert said == "GRPO has nothing to learn from: take a larger model"
 
 
+def test_a_few_failures_say_too_little_to_refuse(caplog: pytest.LogCaptureFixture) -> None:
+    """At 5 % a sample, 8 samples in a row fail in two cases of three."""
+    for samples in (1, 8, 63):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert choose(["a"], passing("a", 0, samples=samples)) == ["a"]
+        assert f"none of the {samples} samples of the baseline passed" in caplog.text
+    with pytest.raises(AxiomError, match="nothing to learn from"):
+        choose(["a"], passing("a", 0, samples=64))
+
+
 def test_partly_passed_tests_are_a_signal_for_the_fraction_and_none_for_binary(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    drawn = rollouts(problem("a"), 0.0, 0.5, 0.0)
+    drawn = rollouts(problem("a"), 0.0, 0.5, *[0.0] * 62)
     with caplog.at_level(logging.WARNING):
         assert choose(["a"], drawn, rewards={"fraction": 1.0}) == ["a"]
     assert any("only partly passed tests give a signal" in r.getMessage() for r in caplog.records)

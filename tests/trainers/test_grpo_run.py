@@ -305,6 +305,19 @@ def test_a_model_that_always_fails_alike_is_refused_before_training(
     assert not (tmp_path / "run" / "completions" / "grpo.jsonl").exists()
 
 
+def test_training_gives_up_where_its_first_groups_hold_nothing(
+    run: Run, tmp_path: Path, tiny_model_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A small baseline refuses nothing; its message counts the problems that choose, not test."""
+    options = ("sampler.n=4", "problems.sizes.val=1", "problems.sizes.test=2")
+    options += ("trainer.args.save_steps=1", "trainer.max_extra_groups=2")
+    with pytest.raises(AxiomError, match=r"found nothing to learn from: none of 128 samples"):
+        run(tmp_path / "run", f"model.path={tiny_model_folder}", *options)
+    assert "none of the 8 samples of the baseline passed" in caplog.text
+    drawn = list(read_jsonl(tmp_path / "run" / "completions" / "grpo.jsonl"))
+    assert len(drawn) == 128, "all that was drawn is kept"
+
+
 def test_the_plan_is_said_before_anything_is_sampled(
     run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -29,13 +29,14 @@ from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.splits import Splits, import_modules
 from axiom_rl.rollouts import rewards
-from axiom_rl.rollouts.advice import nothing_passed
+from axiom_rl.rollouts.advice import HOPELESS, nothing_for_grpo
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.adapter import publish, release
 from axiom_rl.trainers.grpo.checkpoints import ITERATION
 from axiom_rl.trainers.grpo.rehearsal import draw_rehearsal
+from axiom_rl.trainers.grpo.session import DRAWN_IN_VAIN
 from axiom_rl.trainers.grpo.train import train_grpo
 
 log = logging.getLogger(__name__)
@@ -113,9 +114,10 @@ def learn(
         AxiomError: if no sample of the baseline gives a signal to learn from.
     """
     measured = held_out(context.splits)
-    problems = choose_problems(
-        measured, context.splits.train, trainer, rollouts, _advice(context, rollouts)
-    )
+    choosing = {problem.id for problem in measured.val or measured.train}
+    drawn = [item for item in rollouts if item.completion.problem_id in choosing]
+    advice = nothing_for_grpo(context, drawn)
+    problems = choose_problems(measured, context.splits.train, trainer, drawn, advice)
     signals = baseline_by_type(measured.val or measured.train, rollouts)
     write_types(context.run.folder, _baselines(context.splits.train, problems, signals))
     rehearsed = problems_to_rehearse(context.splits.train, problems, signals, trainer)
@@ -171,8 +173,8 @@ def choose_problems(
         advice: what to say where none of them passed.
 
     Raises:
-        AxiomError: if there are no problems, or not one sample of them passed and all samples of
-            each earned the same.
+        AxiomError: if there are no problems, or not one sample of many passed and all samples of
+            each problem earned the same.
     """
     if not train:
         raise AxiomError("no problems to train on: set problems.sizes.train=1 or more")
@@ -269,24 +271,17 @@ def _refuse_hopeless(signals: Mapping[str, Signal], trainer: GrpoConfig, advice:
     weights = {name for name, weight in trainer.rewards.items() if weight}
     blind = "fraction" not in weights or not any(signal.varies for signal in signals.values())
     if blind and weights <= {"binary", "fraction"}:
-        raise AxiomError(f"GRPO has nothing to learn from: {advice}")
+        if samples >= HOPELESS:
+            raise AxiomError(f"GRPO has nothing to learn from: {advice}")
+        log.warning(
+            "none of the %d samples of the baseline passed, which are too few to say that none "
+            "will: training stops if its first %d show nothing either",
+            samples,
+            DRAWN_IN_VAIN,
+        )
+        return
     what = "rewards of your own" if blind else "partly passed tests"
     log.warning("only %s give a signal here; %s", what, advice)
-
-
-def _advice(context: RunContext, rollouts: Sequence[Rollout]) -> str:
-    """Say what to do where no sample of the baseline passed."""
-    first = (
-        "training first on verified solutions (trainer=sft or expert_iter, then "
-        "model.adapter=outputs/train/<run>/adapter)"
-    )
-    return nothing_passed(
-        context.splits.train,
-        rollouts,
-        model=str(context.model["name"]),
-        limit=context.sampler.max_new_tokens,
-        others=[first],
-    )
 
 
 def watch(context: RunContext, watched: Mapping[str, Splits]) -> dict[str, RunContext]:

@@ -12,9 +12,12 @@ from transformers import PrinterCallback, TrainerControl, TrainerState, Training
 
 from axiom_rl.config import GrpoConfig
 from axiom_rl.context.run_context import RunContext
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.text import duration
 from axiom_rl.models.memory import free_memory
 from axiom_rl.problems.curriculum import Curriculum
+from axiom_rl.rollouts.advice import HOPELESS, nothing_for_grpo
+from axiom_rl.rollouts.records import Rollout
 from axiom_rl.sampling import Sampler
 from axiom_rl.trainers.grpo.checkpoints import write_state
 from axiom_rl.trainers.grpo.groups import Batch, GroupSource, goal
@@ -28,6 +31,8 @@ log = logging.getLogger(__name__)
 
 LOGGED = ("loss", "grad_norm", "learning_rate")
 """What transformers' Trainer logs of a step."""
+DRAWN_IN_VAIN = 2 * HOPELESS
+"""Samples that training draws without a pass or a signal before it gives up."""
 Evaluate = Callable[[int, Callable[[], Sampler]], None]
 """Called with a step and a loader of the model as it is then."""
 
@@ -50,6 +55,8 @@ class Session(AfterSteps):
         self._curriculum, self._policy, self._evaluate = curriculum, policy, evaluate
         args = grpo_config(trainer.args, policy.model, folder, context.seed)
         self._batch: Batch | None = None
+        self._in_vain: list[Rollout] | None = []
+        """Drawn so far, as long as nothing of it passed or gave a signal."""
         self._since = time.monotonic()
         self._step_seconds = 0.0
         self._trainer = GrpoTrainer(
@@ -90,11 +97,28 @@ class Session(AfterSteps):
             batch = source.draw(step, groups)
         free_memory()
         self._batch = batch
+        self._check_hope(batch)
         return [
             (item.completion, reward)
             for group in batch.used
             for item, reward in zip(group.rollouts, group.rewards, strict=True)
         ]
+
+    def _check_hope(self, batch: Batch) -> None:
+        """Give up where the first groups hold nothing to learn from.
+
+        Raises:
+            AxiomError: with what would help.
+        """
+        groups = (*batch.used, *batch.thrown_away)
+        if self._in_vain is None or any(group.has_signal or group.pass_rate for group in groups):
+            self._in_vain = None
+            return
+        judged = [group for group in groups if group.pass_rate is not None]  # no fault of its own
+        self._in_vain += [item for group in judged for item in group.rollouts]
+        if len(self._in_vain) >= DRAWN_IN_VAIN:
+            advice = nothing_for_grpo(self._context, self._in_vain)
+            raise AxiomError(f"GRPO has found nothing to learn from: {advice}")
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
