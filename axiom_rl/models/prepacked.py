@@ -154,8 +154,8 @@ def prepack_frozen(model: PeftModel) -> None:
 
 
 def can_keep_twice(linear_bytes: float, device: torch.device) -> bool:
-    """Whether there is room for linear weights twice, and as much again for what a pass keeps."""
-    return available_memory(device) > 4 * linear_bytes
+    """Whether there is room for linear weights twice, and beside them for what a pass keeps."""
+    return available_memory(device) > 5 * linear_bytes
 
 
 def _linears(model: torch.nn.Module) -> list[tuple[torch.nn.Module, str, torch.nn.Linear]]:
