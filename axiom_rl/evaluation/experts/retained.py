@@ -270,7 +270,10 @@ def _equal_tokens(old: _Phase, new: _Phase, names: Sequence[str]) -> list[dict[s
 
 def _training(folder: Path, iteration: int) -> dict[str, float]:
     """Return what came before the trained policy: tokens drawn for gold, trained on, seconds."""
-    rows = [row for row in read_metrics(folder) if 1 <= row["iteration"] <= iteration]
+    every = [row for row in read_metrics(folder) if row["iteration"] <= iteration]
+    rows = [row for row in every if row["iteration"] >= 1]
+    # The tries of an iteration may have begun in the evaluation before it.
+    begun = [row.get("ahead_seconds") or 0.0 for row in every if row["iteration"] < iteration]
     timings = [row for row in rows if row["phase"] == "timing"]
     timed = [row for row in timings if row["name"] in ("collect", "train")]
     trained = [row for row in timed if row["name"] == "train"]
@@ -280,7 +283,7 @@ def _training(folder: Path, iteration: int) -> dict[str, float]:
         "drawn_tokens": sum(drawn),
         "row_tokens": sum(row.get("row_tokens") or 0 for row in trained),
         "steps": sum(row.get("steps") or 0 for row in trained),
-        "seconds": round(sum(row["seconds"] for row in timed), 1),
+        "seconds": round(sum([*begun, *(row["seconds"] for row in timed)]), 1),
     }
 
 
