@@ -21,7 +21,7 @@ from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Solution
 from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
 from axiom_rl.evaluation.experts.pool import take_pool
-from axiom_rl.evaluation.experts.retained import score_phase, write_retention
+from axiom_rl.evaluation.experts.retained import expert_of_gold, score_phase, write_retention
 from axiom_rl.evaluation.measure import measure
 from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.collect import try_unsolved
@@ -61,14 +61,13 @@ def run_sft(
     """
     solutions = solutions_of(trainer)
     rows = rows_of(context, trainer, resolved)
-    experts = {solution.expert for solution in solutions}
-    expert = next(iter(experts)) if len(experts) == 1 else "hidden"
+    expert = expert_of_gold(solutions)
     policy = context.policy(model.adapter)
     rollouts = measure(context, 0, policy, "before")
     if search.config.kind != "none":
         score_phase(context, expert, search, policy, "before", rollouts)
     release(policy)
-    adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter)
+    adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter, expert)
     policy = context.policy(adapter)
     rollouts = measure(context, 1, policy, "iter_1")
     if search.config.kind != "none":
