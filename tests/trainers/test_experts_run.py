@@ -22,6 +22,7 @@ from axiom_rl.report.page import write_report
 from axiom_rl.report.sections.search.retention import _sentence
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import SampleRequest
+from axiom_rl.trainers.expert_iter import arms
 from axiom_rl.trainers.expert_iter.arms import that_fit
 
 REVERSE = (
@@ -210,7 +211,10 @@ def test_arms_take_equal_rows_and_steps_from_one_pool(
     assert min(found["all"].values()) == next(iter(sizes))[0]
 
 
-def test_arms_count_what_the_style_trains_on() -> None:
+def test_arms_count_what_the_style_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arms, "sft_rows", lambda solutions, *_: solutions)
+    monkeypatch.setattr(arms, "load_tokenizer", lambda _: None)
+    monkeypatch.setattr(arms, "row_lengths", lambda rows, _: [9] * len(rows))
     made = [
         Solution(
             **{"problem_id": "p", "problem_title": "", "solution_code": f"x = {n}"},
@@ -223,6 +227,8 @@ def test_arms_count_what_the_style_trains_on() -> None:
         context: Any = SimpleNamespace(style=style, splits=SimpleNamespace(train=()))
         trainer: Any = SimpleNamespace(args={}, target="completion")
         assert that_fit(context, made, trainer, None) == kept  # type: ignore[arg-type]
+        trainer.args = {"max_length": 8}
+        assert that_fit(context, made, trainer, None) == []  # type: ignore[arg-type]
 
 
 def test_gold_of_several_experts_is_of_no_one_search() -> None:

@@ -17,7 +17,7 @@ from axiom_rl.gold.store import GoldStore
 from axiom_rl.models.load import load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.trainers.sft.run import row_lengths
+from axiom_rl.trainers.sft.run import longest_row, row_lengths
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +81,11 @@ def that_fit(
 
     That is what is longer than max_length, and what the style `think` makes no row of.
     """
-    most = trainer.args.get("max_length")
     problems = {problem.id: problem for problem in context.splits.train}
     solutions = [one for one in solutions if gives_row(one, context.style)]
-    if most is None or not solutions:
-        return solutions
+    if not solutions:
+        return []
     rows = sft_rows(solutions, problems, context.style, trainer.target)
     lengths = row_lengths(rows, load_tokenizer(resolved))
+    most = longest_row(trainer.args)
     return [one for one, length in zip(solutions, lengths, strict=True) if length <= most]

@@ -42,7 +42,7 @@ from axiom_rl.trainers.adapter import publish, release, train_rows
 from axiom_rl.trainers.expert_iter.arms import rows_of_arms, that_fit
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
 from axiom_rl.trainers.expert_iter.overlap import measure_ahead, tries_of
-from axiom_rl.trainers.sft.run import check_lengths, row_lengths
+from axiom_rl.trainers.sft.run import check_lengths, longest_row, row_lengths
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def rows_of(
     except AxiomError as error:
         key = "traces" if trainer.traces is not None else "solutions"
         raise AxiomError(f"trainer.{key}={getattr(trainer, key)}: {error}") from None
-    check_lengths(row_lengths(rows, load_tokenizer(resolved)), trainer.args.get("max_length"))
+    check_lengths(row_lengths(rows, load_tokenizer(resolved)), longest_row(trainer.args))
     return rows
 
 
