@@ -99,7 +99,8 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
 
 def _state_of_files(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return name, size and time of change of each file but the weights."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in TOKENIZER_SUFFIXES]
+    named = [path for path in sorted(folder.iterdir()) if path.suffix in TOKENIZER_SUFFIXES]
+    files = [path for path in named if path.is_file()]  # and no link to what a cache has pruned
     return tuple((path.name, (of := path.stat()).st_size, of.st_mtime_ns) for path in files)
 
 
