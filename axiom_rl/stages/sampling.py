@@ -58,6 +58,13 @@ def collect(config: Config, folder: Path) -> None:
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
+    if others := sorted({one.expert for one in store.solutions} - {stage.expert}):
+        log.warning(
+            "%s holds gold of another expert (%s), and what it solved counts as solved: type "
+            "stage.skip_existing=false to begin anew, or give another stage.output",
+            output,
+            ", ".join(others),
+        )
     check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     check_shown(config, getattr(splits, stage.split))

@@ -341,7 +341,9 @@ def test_a_pool_that_does_not_fit_is_refused(
 
 
 @pytest.mark.usefixtures("recwarn")
-def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_path: Path) -> None:
+def test_collect_by_an_expert_tries_what_it_has_not_solved(
+    experts: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def late(request: SampleRequest, sample: int) -> str:
         """The palindrome's examples are passed late."""
         if request.problem_id.startswith("is_palindrome") and sample < 8:
@@ -363,6 +365,10 @@ def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_p
     asked = [problem.partition("/")[0] for _stream, problem, _sample in experts.drawn]
     assert asked.count("reverse_string") == 8 and asked.count("is_palindrome") == 16
     assert collected(tmp_path / "run")["false_gold"] == 0.0
+    drawn = len(experts.drawn)
+    experts.run(tmp_path / "again", "stage=collect", "stage.max_attempts=16", f"stage.output={out}")
+    assert "gold.jsonl holds gold of another expert (vote)" in caplog.text
+    assert len(experts.drawn) == drawn, "as said, what the vote solved counts as solved"
 
     experts.script = say
     experts.overrides = tuple(o for o in experts.overrides if not o.startswith("trainer."))
