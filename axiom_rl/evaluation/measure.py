@@ -67,6 +67,8 @@ def measure(
         else:
             drawn = draws()
         spent.update(cost(drawn) | columns)
+        if drawn.ahead_seconds:
+            spent["ahead_seconds"] = round(drawn.ahead_seconds, 3)
     if finished:
         return drawn.rollouts
     if all_cut_off(drawn.rollouts):

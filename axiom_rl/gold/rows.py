@@ -44,11 +44,9 @@ def sft_rows(
                 f"the solutions are of {solution.problem_id}, which is not among the training "
                 "problems: choose the problems= (with its seed and sizes) they were collected on"
             )
-        if style == "think" and not solution.reasoning.strip():
-            silent += 1
-            continue
-        if style == "think" and not in_one_form(solution.reasoning, solution.solution_code):
-            torn += 1
+        if not gives_row(solution, style):
+            silent += not solution.reasoning.strip()
+            torn += bool(solution.reasoning.strip())
             continue
         answer = answer_of(solution, style, target)
         rows.append(
@@ -78,6 +76,13 @@ def sft_rows(
             len(solutions),
         )
     return rows
+
+
+def gives_row(solution: Solution, style: str) -> bool:
+    """Whether a solution has what the style trains on: for `think`, reasoning in one piece."""
+    return style != "think" or (
+        bool(solution.reasoning.strip()) and in_one_form(solution.reasoning, solution.solution_code)
+    )
 
 
 def answer_of(solution: Solution, style: str, target: str) -> str:

@@ -154,6 +154,18 @@ def search_on(
     )[0]
 
 
+def collected(
+    context: RunContext, rounds: Mapping[str, SearchRoundConfig], phase: str
+) -> dict[str, list[Rollout]]:
+    """Return all samples of a collection by round, whichever start of the run drew them."""
+    folder = context.run.folder / "completions"
+    drawn = {"first": read_rollouts(folder / f"{phase}.jsonl")}
+    for name, each in rounds.items():
+        items = read_rollouts(folder / f"{phase}_{name}.jsonl")
+        drawn[name] = as_own_answers(items, each, context.style)
+    return drawn
+
+
 def log_collected(
     context: RunContext,
     rounds: Mapping[str, SearchRoundConfig],
@@ -172,11 +184,7 @@ def log_collected(
         problems: by id.
         phase: of the samples.
     """
-    folder = context.run.folder / "completions"
-    drawn = {"first": read_rollouts(folder / f"{phase}.jsonl")}
-    for name, each in rounds.items():
-        items = read_rollouts(folder / f"{phase}_{name}.jsonl")
-        drawn[name] = as_own_answers(items, each, context.style)
+    drawn = collected(context, rounds, phase)
     yields, had = dict[str, RoundYield](), set[str]()
     for name, items in drawn.items():
         if items:

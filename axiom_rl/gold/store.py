@@ -92,6 +92,8 @@ def read_solutions(path: Path) -> list[Solution]:
         reasoning = row.get(REASONING) or ""
         if not isinstance(reasoning, str):
             raise AxiomError(f"{path}, row {number}: reasoning must be text, or null")
+        if not (row.get("completion") or "").strip():
+            columns["completion"] = None  # an empty answer would be learned as one
         solutions.append(Solution(**columns | {"hidden_passed": None, REASONING: reasoning}))
     return solutions
 

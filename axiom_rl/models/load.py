@@ -23,7 +23,7 @@ from axiom_rl.config import ModelConfig
 from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json
 from axiom_rl.models.memory import bound_kernel_caches
-from axiom_rl.models.template import set_template
+from axiom_rl.models.template import check_plain, set_template
 from axiom_rl.models.weights.check import one_line, whole_model
 from axiom_rl.models.weights.source import ResolvedModel, published_ends, read_config
 
@@ -91,6 +91,7 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
         AxiomError: if the tokenizer is damaged, is not this model's, or has no chat template that
             is a function of messages and model.chat_template_kwargs alone.
     """
+    check_plain(resolved.chat_template_kwargs)  # what is none of JSON would be changed by it
     values = json.dumps(resolved.chat_template_kwargs)
     state = _state_of_files(resolved.folder)
     return _load_tokenizer(resolved.folder, resolved.name, resolved.chat_template, values, state)
@@ -98,7 +99,8 @@ def load_tokenizer(resolved: ResolvedModel) -> PreTrainedTokenizerBase:
 
 def _state_of_files(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return name, size and time of change of each file but the weights."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in TOKENIZER_SUFFIXES]
+    named = [path for path in sorted(folder.iterdir()) if path.suffix in TOKENIZER_SUFFIXES]
+    files = [path for path in named if path.is_file()]  # and no link to what a cache has pruned
     return tuple((path.name, (of := path.stat()).st_size, of.st_mtime_ns) for path in files)
 
 

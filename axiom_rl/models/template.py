@@ -95,6 +95,7 @@ def set_template(
     except jinja2.TemplateError as error:
         raise AxiomError(f"the chat template of {name} is damaged: {error}") from error
     taken = {node.name for node in tree.find_all(nodes.Name)}
+    check_plain(values)
     _check_values(values, taken, name)
     filters = {node.name for node in tree.find_all(nodes.Filter)}
     if "random" in filters or "lipsum" in taken:
@@ -120,7 +121,7 @@ def _own_template(tokenizer: PreTrainedTokenizerBase, name: str) -> str:
 
 
 def _check_values(values: dict[str, Any], taken: set[str], name: str) -> None:
-    for key, value in values.items():
+    for key in values:
         if key in GIVEN or not key.isidentifier() or keyword.iskeyword(key):
             raise AxiomError(f"{KEY}.{key}: no value of that name can be given to a template")
         if key not in taken:
@@ -128,6 +129,15 @@ def _check_values(values: dict[str, Any], taken: set[str], name: str) -> None:
             raise AxiomError(
                 f"{KEY}.{key}: the chat template of {name} takes no such value; {free}"
             )
+
+
+def check_plain(values: dict[str, Any]) -> None:
+    """Refuse values that cannot be written into a template.
+
+    Raises:
+        AxiomError: naming the key.
+    """
+    for key, value in values.items():
         if not _is_plain(value):
             raise AxiomError(f"{KEY}.{key}={value!r}: must be text, a number, true, false or null")
 

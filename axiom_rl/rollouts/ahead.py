@@ -88,6 +88,8 @@ class RoundDrawer:
     """Steps since each completion under verification was submitted, the oldest first."""
     _tokens: int = 0
     """Drawn since this start of the run."""
+    _tokens_ahead: int = 0
+    """Those that the round in which they were drawn did not ask for."""
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -133,6 +135,7 @@ class RoundDrawer:
         found = [key for key in wanted if key in self._aside]
         self._write([self._aside.pop(key) for key in found])
         started, waited, tokens_before = time.monotonic(), self._judging.waited, self._tokens
+        ahead_before = self._tokens_ahead
         cpu_before = self.context.verifier.stats.candidate_cpu_s
         missing = [key for key in wanted if key not in self._have]
         if missing and self._batch is None:
@@ -146,10 +149,13 @@ class RoundDrawer:
             except KeyboardInterrupt:  # what is judged already need not be drawn again
                 self._sort(self._judging.take(), set(wanted))
                 raise
+        seconds, tokens = time.monotonic() - started, self._tokens - tokens_before
+        ahead = self._tokens_ahead - ahead_before
         return Drawn(
             rollouts=tuple(self._have[key] for key in wanted),
-            seconds=time.monotonic() - started,
-            tokens=self._tokens - tokens_before,
+            seconds=seconds,
+            tokens=tokens,
+            ahead_seconds=seconds * ahead / tokens if ahead else 0.0,
             verify_seconds=self._judging.waited - waited,
             verify_cpu_seconds=self.context.verifier.stats.candidate_cpu_s - cpu_before,
         )
@@ -186,6 +192,7 @@ class RoundDrawer:
                 self._fill(batch, missing, later)
                 tokens += len(batch.running)
                 self._tokens += len(batch.running)
+                self._tokens_ahead += sum(key not in wanted for key in batch.running)
                 done = batch.step()
                 for completion in done:
                     task = self._lot(completion.sample).tasks[completion.problem_id]

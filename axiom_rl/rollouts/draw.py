@@ -39,6 +39,8 @@ class Drawn:
     """CPU time of the programs judged."""
     discarded_tokens: int = 0
     """Tokens drawn ahead that nothing asked for, over all starts of the run."""
+    ahead_seconds: float = 0.0
+    """Part of the seconds that went to samples of rounds to come, by tokens."""
 
     @property
     def passed(self) -> int:

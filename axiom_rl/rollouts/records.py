@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_jsonl
 from axiom_rl.core.types import Completion, Status, Verdict
 
+T = TypeVar("T")
 SCHEMA = 1
 LOGPROB_DIGITS = 6
 """After the point; the batch decides about later ones."""
@@ -26,10 +28,23 @@ class Rollout:
 
 
 def read_rollouts(path: Path) -> list[Rollout]:
-    """Read a completions file; empty if there is none. Verdicts come back without their cases."""
+    """Read a completions file; empty if there is none. Verdicts come back without their cases.
+
+    Raises:
+        AxiomError: naming the row that is no sample as runs store them.
+    """
     if not path.exists():
         return []
-    return [_rollout(row) for row in read_jsonl(path)]
+    rollouts = []
+    for number, row in enumerate(read_jsonl(path), start=1):
+        try:
+            rollouts.append(_rollout(row))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise AxiomError(
+                f"{path}, row {number}: not a sample as a run stores it: {what}"
+            ) from None
+    return rollouts
 
 
 def rollout_row(item: Rollout, phase: str, iteration: int) -> dict[str, Any]:
@@ -71,9 +86,9 @@ def _verdict_row(verdict: Verdict | None) -> dict[str, Any] | None:
 def _rollout(row: Mapping[str, Any]) -> Rollout:
     return Rollout(
         completion=Completion(
-            problem_id=row["problem_id"],
-            sample=row["sample"],
-            text=row["text"],
+            problem_id=_of_type(str, row, "problem_id"),
+            sample=_of_type(int, row, "sample"),
+            text=_of_type(str, row, "text"),
             prompt_tokens=row["prompt_tokens"],
             completion_tokens=row["completion_tokens"],
             truncated=row["truncated"],
@@ -85,6 +100,13 @@ def _rollout(row: Mapping[str, Any]) -> Rollout:
         hidden=_verdict(row["hidden"]),
         fresh=_verdict(row["fresh"]),
     )
+
+
+def _of_type(kind: type[T], row: Mapping[str, Any], column: str) -> T:
+    value = row[column]
+    if type(value) is not kind:
+        raise TypeError(f"{column} is {value!r:.40}")
+    return value
 
 
 def _only_failed(row: Mapping[str, Any]) -> tuple[int, ...]:

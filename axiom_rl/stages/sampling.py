@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from axiom_rl.config import CollectConfig, Config, EvaluateConfig, SolveConfig, TeachConfig
@@ -14,7 +16,7 @@ from axiom_rl.evaluation.measure import headline_split, measure
 from axiom_rl.evaluation.search.replayed import check_search, check_stopping_sampler
 from axiom_rl.evaluation.search.run import checked_choice, run_beside, run_solve
 from axiom_rl.gold.collect import Tries, next_collection, try_unsolved
-from axiom_rl.gold.search_rounds import log_collected, search_on
+from axiom_rl.gold.search_rounds import collected, log_collected, search_on
 from axiom_rl.gold.store import GoldStore, read_solutions
 from axiom_rl.gold.teacher.asked import failed, read_student
 from axiom_rl.gold.teacher.open import check_teacher
@@ -56,6 +58,13 @@ def collect(config: Config, folder: Path) -> None:
     output = Path(stage.output) if stage.output else folder / "solutions" / "collected.jsonl"
     keep = stage.skip_existing and output.exists()
     store = GoldStore(read_solutions(output) if keep else ())
+    if others := sorted({one.expert for one in store.solutions} - {stage.expert}):
+        log.warning(
+            "%s holds gold of another expert (%s), and what it solved counts as solved: type "
+            "stage.skip_existing=false to begin anew, or give another stage.output",
+            output,
+            ", ".join(others),
+        )
     check_present(config)
     splits = make_problems(config, folder, only=stage.split)
     check_shown(config, getattr(splits, stage.split))
@@ -80,7 +89,9 @@ def collect(config: Config, folder: Path) -> None:
             drawn += search_on(
                 context, stage.rounds, store, expert, problems, policy, phase, drawn, output
             )
-            columns.update(cost(drawn))
+            # Of what was solved before a stop, nothing was asked again.
+            whole = chain.from_iterable(collected(context, stage.rounds, phase).values())
+            columns.update(cost(replace(drawn, rollouts=tuple(whole))))
         if not finished:
             again = open_expert(context, stage.expert, problems, search, policy, phase)
             log_collected(context, stage.rounds, store, again, problems, phase)

@@ -18,7 +18,7 @@ from axiom_rl.models.lora.options import save_adapter, trainable_adapter
 from axiom_rl.models.memory import free_memory
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.run.folder import whole_checkpoints
-from axiom_rl.trainers.sft.run import row_lengths, rows_that_fit, train_adapter
+from axiom_rl.trainers.sft.run import longest_row, row_lengths, rows_that_fit, train_adapter
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def train_rows(
         base, tokenizer = load_model(resolved, model_config)
         model = trainable_adapter(base, model_config.lora, start, resolved)
         run.tracker.cut_training(iteration, max(whole_checkpoints(folder), default=0))
-        rows = rows_that_fit(rows, tokenizer, args.get("max_length"))
+        rows = rows_that_fit(rows, tokenizer, longest_row(args))
         log.info("training on %d solutions", len(rows))
         columns["steps"] = train_adapter(
             model,

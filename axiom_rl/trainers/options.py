@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from peft import PeftModel
@@ -39,7 +39,9 @@ def check_options(config: type, args: dict[str, Any]) -> Any:
         number = type(value) in (int, float) and not math.isnan(value)
         if (type(default) in (int, float) and not number) or value != value:
             raise AxiomError(f"trainer.args.{key}={value}: must be a number")
-        if fields[key].type is int and type(value) is not int:
+        kinds = get_args(fields[key].type) or (fields[key].type,)  # int | None is of two
+        counts = int in kinds and float not in kinds and value is not None
+        if counts and type(value) is not int:
             raise AxiomError(f"trainer.args.{key}={value}: must be a whole number")
         if type(default) is bool and type(value) is not bool:
             raise AxiomError(f"trainer.args.{key}={value}: must be true or false")

@@ -178,6 +178,15 @@ def test_records_name_their_expert_and_older_ones_are_read(
     assert all(item.hidden_passed is None for item in read), "training reads no verdict"
 
 
+def test_an_empty_answer_is_none(problems: dict[str, Problem], tmp_path: Path) -> None:
+    """As spreadsheets write what is missing: the program is taught, not an answer of no words."""
+    path = tmp_path / "gold.jsonl"
+    row = asdict(solution(first(problems)))
+    rows = [row | {"completion": text} for text in ("", " \n", None, "It is 3.")]
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    assert [item.completion for item in read_solutions(path)] == [None, None, None, "It is 3."]
+
+
 def test_fences_around_a_program_are_taken_off(
     problems: dict[str, Problem], tmp_path: Path
 ) -> None:

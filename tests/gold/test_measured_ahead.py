@@ -12,13 +12,14 @@ from test_ahead import SCENES, Ahead, Judge, Killed, Stopped, Waits, World
 from axiom_rl.config import TransformersSamplerConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, read_jsonl
+from axiom_rl.evaluation.experts.retained import _training
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.store import GoldStore
 from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts.draw import Drawn
 from axiom_rl.run.folder import Run
-from axiom_rl.run.tracking import Tracker
+from axiom_rl.run.tracking import Tracker, read_metrics
 from axiom_rl.trainers.expert_iter.overlap import measure_ahead, tries_of
 
 N = 4
@@ -104,6 +105,25 @@ def test_tries_begin_before_the_evaluation_ends(tmp_path: Path) -> None:
     run(world, tmp_path, ahead, trainer())
     last = max(place for place, (_, sample) in enumerate(ahead.finished) if sample < N)
     assert any(sample >= N for _, sample in ahead.finished[:last])
+
+
+def test_the_time_of_tries_that_began_in_an_evaluation_is_training_s(tmp_path: Path) -> None:
+    """'What training cost' must not shrink because the tries have begun early."""
+    world = World(0, 2, 0.0)
+    run(world, tmp_path / "alone", Waits(world, []), trainer())
+    run(world, tmp_path / "ahead", Ahead(world, []), trainer())
+    alone, row = (
+        next(iter(read_metrics(tmp_path / name, "timing"))) for name in ("alone", "ahead")
+    )
+    assert "ahead_seconds" not in alone and 0 < row["ahead_seconds"] < row["seconds"]
+    tracker = Tracker(folder := tmp_path / "run")
+    tracker.log("timing", 0, name="evaluate", seconds=50.0, ahead_seconds=20.0)
+    tracker.log("timing", 1, name="collect", seconds=3.0)
+    tracker.log("timing", 1, name="train", seconds=7.0)
+    tracker.log("timing", 1, name="evaluate", seconds=40.0, ahead_seconds=15.0)
+    tracker.log("timing", 2, name="collect", seconds=4.0)
+    assert _training(folder, 1)["seconds"] == 30.0, "the second model's tries are not the first's"
+    assert _training(folder, 2)["seconds"] == 49.0
 
 
 def test_what_has_a_solution_already_is_not_tried_ahead(tmp_path: Path) -> None:

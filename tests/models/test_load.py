@@ -70,6 +70,23 @@ def test_a_base_model_without_a_chat_template_is_refused(resolved: ResolvedModel
         load_tokenizer(resolved)
 
 
+def test_a_tokenizer_is_read_once_and_anew_when_it_is_another(resolved: ResolvedModel) -> None:
+    (resolved.folder / "special_tokens_map.json").unlink(missing_ok=True)
+    pruned = resolved.folder / "special_tokens_map.json"
+    pruned.symlink_to(
+        resolved.folder / "blobs" / "gone"
+    )  # as a Hub cache that was tidied up has it
+    first = load_tokenizer(resolved)
+    assert load_tokenizer(resolved) is first
+    terse = dataclasses.replace(
+        resolved, chat_template="{% for m in messages %}{{ m.content }}{% endfor %}"
+    )
+    assert load_tokenizer(terse).chat_template == terse.chat_template != first.chat_template
+    template = resolved.folder / "chat_template.jinja"
+    template.write_text(template.read_text() + "{# changed #}")
+    assert str(load_tokenizer(resolved).chat_template).endswith("{# changed #}")
+
+
 def test_a_tokenizer_without_a_pad_token_gets_one(resolved: ResolvedModel) -> None:
     settings = resolved.folder / "tokenizer_config.json"
     fields = json.loads(settings.read_text())

@@ -178,3 +178,10 @@ def test_a_template_or_value_that_is_wrong_is_one_line(
     with pytest.raises(AxiomError, match=complaint) as caught:
         load(folder, template, **values)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [{1: "x"}, {"deep": [{2: 1}]}, b"x"])
+def test_a_value_that_no_template_can_hold_is_refused(folder: Path, value: Any) -> None:
+    """And not turned into another one on the way: {1: 'x'} is not {'1': 'x'}."""
+    with pytest.raises(AxiomError, match=r"model\.chat_template_kwargs\.tone=.*must be text"):
+        load(folder, PLAIN + "{{ tone }}", tone=value)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from axiom_rl.config import load_config
-from axiom_rl.core.files import read_jsonl
+from axiom_rl.core.errors import AxiomError
+from axiom_rl.core.files import read_jsonl, write_jsonl
 from axiom_rl.core.types import Completion, Status
 from axiom_rl.problems import make_problem
 from axiom_rl.rollouts.draw import Drawn, draw_rollouts
@@ -233,3 +234,32 @@ def test_a_completion_of_no_task_is_an_error(
 
     with pytest.raises(KeyError, match="other"):
         draw(tmp_path / "x.jsonl", tasks, verifier, lambda: Confused(answer))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sample": None}, "sample is None"),
+        ({"sample": "3"}, "sample is '3'"),
+        ({"problem_id": 7}, "problem_id is 7"),
+        ({"text": None}, "text is None"),
+        ({"code": ...}, "it lacks 'code'"),
+        ({"hidden": {"status": "fine"}}, "'fine' is not a valid Status"),
+        ({"fresh": "passed"}, "string indices"),
+    ],
+)
+def test_a_row_that_is_no_sample_is_named(
+    verifier: Counting,
+    tasks: list[JudgedBy],
+    tmp_path: Path,
+    changes: dict[str, object],
+    said: str,
+) -> None:
+    """Pools are put together by hand, too."""
+    path = tmp_path / "completions" / "before.jsonl"
+    draw(path, tasks[:1], verifier, lambda: ScriptedSampler(answer))
+    rows = list(read_jsonl(path))
+    last = {key: value for key, value in (rows[-1] | changes).items() if value is not ...}
+    write_jsonl(path, [*rows[:-1], last])
+    with pytest.raises(AxiomError, match=rf"before\.jsonl, row {len(rows)}: not a sample .*{said}"):
+        read_rollouts(path)

@@ -16,10 +16,13 @@ from axiom_rl.core.errors import AxiomError
 from axiom_rl.core.files import read_json, read_jsonl, write_json, write_jsonl
 from axiom_rl.core.types import Solution
 from axiom_rl.evaluation.experts.pool import _drawn_beside, with_pool
+from axiom_rl.evaluation.experts.retained import expert_of_gold, learned_from
 from axiom_rl.gold.store import read_solutions
 from axiom_rl.report.page import write_report
+from axiom_rl.report.sections.search.retention import _sentence
 from axiom_rl.run.tracking import read_metrics
 from axiom_rl.sampling import SampleRequest
+from axiom_rl.trainers.expert_iter import arms
 from axiom_rl.trainers.expert_iter.arms import that_fit
 
 REVERSE = (
@@ -208,19 +211,37 @@ def test_arms_take_equal_rows_and_steps_from_one_pool(
     assert min(found["all"].values()) == next(iter(sizes))[0]
 
 
-def test_arms_count_what_the_style_trains_on() -> None:
+def test_arms_count_what_the_style_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arms, "sft_rows", lambda solutions, *_: solutions)
+    monkeypatch.setattr(arms, "load_tokenizer", lambda _: None)
+    monkeypatch.setattr(arms, "row_lengths", lambda rows, _: [9] * len(rows))
     made = [
         Solution(
             **{"problem_id": "p", "problem_title": "", "solution_code": f"x = {n}"},
             **{"passed_tests": 1, "total_tests": 1, "model_name": "", "timestamp": ""},
             reasoning=reasoning,
         )
-        for n, reasoning in enumerate(["", "Think.", " "])
+        for n, reasoning in enumerate(["", "Think.", " ", "Torn </think> in two."])
     ]
     for style, kept in (("think", made[1:2]), ("direct", made)):
         context: Any = SimpleNamespace(style=style, splits=SimpleNamespace(train=()))
         trainer: Any = SimpleNamespace(args={}, target="completion")
         assert that_fit(context, made, trainer, None) == kept  # type: ignore[arg-type]
+        trainer.args = {"max_length": 8}
+        assert that_fit(context, made, trainer, None) == []  # type: ignore[arg-type]
+
+
+def test_gold_of_several_experts_is_of_no_one_search() -> None:
+    """Nor of the oracle: of a file of the vote and of public tests no hidden test chose a row."""
+    gold: list[Any] = [SimpleNamespace(expert=name) for name in ("vote", "public", "vote")]
+    assert expert_of_gold(gold[:1]) == "vote" and expert_of_gold(gold) == "public + vote"
+    assert learned_from("public + vote") is None and learned_from("hidden") == "oracle"
+    document: Any = {
+        "expert": "public + vote", "learned_from": None, "not_available": {}, "retention": {},
+        "problems": 2, "split": "test", "units": 2, "samples": 8,
+    }  # fmt: skip
+    said = _sentence(document)
+    assert "of several experts (public + vote)" in said and "is a control" not in said
 
 
 @pytest.mark.slow
@@ -320,7 +341,9 @@ def test_a_pool_that_does_not_fit_is_refused(
 
 
 @pytest.mark.usefixtures("recwarn")
-def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_path: Path) -> None:
+def test_collect_by_an_expert_tries_what_it_has_not_solved(
+    experts: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def late(request: SampleRequest, sample: int) -> str:
         """The palindrome's examples are passed late."""
         if request.problem_id.startswith("is_palindrome") and sample < 8:
@@ -342,6 +365,10 @@ def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_p
     asked = [problem.partition("/")[0] for _stream, problem, _sample in experts.drawn]
     assert asked.count("reverse_string") == 8 and asked.count("is_palindrome") == 16
     assert collected(tmp_path / "run")["false_gold"] == 0.0
+    drawn = len(experts.drawn)
+    experts.run(tmp_path / "again", "stage=collect", "stage.max_attempts=16", f"stage.output={out}")
+    assert "gold.jsonl holds gold of another expert (vote)" in caplog.text
+    assert len(experts.drawn) == drawn, "as said, what the vote solved counts as solved"
 
     experts.script = say
     experts.overrides = tuple(o for o in experts.overrides if not o.startswith("trainer."))
@@ -353,6 +380,10 @@ def test_collect_by_an_expert_tries_what_it_has_not_solved(experts: Stage, tmp_p
         "the script stays as it is"
     )
     assert document["training"]["row_tokens"] > 0
+    assert document["training"]["drawn_tokens"] is None, "by another run, which is not known here"
+    write_report(folder)
+    assert "| in another run |" in (folder / "report.md").read_text()
+    assert "that the expert vote took" in (folder / "adapter" / "README.md").read_text()
 
 
 OWN = "Add one to x."

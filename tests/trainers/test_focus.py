@@ -72,6 +72,18 @@ def test_weak_problems_get_more_samples_and_a_stopped_run_draws_the_same(
     assert sorted(stage.drawn) == asked, "a sample was lost or drawn twice"
 
 
+@pytest.mark.usefixtures("recwarn")
+def test_gold_of_the_curriculum_meets_fresh_tests_too(stage: Stage, tmp_path: Path) -> None:
+    """Else false gold counts programs as true that no fresh test has seen."""
+    types = "problems.types=[is_palindrome]"
+    folder = stage.run(tmp_path / "run", *FOCUS, types, "trainer.iterations=1")
+    rows = list(read_jsonl(folder / "completions" / "focus_1.jsonl"))
+    passed = [row for row in rows if row["hidden"]["passed"]]
+    assert len(passed) == 1 and passed[0]["fresh"]["passed"], "its sixth sample"
+    (gold,) = read_jsonl(folder / "evaluation" / "gold_1.jsonl")
+    assert gold["fresh_passed"] is True
+
+
 def test_impossible_curricula_are_refused() -> None:
     for override in (
         "trainer.problems_per_iteration=0",

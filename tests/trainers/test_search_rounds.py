@@ -223,6 +223,8 @@ def test_a_collection_counts_its_rounds_and_goes_on_where_it_stopped(
     assert {k: v for k, v in again.items() if k != "time"} == {
         k: v for k, v in row.items() if k != "time"
     }
+    tokens = [next(iter(read_metrics(f, "timing")))["tokens"] for f in (whole, stopped)]
+    assert tokens[0] == tokens[1] == sum(r["tokens"] for r in row["rounds"].values())
     names = [
         [item.solution_code for item in read_solutions(folder / "solutions" / "collected.jsonl")]
         for folder in (whole, stopped)

@@ -22,6 +22,7 @@ from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.trainers.sft.run import (
     check_args,
     last_whole_checkpoint,
+    longest_row,
     rows_that_fit,
     sft_config,
     train_adapter,
@@ -87,6 +88,8 @@ def test_a_row_that_would_lose_its_end_is_left_out_and_said(
 ) -> None:
     long = {**ROWS[0], "completion": [{"role": "assistant", "content": "x = 1\n" * 500}]}
     _model, tokenizer = load_model(resolved, model_config)
+    assert longest_row({"max_length": 9}) == 9
+    assert longest_row({}) == 1024, "TRL's own, and what a run counts as trained on goes by it"
     assert rows_that_fit([*ROWS, long], tokenizer, None) == [*ROWS, long]
     with caplog.at_level("WARNING"):
         assert rows_that_fit([*ROWS, long], tokenizer, 200) == ROWS
@@ -117,6 +120,8 @@ def test_the_options_in_conf_are_trls(args: dict[str, Any]) -> None:
         ({"neftune_noise_alpha": float("nan")}, r"neftune_noise_alpha=nan: must be a number"),
         ({"lr_scheduler_type": "cosin"}, r"trl\.SFTConfig refuses.*cosin"),
         ({"max_length": None}, r"trainer\.args\.max_length=None: must be a number"),
+        ({"max_length": 300.5}, r"max_length=300\.5: must be a whole number"),
+        ({"max_length": 1e3}, r"max_length=1000\.0: must be a whole number"),
         ({"max_length": 0}, r"trainer\.args\.max_length=0: must be at least 1"),
         ({"save_strategy": "hourly"}, r"trl\.SFTConfig refuses.*hourly"),
     ],

@@ -7,7 +7,7 @@ problem and budget); search/retention.json puts the first and the last side by s
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from axiom_rl.config import CONTROLS, SELECTORS, SelectConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.text import percent
+from axiom_rl.core.types import Solution
 from axiom_rl.evaluation.experts.opened import SearchInUse, written_by
 from axiom_rl.evaluation.experts.retention import Retention, format_gain, retention
 from axiom_rl.evaluation.measure import headline_split
@@ -39,14 +40,21 @@ FILE = Path("search") / "retention.json"
 EVERY_BUDGET = 8
 """Samples up to which every budget is scored; of more, the powers of two."""
 BEFORE = "before"
+SEVERAL = " + "
+"""Between the names where a file of gold holds that of several experts."""
+
+
+def expert_of_gold(solutions: Iterable[Solution]) -> str:
+    """Name the expert of gold from a file: `vote`, or `public + vote`."""
+    return SEVERAL.join(sorted({solution.expert for solution in solutions}))
 
 
 def learned_from(expert: str) -> str | None:
-    """Return the search that an expert's gold comes from; None for a control.
+    """Return the search that an expert's gold comes from; None for a control or several experts.
 
     The hidden tests choose like the oracle: a sample that passes, if there is one.
     """
-    if expert in CONTROLS:
+    if expert in CONTROLS or SEVERAL in expert:
         return None
     return expert if expert in SELECTORS else ORACLE
 
@@ -268,19 +276,25 @@ def _equal_tokens(old: _Phase, new: _Phase, names: Sequence[str]) -> list[dict[s
     return [dict(zip(keys, row, strict=True)) for row in rows]
 
 
-def _training(folder: Path, iteration: int) -> dict[str, float]:
-    """Return what came before the trained policy: tokens drawn for gold, trained on, seconds."""
-    rows = [row for row in read_metrics(folder) if 1 <= row["iteration"] <= iteration]
+def _training(folder: Path, iteration: int) -> dict[str, float | None]:
+    """Return what came before the trained policy: tokens drawn for gold, trained on, seconds.
+
+    Gold of a file was drawn elsewhere: None.
+    """
+    every = [row for row in read_metrics(folder) if row["iteration"] <= iteration]
+    rows = [row for row in every if row["iteration"] >= 1]
+    # The tries of an iteration may have begun in the evaluation before it.
+    begun = [row.get("ahead_seconds") or 0.0 for row in every if row["iteration"] < iteration]
     timings = [row for row in rows if row["phase"] == "timing"]
     timed = [row for row in timings if row["name"] in ("collect", "train")]
     trained = [row for row in timed if row["name"] == "train"]
     gathered = [row for row in rows if row["phase"] == "collect"]
     drawn = [row.get(key) or 0 for row in gathered for key in ("drawn_tokens", "discarded_tokens")]
     return {
-        "drawn_tokens": sum(drawn),
+        "drawn_tokens": sum(drawn) if gathered else None,
         "row_tokens": sum(row.get("row_tokens") or 0 for row in trained),
         "steps": sum(row.get("steps") or 0 for row in trained),
-        "seconds": round(sum(row["seconds"] for row in timed), 1),
+        "seconds": round(sum([*begun, *(row["seconds"] for row in timed)]), 1),
     }
 
 

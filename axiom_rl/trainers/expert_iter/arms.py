@@ -12,12 +12,12 @@ from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Solution
 from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
 from axiom_rl.gold.choice import choose_solutions
-from axiom_rl.gold.rows import sft_rows
+from axiom_rl.gold.rows import gives_row, sft_rows
 from axiom_rl.gold.store import GoldStore
 from axiom_rl.models.load import load_tokenizer
 from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.rollouts.records import Rollout
-from axiom_rl.trainers.sft.run import row_lengths
+from axiom_rl.trainers.sft.run import longest_row, row_lengths
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +79,13 @@ def that_fit(
 ) -> list[Solution]:
     """Leave out what training would leave out.
 
-    That is what is longer than max_length, and what lacks the reasoning that the style think wants.
+    That is what is longer than max_length, and what the style `think` makes no row of.
     """
-    most = trainer.args.get("max_length")
     problems = {problem.id: problem for problem in context.splits.train}
-    if context.style == "think":
-        solutions = [one for one in solutions if one.reasoning.strip()]
-    if most is None or not solutions:
-        return list(solutions)
+    solutions = [one for one in solutions if gives_row(one, context.style)]
+    if not solutions:
+        return []
     rows = sft_rows(solutions, problems, context.style, trainer.target)
     lengths = row_lengths(rows, load_tokenizer(resolved))
+    most = longest_row(trainer.args)
     return [one for one, length in zip(solutions, lengths, strict=True) if length <= most]

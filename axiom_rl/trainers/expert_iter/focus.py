@@ -17,10 +17,10 @@ from axiom_rl.config import ExpertIterConfig
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.files import read_json, write_json
 from axiom_rl.core.types import Problem, Status
+from axiom_rl.gold.collect import attempt
 from axiom_rl.gold.experts import Expert
 from axiom_rl.problems.curriculum import Curriculum
 from axiom_rl.rollouts.draw import Drawn, draw
-from axiom_rl.rollouts.judge import JudgedBy
 from axiom_rl.rollouts.records import Rollout
 
 
@@ -68,7 +68,7 @@ def draw_picked(
     """Draw `sampler.n` more samples of a problem for each time that it was picked."""
     first = context.sampler.n
     asked = {key: range(first, (counts[key] + 1) * first) for key in problems if counts.get(key, 0)}
-    tasks = [JudgedBy(problem=problems[key]) for key in asked]
+    tasks = [attempt(problems[key], context.fresh_seed) for key in asked]
     drawn = draw(context, f"focus_{iteration}", tasks, asked, policy, iteration, temperature)
     # In the order of the turns: of what is gold twice, the first is kept.
     new = [item for item in drawn.rollouts if item.completion.problem_id in asked]

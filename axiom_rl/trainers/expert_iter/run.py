@@ -21,7 +21,7 @@ from axiom_rl.core.text import duration
 from axiom_rl.core.types import Problem, Solution
 from axiom_rl.evaluation.experts.opened import SearchInUse, open_expert
 from axiom_rl.evaluation.experts.pool import take_pool
-from axiom_rl.evaluation.experts.retained import score_phase, write_retention
+from axiom_rl.evaluation.experts.retained import expert_of_gold, score_phase, write_retention
 from axiom_rl.evaluation.measure import measure
 from axiom_rl.gold.choice import choose_solutions
 from axiom_rl.gold.collect import try_unsolved
@@ -42,7 +42,7 @@ from axiom_rl.trainers.adapter import publish, release, train_rows
 from axiom_rl.trainers.expert_iter.arms import rows_of_arms, that_fit
 from axiom_rl.trainers.expert_iter.focus import by_type, draw_picked, pick_problems
 from axiom_rl.trainers.expert_iter.overlap import measure_ahead, tries_of
-from axiom_rl.trainers.sft.run import check_lengths, row_lengths
+from axiom_rl.trainers.sft.run import check_lengths, longest_row, row_lengths
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +61,13 @@ def run_sft(
     """
     solutions = solutions_of(trainer)
     rows = rows_of(context, trainer, resolved)
-    experts = {solution.expert for solution in solutions}
-    expert = next(iter(experts)) if len(experts) == 1 else "hidden"
+    expert = expert_of_gold(solutions)
     policy = context.policy(model.adapter)
     rollouts = measure(context, 0, policy, "before")
     if search.config.kind != "none":
         score_phase(context, expert, search, policy, "before", rollouts)
     release(policy)
-    adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter)
+    adapter = train_rows(context, 1, rows, trainer.args, model, resolved, model.adapter, expert)
     policy = context.policy(adapter)
     rollouts = measure(context, 1, policy, "iter_1")
     if search.config.kind != "none":
@@ -104,7 +103,7 @@ def rows_of(
     except AxiomError as error:
         key = "traces" if trainer.traces is not None else "solutions"
         raise AxiomError(f"trainer.{key}={getattr(trainer, key)}: {error}") from None
-    check_lengths(row_lengths(rows, load_tokenizer(resolved)), trainer.args.get("max_length"))
+    check_lengths(row_lengths(rows, load_tokenizer(resolved)), longest_row(trainer.args))
     return rows
 
 

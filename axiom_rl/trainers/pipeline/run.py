@@ -19,6 +19,7 @@ from axiom_rl.config import LocalTeacherConfig, ModelConfig, PipelineConfig, Tea
 from axiom_rl.config.parts import TEACH, iterations_of, named
 from axiom_rl.context.run_context import Policy, RunContext
 from axiom_rl.core.errors import AxiomError
+from axiom_rl.evaluation.experts.retained import expert_of_gold
 from axiom_rl.evaluation.measure import held_out, measure
 from axiom_rl.evaluation.recheck import FILE as CLAIMS
 from axiom_rl.gold.teacher.asked import failed, pass_rates
@@ -28,7 +29,7 @@ from axiom_rl.models.weights.source import ResolvedModel
 from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts.records import Rollout
 from axiom_rl.trainers.adapter import publish, release, train_rows
-from axiom_rl.trainers.expert_iter.run import improve, rows_of
+from axiom_rl.trainers.expert_iter.run import improve, rows_of, solutions_of
 from axiom_rl.trainers.grpo.run import learn, measure_families, prepare, watch
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,8 @@ def _take(steps: _Steps, step: str, then: str | None, student: _Student) -> None
                 config = replace(config, traces=str(context.run.folder / TRACES))
             rows = rows_of(context, config, steps.resolved)
             adapter: str | None = train_rows(
-                context, numbers.start, rows, config.args, model, steps.resolved, model.adapter
+                *(context, numbers.start, rows, config.args, model, steps.resolved, model.adapter),
+                expert_of_gold(solutions_of(config)),
             )
         case "grpo":
             adapter = learn(

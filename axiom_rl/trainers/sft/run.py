@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,19 @@ def check_args(args: dict[str, Any]) -> None:
     for key in ABOVE_0:
         if not args.get(key, 1) > 0:
             raise AxiomError(f"trainer.args.{key}={args[key]}: must be above 0")
-    if int(args.get("max_length", 1)) < 1:
+    if longest_row(args) < 1:
         raise AxiomError(
             f"trainer.args.max_length={args['max_length']}: must be at least 1, in tokens"
         )
+
+
+def longest_row(args: Mapping[str, Any]) -> int:
+    """Return the most tokens of a row: trainer.args.max_length, or TRL's own where it is left out.
+
+    A longer row is not trained on, see `rows_that_fit`.
+    """
+    default: Any = SFTConfig.__dataclass_fields__["max_length"].default
+    return int(args.get("max_length", default))
 
 
 def sft_config(args: dict[str, Any], model: PeftModel, folder: Path, seed: int) -> SFTConfig:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from axiom_rl.core.text import duration, percent
-from axiom_rl.evaluation.experts.retained import FILE, format_text, shown_share
+from axiom_rl.evaluation.experts.retained import FILE, SEVERAL, format_text, shown_share
 from axiom_rl.evaluation.search.words import shown_interval
 from axiom_rl.report.blocks import Block, Section, Table, Text, table_of
 from axiom_rl.report.run_folder import Row, RunFolder
@@ -81,7 +81,9 @@ def _sentence(found: Mapping[str, Any]) -> str:
         f"{found['problems']} {found['split']} problems, {found['units']} different questions, "
         f"search at n = {found['samples']}"
     )
-    if learned is None:
+    if SEVERAL in found["expert"]:
+        text = f"The gold is of several experts ({found['expert']}): no one search was learned from"
+    elif learned is None:
         text = f"The expert {found['expert']} is a control: there is no search it learned from"
     elif own is None:
         why = lacking.get(learned, "no problem has samples that were judged both times")
@@ -100,7 +102,8 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 def _equal_tokens(found: Mapping[str, Any]) -> Table:
     cost = found["training"]
-    spent = [f"{cost['drawn_tokens']:,.0f}", f"{cost['row_tokens']:,.0f}"]
+    drawn = cost["drawn_tokens"]
+    spent = ["in another run" if drawn is None else f"{drawn:,.0f}", f"{cost['row_tokens']:,.0f}"]
     spent.append(f"{cost['steps']:.0f}, {duration(cost['seconds'])}")
     rows = [
         [
