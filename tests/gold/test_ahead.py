@@ -196,25 +196,29 @@ class Judge:
         return Late(verdict, len(code) % 5)
 
 
-def gather(
-    world: World, folder: Path, sampler: Waits, *, budget: int | None, searching: Any = None
-) -> tuple[Drawn, list[tuple[str, str]]]:
-    """Gather gold with at most 24 attempts from the 4th on, in rounds of 4, 8 and 12."""
+def context_of(folder: Path, sampler: Any, train: Sequence[Problem] = ()) -> RunContext:
+    """Return a run in a folder whose programs the scripted judge judges."""
     (folder / "completions").mkdir(parents=True, exist_ok=True)
     unused: Any = None
     judge: Any = Judge()
-    config: Any = SimpleNamespace(n=4)
-    context = RunContext(
+    return RunContext(
         run=Run(folder, Tracker(folder), []),
-        splits=Splits(train=(), val=(), test=()),
+        splits=Splits(train=tuple(train), val=(), test=()),
         verifier=judge,
         load_sampler=unused,
-        sampler=config,
+        sampler=sampler,
         style="direct",
         seed=0,
         fresh_seed=0,
         model={},
     )
+
+
+def gather(
+    world: World, folder: Path, sampler: Waits, *, budget: int | None, searching: Any = None
+) -> tuple[Drawn, list[tuple[str, str]]]:
+    """Gather gold with at most 24 attempts from the 4th on, in rounds of 4, 8 and 12."""
+    context = context_of(folder, SimpleNamespace(n=4))
     problems, store = world.ids, GoldStore()
     deciding = Expert(
         name="hidden", problems=problems, model_name="m", stream="s", searching=searching

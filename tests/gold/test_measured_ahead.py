@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_ahead import SCENES, Ahead, Judge, Killed, Stopped, Waits, World
+from test_ahead import SCENES, Ahead, Killed, Stopped, Waits, World, context_of
 
 from axiom_rl.config import TransformersSamplerConfig
 from axiom_rl.context.run_context import Policy, RunContext
@@ -16,9 +16,7 @@ from axiom_rl.evaluation.experts.retained import _training
 from axiom_rl.gold.collect import try_unsolved
 from axiom_rl.gold.experts import Expert
 from axiom_rl.gold.store import GoldStore
-from axiom_rl.problems.splits import Splits
 from axiom_rl.rollouts.draw import Drawn
-from axiom_rl.run.folder import Run
 from axiom_rl.run.tracking import Tracker, read_metrics
 from axiom_rl.trainers.expert_iter.overlap import measure_ahead, tries_of
 
@@ -34,32 +32,19 @@ def trainer(**changes: Any) -> Any:
     return SimpleNamespace(**values | changes)
 
 
-def context_of(world: World, folder: Path, temperature: float = 0.7) -> RunContext:
-    (folder / "completions").mkdir(parents=True, exist_ok=True)
-    unused: Any = None
-    judge: Any = Judge()
+def measured_by(world: World, folder: Path) -> RunContext:
     config = TransformersSamplerConfig(
-        backend="transformers", n=N, temperature=temperature, top_p=1.0, max_new_tokens=99,
+        backend="transformers", n=N, temperature=0.7, top_p=1.0, max_new_tokens=99,
         memory_gb=1.0, max_batch=8,
     )  # fmt: skip
-    return RunContext(
-        run=Run(folder, Tracker(folder), []),
-        splits=Splits(train=tuple(world.ids.values()), val=(), test=()),
-        verifier=judge,
-        load_sampler=unused,
-        sampler=config,
-        style="direct",
-        seed=0,
-        fresh_seed=0,
-        model={},
-    )
+    return context_of(folder, config, list(world.ids.values()))
 
 
 def run(
     world: World, folder: Path, sampler: Any, options: Any, solved: tuple[str, ...] = ()
 ) -> tuple[Drawn, list[tuple[str, str]], bool]:
     """Measure and try again; return the tries, the gold, and whether they were in one batch."""
-    context, policy = context_of(world, folder), Policy(None, lambda *_: sampler)
+    context, policy = measured_by(world, folder), Policy(None, lambda *_: sampler)
     rollouts, begun = measure_ahead(context, 0, policy, "before", options, None, solved)
     store = GoldStore()
     expert = Expert(name=options.expert, problems=world.ids, model_name="m", stream="s")
@@ -179,6 +164,6 @@ def test_where_more_than_a_verdict_decides_each_waits(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
     world = World(0, 2, 0.1)
-    context, policy = context_of(world, tmp_path), Policy(None, lambda *_: Waits(world, []))
+    context, policy = measured_by(world, tmp_path), Policy(None, lambda *_: Waits(world, []))
     _, begun = measure_ahead(context, 0, policy, "before", trainer(**changes), None, ())
     assert begun is None
